@@ -1,0 +1,69 @@
+"""Batch files: an upload → the batch's workflow, and the workflow's steps → rows, queue, reports."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import unquote_plus
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from payments import runtime
+from payments.batch import Batch, BatchProcessing
+from payments.objects import ObjectVersion
+from payments.runtime import logger, metrics, tracer
+from payments.service import Workflow
+
+
+@logger.inject_lambda_context(clear_state=True)
+@metrics.log_metrics
+@tracer.capture_lambda_handler(capture_response=False)
+def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
+    """Handle an S3 event notification, or one step of the batch workflow."""
+    if "action" in event:
+        return run_step(event, runtime.batch_processing())
+    start(event, runtime.batch_workflow())
+    return {}
+
+
+def start(event: Mapping[str, Any], workflow: Workflow) -> None:
+    """Start the workflow of every object version that an S3 event names.
+
+    Raises:
+        ServiceUnavailable: Lambda then delivers the event again, at last to the failure
+            destination.
+    """
+    for record in event.get("Records", []):
+        uploaded = record["s3"]["object"]
+        source = ObjectVersion(
+            bucket=record["s3"]["bucket"]["name"],
+            # S3 sends keys form-encoded: "+" is a space.
+            key=unquote_plus(uploaded["key"]),
+            version_id=uploaded["versionId"],
+        )
+        batch = Batch(source)
+        # The name follows from the version, so an event delivered twice starts one workflow.
+        workflow.ensure_running(
+            batch.batch_id, {"batch": batch.to_dict(), "size": uploaded["size"]}
+        )
+        logger.info("batch started", extra={"batch": batch.to_dict()})
+
+
+def run_step(event: Mapping[str, Any], processing: BatchProcessing) -> dict[str, Any]:
+    """Carry out one step of the workflow: ``plan``, ``range``, ``follow`` or ``fail``.
+
+    Raises:
+        ServiceUnavailable: the workflow's retry policy decides when to try again.
+    """
+    batch = Batch.from_dict(event["batch"])
+    logger.append_keys(batch_id=batch.batch_id, step=event["action"])
+    match event["action"]:
+        case "plan":
+            return processing.plan(batch, event["size"])
+        case "range":
+            processing.process_range(batch, event["columns"], event["range"])
+            return {}
+        case "follow":
+            return processing.follow(batch, event["waited_seconds"])
+        case "fail":
+            return processing.fail(batch)
+        case unknown:
+            raise ValueError(f"the batch workflow has no step {unknown!r}")

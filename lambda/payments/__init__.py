@@ -1,0 +1,1 @@
+"""The payment domain and its adapters, shared by the three functions."""

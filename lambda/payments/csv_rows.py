@@ -1,0 +1,225 @@
+"""Reading a batch file as bytes: where it may be cut, and which payment each line asks for.
+
+A line of the file is a row: a quoted cell holds commas and quotes, but no line break. So a file may
+be cut at any line end, and no fault of one row reaches its neighbours.
+"""
+
+import codecs
+import csv
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from payments.errors import FieldError, UnreadableFile
+from payments.validation import FIELDS, check_fields
+
+MAX_LINE_CHARACTERS: Final = 64 * 1024
+"""A longer line is rejected; it is never held in memory."""
+
+# A character has four bytes at most, so what has more bytes than this is a line too long.
+_ENOUGH_BYTES: Final = 4 * (MAX_LINE_CHARACTERS + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class ByteRange:
+    """Whole lines of a file: bytes ``start`` to ``end`` (exclusive), from line ``first_line``."""
+
+    start: int
+    end: int
+    first_line: int
+
+
+@dataclass(frozen=True, slots=True)
+class FilePlan:
+    """What is known of a file once it was read through: its columns, and ranges of its rows."""
+
+    columns: tuple[str, ...]
+    ranges: tuple[ByteRange, ...]
+
+
+class ValidRow(NamedTuple):
+    """A row that asks for a payment, amount in minor units.
+
+    A tuple, because a large file makes millions of them.
+    """
+
+    line: int
+    payment_id: str
+    amount_minor: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedRow:
+    """A row that cannot be paid: its cells as they stand and every fault."""
+
+    line: int
+    cells: tuple[str, ...]
+    errors: tuple[FieldError, ...]
+
+
+def plan_file(blocks: Iterable[bytes], range_bytes: int) -> FilePlan:
+    """Read a file through once and say how it may be cut.
+
+    Args:
+        blocks: the file's bytes in blocks of any size.
+        range_bytes: about how many bytes a range should have; a range ends with a line.
+
+    Raises:
+        UnreadableFile: it is empty, not UTF-8, has no header or lacks a column.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    header = _HeaderReader()
+    ranges: list[ByteRange] = []
+    position, line, start, first_line = 0, 1, 0, 1
+    for block in blocks:
+        _check_utf8(decoder, block, final=False)
+        offset = 0
+        while header.columns is None and offset < len(block):
+            end = block.find(b"\n", offset) + 1 or len(block)
+            if header.feed(block[offset:end]):
+                line += 1
+                start, first_line = position + end, line
+            offset = end
+        while position + len(block) - start >= range_bytes and header.columns is not None:
+            cut = block.find(b"\n", max(offset, start + range_bytes - position - 1)) + 1
+            if cut == 0:
+                break
+            line += block.count(b"\n", offset, cut)
+            ranges.append(ByteRange(start, position + cut, first_line))
+            offset, start, first_line = cut, position + cut, line
+        line += block.count(b"\n", offset)
+        position += len(block)
+    _check_utf8(decoder, b"", final=True)
+    if header.columns is None:
+        header.feed(b"\n")
+        start = position
+    if position > start:
+        ranges.append(ByteRange(start, position, first_line))
+    return FilePlan(header.result(), tuple(ranges))
+
+
+def read_rows(
+    blocks: Iterable[bytes], columns: tuple[str, ...], first_line: int
+) -> Iterator[ValidRow | RejectedRow]:
+    """Yield each row of whole lines, in order; blank lines are passed over.
+
+    Args:
+        blocks: bytes that start at a line's start, in blocks of any size.
+        columns: the header's columns, as :func:`plan_file` found them.
+        first_line: the number of the first line, for reports; the header's is 1.
+    """
+    id_at, amount_at, currency_at = (columns.index(name) for name in FIELDS)
+    width = len(columns)
+    for number, line in enumerate(_lines(blocks), first_line):
+        text = line.removesuffix("\r")
+        if not text or text.isspace():
+            continue
+        if len(text) > MAX_LINE_CHARACTERS:
+            yield RejectedRow(number, (), (_LINE_TOO_LONG,))
+            continue
+        if '"' in text:
+            try:
+                cells = next(csv.reader([text], strict=True))
+            except csv.Error:
+                yield RejectedRow(number, (text,), (_BAD_QUOTES,))
+                continue
+        else:
+            cells = text.split(",")
+        if len(cells) != width:
+            yield RejectedRow(number, tuple(cells), (_wrong_width(len(cells), width),))
+            continue
+        checked = check_fields(cells[id_at], cells[amount_at], cells[currency_at])
+        if isinstance(checked, int):
+            yield ValidRow(number, cells[id_at], checked, cells[currency_at])
+        else:
+            yield RejectedRow(number, tuple(cells), tuple(checked))
+
+
+def _lines(blocks: Iterable[bytes]) -> Iterator[str]:
+    """Yield lines without holding one that is too long: enough of it to know that passes."""
+    rest = b""
+    for block in blocks:
+        end = block.rfind(b"\n")
+        if end < 0:
+            rest += block
+        else:
+            yield from (rest + block[:end]).decode("utf-8", "replace").split("\n")
+            rest = block[end + 1 :]
+        rest = rest[:_ENOUGH_BYTES]
+    if rest:
+        yield rest.decode("utf-8", "replace")
+
+
+def _check_utf8(decoder: codecs.IncrementalDecoder, block: bytes, *, final: bool) -> None:
+    try:
+        decoder.decode(block, final=final)
+    except UnicodeDecodeError:
+        raise UnreadableFile("not_utf8", "the file is not UTF-8; save it as CSV UTF-8") from None
+
+
+class _HeaderReader:
+    """Takes lines until one is a header; its faults wait until the whole file is known as UTF-8."""
+
+    def __init__(self) -> None:
+        self.columns: tuple[str, ...] | None = None
+        self._line = bytearray()
+        self._is_first = True
+        self._fault = UnreadableFile(
+            "empty_file", f"the file is empty; expected a header: {_HEADER}"
+        )
+
+    def feed(self, piece: bytes) -> bool:
+        """Take bytes up to a line end at most; return whether a line is complete."""
+        self._line += piece
+        if len(self._line) > MAX_LINE_CHARACTERS:
+            self._refuse("no_header", "the first line is too long to be a header")
+        elif piece.endswith(b"\n"):
+            self._read(bytes(self._line))
+            self._line.clear()
+            self._is_first = False
+            return True
+        return False
+
+    def result(self) -> tuple[str, ...]:
+        """Return the columns, or raise what is wrong with them."""
+        if not self.columns:
+            raise self._fault
+        return self.columns
+
+    def _read(self, raw: bytes) -> None:
+        text = raw.decode("utf-8-sig" if self._is_first else "utf-8").rstrip("\r\n")
+        if not text.strip():
+            return
+        try:
+            columns = tuple(name.strip() for name in next(csv.reader([text], strict=True)))
+        except csv.Error:
+            self._refuse("no_header", f"the header has unbalanced quotes; expected: {_HEADER}")
+            return
+        missing = ", ".join(name for name in FIELDS if columns.count(name) == 0)
+        repeated = ", ".join(name for name in FIELDS if columns.count(name) > 1)
+        if missing:
+            self._refuse("missing_column", f"no column {missing}; expected at least: {_HEADER}")
+        elif repeated:
+            self._refuse("repeated_column", f"more than one column {repeated}")
+        else:
+            self.columns = columns
+
+    def _refuse(self, code: str, message: str) -> None:
+        self.columns = ()
+        self._fault = UnreadableFile(code, message)
+
+
+def _wrong_width(found: int, expected: int) -> FieldError:
+    return FieldError("row", "column_count", f"has {found} cells, the header has {expected}")
+
+
+_HEADER: Final = ",".join(FIELDS)
+_LINE_TOO_LONG: Final = FieldError(
+    "row", "line_too_long", f"is longer than {MAX_LINE_CHARACTERS} characters"
+)
+_BAD_QUOTES: Final = FieldError(
+    "row",
+    "unbalanced_quotes",
+    'has a quote that is not closed on its line; write " as ""',
+)

@@ -1,0 +1,369 @@
+"""Adapter: payments, their timeline and their audit trail in DynamoDB.
+
+Each status has one transaction of three writes: the payment (guarded by status and version), its
+history entry and its audit record. Every AWS failure is a :class:`ServiceUnavailable`.
+"""
+
+import random
+import time
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from payments.audit import AuditRecord, acceptance_record, transition_record
+from payments.dynamodb_items import Item, deserialize, expires_at, serialize
+from payments.errors import ServiceUnavailable, StaleTransition
+from payments.gateway import Approved, ChargeOutcome, Declined
+from payments.models import (
+    Failure,
+    HistoryEntry,
+    Payment,
+    PaymentRequest,
+    PaymentStatus,
+    Transition,
+)
+from payments.row_outcomes import (
+    RowOutcome,
+    batch_row,
+    count_shard,
+    counts_entity,
+    rows_entity,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import (
+        PutTypeDef,
+        TransactWriteItemTypeDef,
+        UpdateTypeDef,
+    )
+
+OPEN_SHARDS: Final = 16
+"""Over how many partitions of the sparse index the payments not yet final are spread."""
+
+_TRANSACTION_ATTEMPTS = 8
+_BACKOFF_SECONDS = 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tables:
+    """Names of the three tables."""
+
+    payments: str
+    processing_status: str
+    audit_logs: str
+
+
+class PaymentStore:
+    """Payments as they stand, their history and their audit trail."""
+
+    def __init__(
+        self,
+        client: "DynamoDBClient",
+        tables: Tables,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._client = client
+        self._tables = tables
+        self._sleep = sleep
+
+    def create(self, request: PaymentRequest, *, actor: str, at: str) -> tuple[Payment, bool]:
+        """Write a payment ``PENDING``, unless its id is taken: the write decides.
+
+        Args:
+            request: the valid payment asked for.
+            actor: who asks, for the audit trail.
+            at: the time of acceptance, UTC, ISO 8601.
+
+        Returns:
+            The payment as stored, and whether this very call created it: true also when the
+            answer of its committed write was lost and the repeated write found its own item.
+        """
+        record = acceptance_record(request, actor=actor, at=at)
+        payment = Payment(
+            payment_id=request.payment_id,
+            amount_minor=request.amount_minor,
+            currency=request.currency,
+            status=PaymentStatus.PENDING,
+            version=1,
+            content_hash=request.content_hash,
+            source=request.source,
+            correlation_id=request.correlation_id,
+            created_at=at,
+            updated_at=at,
+            audit_hash=record["hash"],
+        )
+        put: PutTypeDef = {
+            "TableName": self._tables.payments,
+            "Item": serialize(_payment_item(payment)),
+            "ConditionExpression": "attribute_not_exists(payment_id)",
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+        stored = self._transact({"Put": put}, record)
+        if stored is None:
+            return payment, True
+        return stored, stored.audit_hash == payment.audit_hash
+
+    def transition(self, payment: Payment, transition: Transition) -> Payment:
+        """Move a payment to its next status, if it still is as given.
+
+        Returns:
+            The payment after the transition.
+
+        Raises:
+            StaleTransition: it has moved meanwhile; the error holds it as it is now.
+        """
+        record = transition_record(payment, transition)
+        changes: Item = {
+            "status": transition.to.value,
+            "version": payment.version + 1,
+            "updated_at": transition.at,
+            "audit_hash": record["hash"],
+        }
+        if transition.failure is not None:
+            changes["failure_code"] = transition.failure.code
+            changes["failure_message"] = transition.failure.message
+        if transition.gateway_reference is not None:
+            changes["gateway_reference"] = transition.gateway_reference
+        expression = "SET " + ", ".join(f"#{name} = :{name}" for name in changes)
+        if transition.to.is_final:
+            expression += " REMOVE open_shard, accepted_at"
+        update: UpdateTypeDef = {
+            "TableName": self._tables.payments,
+            "Key": serialize({"payment_id": payment.payment_id}),
+            "UpdateExpression": expression,
+            "ConditionExpression": "#status = :expected_status AND #version = :expected_version",
+            "ExpressionAttributeNames": {f"#{name}": name for name in changes},
+            "ExpressionAttributeValues": serialize(
+                {
+                    **{f":{name}": value for name, value in changes.items()},
+                    ":expected_status": payment.status.value,
+                    ":expected_version": payment.version,
+                }
+            ),
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+        count = self._count(payment, transition) if transition.to.is_final else []
+        stored = self._transact({"Update": update}, record, *count)
+        if stored is not None and stored.audit_hash != record["hash"]:
+            raise StaleTransition(stored)
+        return _payment({**_payment_item(payment), **changes})
+
+    def get(self, payment_id: str) -> Payment | None:
+        """Return a payment as it stands (strongly consistent), or ``None``."""
+        answer = self._call(
+            self._client.get_item,
+            TableName=self._tables.payments,
+            Key=serialize({"payment_id": payment_id}),
+            ConsistentRead=True,
+        )
+        return _payment(deserialize(answer["Item"])) if "Item" in answer else None
+
+    def history(self, payment_id: str) -> list[HistoryEntry]:
+        """Return every status a payment has had, oldest first (strongly consistent)."""
+        answer = self._call(
+            self._client.query,
+            TableName=self._tables.processing_status,
+            KeyConditionExpression="entity_id = :id",
+            ExpressionAttributeValues=serialize({":id": payment_id}),
+            ConsistentRead=True,
+        )
+        items = (deserialize(item) for item in answer["Items"])
+        return [
+            HistoryEntry(item["sequence"], PaymentStatus(item["status"]), item["at"])
+            for item in items
+        ]
+
+    def record_not_paid(self, request: PaymentRequest, outcome: RowOutcome, *, at: str) -> None:
+        """Record and count a row of a batch that is not paid, once however often it is told."""
+        row = batch_row(request.source)
+        if row is None:
+            return
+        batch_id, line = row
+        item = {
+            "entity_id": rows_entity(batch_id, line),
+            "sequence": line,
+            "outcome": outcome.value,
+            "payment_id": request.payment_id,
+            "amount_minor": request.amount_minor,
+            "currency": request.currency,
+            "expires_at": expires_at(at),
+        }
+        put: PutTypeDef = {
+            "TableName": self._tables.processing_status,
+            "Item": serialize(item),
+            "ConditionExpression": "attribute_not_exists(entity_id)",
+        }
+        # Refused means that it was recorded and counted before.
+        self._write([{"Put": put}, self._counted(batch_id, request.payment_id, outcome, at)])
+
+    def _count(self, payment: Payment, transition: Transition) -> list["TransactWriteItemTypeDef"]:
+        row = batch_row(payment.source)
+        if row is None:
+            return []
+        outcome = RowOutcome(transition.to.value.lower())
+        return [self._counted(row[0], payment.payment_id, outcome, transition.at)]
+
+    def _counted(
+        self, batch_id: str, payment_id: str, outcome: RowOutcome, at: str
+    ) -> "TransactWriteItemTypeDef":
+        key = {"entity_id": counts_entity(batch_id), "sequence": count_shard(payment_id)}
+        return {
+            "Update": {
+                "TableName": self._tables.processing_status,
+                "Key": serialize(key),
+                "UpdateExpression": "SET expires_at = :expires_at ADD #outcome :one",
+                "ExpressionAttributeNames": {"#outcome": outcome.value},
+                "ExpressionAttributeValues": serialize({":one": 1, ":expires_at": expires_at(at)}),
+            }
+        }
+
+    def _transact(
+        self,
+        write: "TransactWriteItemTypeDef",
+        record: AuditRecord,
+        *others: "TransactWriteItemTypeDef",
+    ) -> Payment | None:
+        """Write payment, history entry and audit record; return what stood in the way, if any."""
+        history: PutTypeDef = {
+            "TableName": self._tables.processing_status,
+            "Item": serialize(_history_item(record)),
+        }
+        # The condition makes the trail append-only even against a fault in this code.
+        audit: PutTypeDef = {
+            "TableName": self._tables.audit_logs,
+            "Item": serialize(record),
+            "ConditionExpression": "attribute_not_exists(payment_id)",
+        }
+        reasons = self._write([write, {"Put": history}, {"Put": audit}, *others])
+        if not reasons:
+            return None
+        if reasons[0].get("Code") == "ConditionalCheckFailed":
+            return _payment(deserialize(reasons[0]["Item"]))
+        raise ServiceUnavailable("the audit trail is ahead of the payment")
+
+    def _write(self, writes: list["TransactWriteItemTypeDef"]) -> list[dict[str, Any]]:
+        """Write all or nothing; return the cancellation reasons if a condition does not hold."""
+        for attempt in range(_TRANSACTION_ATTEMPTS):
+            try:
+                self._client.transact_write_items(TransactItems=writes)
+            except self._client.exceptions.TransactionCanceledException as error:
+                reasons: list[dict[str, Any]] = [
+                    dict(reason) for reason in error.response["CancellationReasons"]
+                ]
+                if any(reason.get("Code") == "ConditionalCheckFailed" for reason in reasons):
+                    return reasons
+                # Another writer's transaction on the same item: its outcome is known shortly.
+                self._sleep(random.uniform(0, _BACKOFF_SECONDS * 2**attempt))
+            except (ClientError, BotoCoreError) as error:
+                raise ServiceUnavailable("the payment could not be written") from error
+            else:
+                return []
+        raise ServiceUnavailable("the payment is being written by too many at once")
+
+    def _call(self, operation: Callable[..., Any], **arguments: Any) -> Any:
+        try:
+            return operation(**arguments)
+        except (ClientError, BotoCoreError) as error:
+            raise ServiceUnavailable("the payment could not be read") from error
+
+
+class SandboxLedger:
+    """The sandbox gateway's memory, one item a payment in the table of processing status."""
+
+    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def count_attempt(self, payment_id: str) -> int:
+        """See :class:`payments.gateway.ChargeLedger`."""
+        answer = self._update(payment_id, "ADD attempts :one", {":one": 1})
+        return int(answer["attempts"])
+
+    def decide(self, payment: Payment, outcome: ChargeOutcome) -> ChargeOutcome:
+        """See :class:`payments.gateway.ChargeLedger`."""
+        if isinstance(outcome, Approved):
+            kept: Item = {"reference": outcome.reference}
+        else:
+            failure = outcome.failure
+            kept = {"failure_code": failure.code, "failure_message": failure.message}
+        item = self._update(
+            payment.payment_id,
+            "SET outcome = if_not_exists(outcome, :kept)",
+            {":kept": kept},
+        )
+        kept = item["outcome"]
+        if "reference" in kept:
+            return Approved(kept["reference"])
+        return Declined(Failure(kept["failure_code"], kept["failure_message"]))
+
+    def _update(self, payment_id: str, expression: str, values: Item) -> Item:
+        try:
+            answer = self._client.update_item(
+                TableName=self._table,
+                Key=serialize({"entity_id": f"gateway#{payment_id}", "sequence": 0}),
+                UpdateExpression=expression,
+                ExpressionAttributeValues=serialize(values),
+                ReturnValues="ALL_NEW",
+            )
+        except (ClientError, BotoCoreError) as error:
+            raise ServiceUnavailable("the sandbox gateway's ledger did not answer") from error
+        return deserialize(answer["Attributes"])
+
+
+def _payment_item(payment: Payment) -> Item:
+    item: Item = {
+        "payment_id": payment.payment_id,
+        "amount_minor": payment.amount_minor,
+        "currency": payment.currency,
+        "status": payment.status.value,
+        "version": payment.version,
+        "content_hash": payment.content_hash,
+        "source": payment.source,
+        "correlation_id": payment.correlation_id,
+        "created_at": payment.created_at,
+        "updated_at": payment.updated_at,
+        "audit_hash": payment.audit_hash,
+    }
+    if not payment.status.is_final:
+        item["open_shard"] = zlib.crc32(payment.payment_id.encode()) % OPEN_SHARDS
+        item["accepted_at"] = payment.created_at
+    return item
+
+
+def _payment(item: Item) -> Payment:
+    failure = None
+    if "failure_code" in item:
+        failure = Failure(item["failure_code"], item["failure_message"])
+    return Payment(
+        payment_id=item["payment_id"],
+        amount_minor=item["amount_minor"],
+        currency=item["currency"],
+        status=PaymentStatus(item["status"]),
+        version=item["version"],
+        content_hash=item["content_hash"],
+        source=item["source"],
+        correlation_id=item["correlation_id"],
+        created_at=item["created_at"],
+        updated_at=item["updated_at"],
+        audit_hash=item["audit_hash"],
+        failure=failure,
+        gateway_reference=item.get("gateway_reference"),
+    )
+
+
+def _history_item(record: AuditRecord) -> Item:
+    return {
+        "entity_id": record["payment_id"],
+        "sequence": record["sequence"],
+        "status": record["to"],
+        "at": record["at"],
+        "actor": record["actor"],
+        "request_id": record["request_id"],
+        "attempt": record.get("attempt", 0),
+        "expires_at": expires_at(record["at"]),
+    }

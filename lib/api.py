@@ -1,0 +1,242 @@
+"""The REST API: its routes, what it refuses by itself, and its stage."""
+
+import hashlib
+from typing import Final
+
+from cdktf import (
+    DefaultTokenResolver,
+    StringConcat,
+    TerraformResource,
+    TerraformResourceLifecycle,
+    Tokenization,
+)
+from cdktf_cdktf_provider_aws.api_gateway_deployment import ApiGatewayDeployment
+from cdktf_cdktf_provider_aws.api_gateway_gateway_response import ApiGatewayGatewayResponse
+from cdktf_cdktf_provider_aws.api_gateway_integration import ApiGatewayIntegration
+from cdktf_cdktf_provider_aws.api_gateway_method import ApiGatewayMethod
+from cdktf_cdktf_provider_aws.api_gateway_method_settings import (
+    ApiGatewayMethodSettings,
+    ApiGatewayMethodSettingsSettings,
+)
+from cdktf_cdktf_provider_aws.api_gateway_model import ApiGatewayModel
+from cdktf_cdktf_provider_aws.api_gateway_request_validator import ApiGatewayRequestValidator
+from cdktf_cdktf_provider_aws.api_gateway_resource import ApiGatewayResource
+from cdktf_cdktf_provider_aws.api_gateway_rest_api import (
+    ApiGatewayRestApi,
+    ApiGatewayRestApiEndpointConfiguration,
+)
+from cdktf_cdktf_provider_aws.api_gateway_stage import (
+    ApiGatewayStage,
+    ApiGatewayStageAccessLogSettings,
+)
+from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
+from cdktf_cdktf_provider_aws.lambda_permission import LambdaPermission
+from constructs import Construct
+
+from lib.compute import Compute
+from lib.config import StackConfig
+from lib.encryption import Encryption
+from lib.function import PythonFunction
+from lib.gateway_problems import problems
+from lib.iam import compact_json
+
+# API Gateway refuses only what is no JSON object: the handler names every other fault at once.
+BODY_SCHEMA: Final = {"$schema": "http://json-schema.org/draft-04/schema#", "type": "object"}
+
+ACCESS_LOG_FORMAT: Final = {
+    "request_id": "$context.requestId",
+    "extended_request_id": "$context.extendedRequestId",
+    "time": "$context.requestTime",
+    "method": "$context.httpMethod",
+    "route": "$context.resourcePath",
+    "status": "$context.status",
+    "error": "$context.error.responseType",
+    "latency_ms": "$context.responseLatency",
+    "integration_latency_ms": "$context.integrationLatency",
+    "caller": "$context.identity.userArn",
+    "source_ip": "$context.identity.sourceIp",
+    "trace_id": "$context.xrayTraceId",
+}
+
+
+class Api(Construct):
+    """``POST /payments``, ``GET /payments/{payment_id}`` and ``GET /batches/{batch_id}``."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        config: StackConfig,
+        encryption: Encryption,
+        compute: Compute,
+    ) -> None:
+        super().__init__(scope, id_)
+        self._config = config
+        self._deployed: list[TerraformResource] = []
+        self.rest_api = ApiGatewayRestApi(
+            self,
+            "rest-api",
+            name=config.name("payment-api"),
+            description="Takes payments one at a time, and tells what became of them and of batches",
+            endpoint_configuration=ApiGatewayRestApiEndpointConfiguration(types=["REGIONAL"]),
+        )
+        self._add_routes(compute.api_handler)
+        self._add_gateway_responses()
+        self.stage = self._add_stage(encryption)
+
+    def _add_routes(self, handler: PythonFunction) -> None:
+        validator = ApiGatewayRequestValidator(
+            self,
+            "validator",
+            rest_api_id=self.rest_api.id,
+            name=self._config.name("payment-api"),
+            validate_request_body=True,
+            validate_request_parameters=True,
+        )
+        model = ApiGatewayModel(
+            self,
+            "payment-model",
+            rest_api_id=self.rest_api.id,
+            name="Payment",
+            content_type="application/json",
+            schema=compact_json(BODY_SCHEMA),
+        )
+        payments = self._add_path("payments", "payments", parent_id=self.rest_api.root_resource_id)
+        payment = self._add_path("payment", "{payment_id}", parent_id=payments.id)
+        batches = self._add_path("batches", "batches", parent_id=self.rest_api.root_resource_id)
+        batch = self._add_path("batch", "{batch_id}", parent_id=batches.id)
+        self._deployed += [validator, model, payments, payment, batches, batch]
+        submit_payment = ApiGatewayMethod(
+            self,
+            "submit-payment",
+            rest_api_id=self.rest_api.id,
+            resource_id=payments.id,
+            http_method="POST",
+            authorization=self._config.profile.authorization,
+            request_validator_id=validator.id,
+            request_models={"application/json": model.name},
+        )
+        read_payment = self._reading("payment", payment, validator)
+        read_batch = self._reading("batch", batch, validator)
+        # In the ARN of a request, a path parameter is written as "*".
+        self._integrate(submit_payment, handler, request_arn="POST/payments")
+        self._integrate(read_payment, handler, request_arn="GET/payments/*")
+        self._integrate(read_batch, handler, request_arn="GET/batches/*")
+
+    def _add_path(self, id_: str, path_part: str, *, parent_id: str) -> ApiGatewayResource:
+        return ApiGatewayResource(
+            self, id_, rest_api_id=self.rest_api.id, parent_id=parent_id, path_part=path_part
+        )
+
+    def _reading(
+        self, what: str, resource: ApiGatewayResource, validator: ApiGatewayRequestValidator
+    ) -> ApiGatewayMethod:
+        return ApiGatewayMethod(
+            self,
+            f"read-{what}",
+            rest_api_id=self.rest_api.id,
+            resource_id=resource.id,
+            http_method="GET",
+            authorization=self._config.profile.authorization,
+            request_validator_id=validator.id,
+            request_parameters={f"method.request.path.{what}_id": True},
+        )
+
+    def _integrate(
+        self, method: ApiGatewayMethod, handler: PythonFunction, *, request_arn: str
+    ) -> None:
+        """Let the handler answer the method, and this stage's method call the handler."""
+        integration = ApiGatewayIntegration(
+            self,
+            f"{method.node.id}-integration",
+            rest_api_id=self.rest_api.id,
+            resource_id=method.resource_id,
+            http_method=method.http_method,
+            type="AWS_PROXY",
+            integration_http_method="POST",
+            uri=handler.resource.invoke_arn,
+        )
+        LambdaPermission(
+            self,
+            f"{method.node.id}-may-invoke",
+            function_name=handler.resource.function_name,
+            action="lambda:InvokeFunction",
+            principal="apigateway.amazonaws.com",
+            source_arn=f"{self.rest_api.execution_arn}/{self._config.suffix}/{request_arn}",
+        )
+        self._deployed += [method, integration]
+
+    def _add_gateway_responses(self) -> None:
+        signed = self._config.profile.authorization == "AWS_IAM"
+        self._deployed += [
+            ApiGatewayGatewayResponse(
+                self,
+                f"gateway-response-{problem.response_type.lower().replace('_', '-')}",
+                rest_api_id=self.rest_api.id,
+                response_type=problem.response_type,
+                status_code=str(problem.status),
+                response_parameters=problem.headers,
+                response_templates={"application/json": problem.template},
+            )
+            for problem in problems(signed=signed)
+        ]
+
+    def _add_stage(self, encryption: Encryption) -> ApiGatewayStage:
+        profile = self._config.profile
+        deployment = ApiGatewayDeployment(
+            self,
+            "deployment",
+            rest_api_id=self.rest_api.id,
+            # A deployment does not follow changes by itself.
+            triggers={"redeployment": self._fingerprint()},
+            depends_on=self._deployed,
+            lifecycle=TerraformResourceLifecycle(create_before_destroy=True),
+        )
+        stage = ApiGatewayStage(
+            self,
+            "stage",
+            rest_api_id=self.rest_api.id,
+            deployment_id=deployment.id,
+            stage_name=self._config.suffix,
+            xray_tracing_enabled=True,
+            access_log_settings=self._access_logs(encryption) if profile.api_access_logs else None,
+        )
+        ApiGatewayMethodSettings(
+            self,
+            "throttling",
+            rest_api_id=self.rest_api.id,
+            stage_name=stage.stage_name,
+            method_path="*/*",
+            settings=ApiGatewayMethodSettingsSettings(
+                metrics_enabled=True,
+                throttling_rate_limit=profile.throttle_rate,
+                throttling_burst_limit=profile.throttle_burst,
+            ),
+        )
+        return stage
+
+    def _fingerprint(self) -> str:
+        """Return a hash over everything that is said about each part of a deployment."""
+        parts = [
+            Tokenization.resolve(
+                part.to_terraform(),
+                resolver=DefaultTokenResolver(StringConcat()),
+                scope=self,
+                preparing=False,
+            )
+            for part in self._deployed
+        ]
+        return hashlib.sha256(compact_json(parts).encode()).hexdigest()
+
+    def _access_logs(self, encryption: Encryption) -> ApiGatewayStageAccessLogSettings:
+        log_group = CloudwatchLogGroup(
+            self,
+            "access-logs",
+            name=self._config.api_log_group,
+            retention_in_days=self._config.profile.log_retention_days,
+            kms_key_id=encryption.key.arn,
+        )
+        return ApiGatewayStageAccessLogSettings(
+            destination_arn=log_group.arn, format=compact_json(ACCESS_LOG_FORMAT)
+        )

@@ -1,0 +1,161 @@
+"""The one key that everything of an environment is encrypted with."""
+
+from typing import Final
+
+from cdktf import TerraformResourceLifecycle
+from cdktf_cdktf_provider_aws.kms_alias import KmsAlias
+from cdktf_cdktf_provider_aws.kms_key import KmsKey
+from constructs import Construct
+
+from lib.arns import Arns
+from lib.config import StackConfig
+from lib.iam import Statement, policy_json
+
+# In a key's own policy "*" means this key, and there is no other way to say it:
+# https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-overview.html
+THIS_KEY: Final = ("*",)
+
+# What the account may hand out through IAM. Cryptography for its own sake (signing, re-encrypting
+# under another key) is not among it.
+ACCOUNT_ACTIONS: Final = (
+    "kms:CancelKeyDeletion",
+    "kms:CreateAlias",
+    "kms:CreateGrant",
+    "kms:Decrypt",
+    "kms:DeleteAlias",
+    "kms:DescribeKey",
+    "kms:DisableKey",
+    "kms:DisableKeyRotation",
+    "kms:EnableKey",
+    "kms:EnableKeyRotation",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:GetKeyPolicy",
+    "kms:GetKeyRotationStatus",
+    "kms:ListGrants",
+    "kms:ListKeyPolicies",
+    "kms:ListKeyRotations",
+    "kms:ListResourceTags",
+    "kms:PutKeyPolicy",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+    "kms:RetireGrant",
+    "kms:RevokeGrant",
+    "kms:RotateKeyOnDemand",
+    "kms:ScheduleKeyDeletion",
+    "kms:TagResource",
+    "kms:UntagResource",
+    "kms:UpdateAlias",
+    "kms:UpdateKeyDescription",
+)
+
+
+class Encryption(Construct):
+    """A customer-managed key, rotated every year, and who may use it for what."""
+
+    def __init__(self, scope: Construct, id_: str, *, config: StackConfig, arns: Arns) -> None:
+        super().__init__(scope, id_)
+        self._config = config
+        self.key = KmsKey(
+            self,
+            "key",
+            description=f"Payments, batches, events and logs of {config.suffix}",
+            enable_key_rotation=True,
+            deletion_window_in_days=config.profile.key_deletion_days,
+            policy=policy_json(
+                _account_through_iam(arns),
+                _log_groups(config, arns),
+                _alarms(config, arns),
+            ),
+            lifecycle=TerraformResourceLifecycle(
+                prevent_destroy=config.profile.deletion_protection
+            ),
+        )
+        KmsAlias(
+            self,
+            "alias",
+            name=f"alias/{config.name('payments')}",
+            target_key_id=self.key.key_id,
+        )
+
+    def use_through(self, *services: str) -> Statement:
+        """Let a role read and write what these services keep encrypted, and only through them.
+
+        See https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-via-service
+        """
+        return Statement(
+            sid="UseKeyThroughServices",
+            actions=("kms:Decrypt", "kms:GenerateDataKey"),
+            resources=(self.key.arn,),
+            conditions={
+                "StringEquals": {
+                    "kms:ViaService": [
+                        f"{service}.{self._config.region}.amazonaws.com"
+                        for service in sorted(services)
+                    ]
+                }
+            },
+        )
+
+    def decrypt_variables_of(self, function_arn: str) -> Statement:
+        """Let a function's role read the function's own environment variables.
+
+        See https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars-encryption.html
+        """
+        return Statement(
+            sid="DecryptOwnVariables",
+            actions=("kms:Decrypt",),
+            resources=(self.key.arn,),
+            conditions={
+                "StringEquals": {"kms:EncryptionContext:aws:lambda:FunctionArn": function_arn}
+            },
+        )
+
+
+def _account_through_iam(arns: Arns) -> Statement:
+    return Statement(
+        sid="AccountThroughIam",
+        principal={"AWS": f"arn:{arns.partition}:iam::{arns.account}:root"},
+        actions=ACCOUNT_ACTIONS,
+        resources=THIS_KEY,
+    )
+
+
+def _log_groups(config: StackConfig, arns: Arns) -> Statement:
+    """See https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html."""
+    return Statement(
+        sid="LogGroups",
+        principal={"Service": f"logs.{config.region}.amazonaws.com"},
+        actions=(
+            "kms:Decrypt",
+            "kms:DescribeKey",
+            "kms:Encrypt",
+            "kms:GenerateDataKey",
+            "kms:GenerateDataKeyWithoutPlaintext",
+            "kms:ReEncryptFrom",
+            "kms:ReEncryptTo",
+        ),
+        resources=THIS_KEY,
+        conditions={
+            "ArnEquals": {
+                "kms:EncryptionContext:aws:logs:arn": [
+                    arns.of("logs", f"log-group:{name}") for name in config.log_groups
+                ]
+            }
+        },
+    )
+
+
+def _alarms(config: StackConfig, arns: Arns) -> Statement:
+    """Without this, alarms are silent: the topic they publish to is encrypted with this key."""
+    return Statement(
+        sid="AlarmsToEncryptedTopic",
+        principal={"Service": "cloudwatch.amazonaws.com"},
+        actions=("kms:Decrypt", "kms:GenerateDataKey"),
+        resources=THIS_KEY,
+        conditions={
+            "ArnLike": {"aws:SourceArn": arns.of("cloudwatch", f"alarm:{config.name('*')}")},
+            "StringEquals": {"aws:SourceAccount": arns.account},
+        },
+    )

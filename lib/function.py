@@ -1,0 +1,146 @@
+"""One way to make a Lambda function."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from cdktf import App, AssetType, TerraformAsset, TerraformResourceLifecycle
+from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
+from cdktf_cdktf_provider_aws.lambda_function import (
+    LambdaFunction,
+    LambdaFunctionEnvironment,
+    LambdaFunctionTracingConfig,
+)
+from cdktf_cdktf_provider_aws.lambda_layer_version import LambdaLayerVersion
+from constructs import Construct
+
+from lib.arns import Arns
+from lib.assets import Archive, function_archive, layer_archive
+from lib.config import Function, StackConfig
+from lib.encryption import Encryption
+from lib.iam import WRITE_TRACES, ServiceRole, Statement
+
+RUNTIME: Final = "python3.12"
+ARCHITECTURE: Final = "x86_64"
+
+
+class FunctionCode(Construct):
+    """The one zip that serves all functions, and the layer with what they import."""
+
+    def __init__(self, scope: Construct, id_: str, *, config: StackConfig) -> None:
+        super().__init__(scope, id_)
+        folder = Path(App.of(self).outdir).resolve() / "assets"
+        self.archive = function_archive(folder=folder)
+        self.asset = _asset(self, "functions", self.archive)
+        layer = layer_archive(folder=folder)
+        self.layer = LambdaLayerVersion(
+            self,
+            "dependencies",
+            layer_name=config.name("payment-dependencies"),
+            filename=_asset(self, "layer", layer).path,
+            source_code_hash=layer.source_code_hash,
+            compatible_runtimes=[RUNTIME],
+            compatible_architectures=[ARCHITECTURE],
+            # Functions keep their old layer until they have the new one.
+            lifecycle=TerraformResourceLifecycle(create_before_destroy=True),
+        )
+
+
+def _asset(scope: Construct, id_: str, archive: Archive) -> TerraformAsset:
+    return TerraformAsset(
+        scope,
+        id_,
+        path=str(archive.path),
+        type=AssetType.FILE,
+        asset_hash=archive.hash,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionContext:
+    """What all functions of an environment share."""
+
+    config: StackConfig
+    arns: Arns
+    encryption: Encryption
+    code: FunctionCode
+
+
+class PythonFunction(Construct):
+    """A function with its log group and a role of its own."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        function: Function,
+        *,
+        context: FunctionContext,
+        description: str,
+        timeout_seconds: int,
+        memory_mb: int,
+        environment: Mapping[str, str],
+        permissions: Sequence[Statement],
+    ) -> None:
+        """Make the function ``{function}-{suffix}``.
+
+        Its handler is ``handler`` in the module of the same name. ``permissions`` are those that
+        its own code needs; logs, traces and reading its variables come with every function.
+        """
+        super().__init__(scope, function)
+        config = context.config
+        name = config.name(function)
+        self.short_name = function
+        log_group = CloudwatchLogGroup(
+            self,
+            "log-group",
+            name=config.function_log_group(function),
+            retention_in_days=config.profile.log_retention_days,
+            kms_key_id=context.encryption.key.arn,
+        )
+        role = ServiceRole(
+            self,
+            "role",
+            config=config,
+            name=function,
+            service="lambda.amazonaws.com",
+            permissions=[
+                Statement(
+                    sid="WriteOwnLogs",
+                    actions=("logs:CreateLogStream", "logs:PutLogEvents"),
+                    resources=(f"{log_group.arn}:*",),
+                ),
+                WRITE_TRACES,
+                context.encryption.decrypt_variables_of(
+                    context.arns.of("lambda", f"function:{name}")
+                ),
+                *permissions,
+            ],
+        )
+        self.resource = LambdaFunction(
+            self,
+            "function",
+            function_name=name,
+            description=description,
+            role=role.role.arn,
+            runtime=RUNTIME,
+            architectures=[ARCHITECTURE],
+            handler=f"{function.replace('-', '_')}.handler",
+            filename=context.code.asset.path,
+            source_code_hash=context.code.archive.source_code_hash,
+            layers=[context.code.layer.arn],
+            timeout=timeout_seconds,
+            memory_size=memory_mb,
+            environment=LambdaFunctionEnvironment(
+                variables={
+                    "POWERTOOLS_SERVICE_NAME": function,
+                    "POWERTOOLS_METRICS_NAMESPACE": config.name("payments"),
+                    "POWERTOOLS_LOG_LEVEL": "INFO",
+                    **environment,
+                }
+            ),
+            kms_key_arn=context.encryption.key.arn,
+            tracing_config=LambdaFunctionTracingConfig(mode="Active"),
+            # Nothing may invoke it before its role may act, or its first events are lost.
+            depends_on=[log_group, role.policy],
+        )

@@ -1,0 +1,109 @@
+"""The topic, the queue and its dead-letter queue."""
+
+from typing import Final
+
+from cdktf_cdktf_provider_aws.sns_topic import SnsTopic
+from cdktf_cdktf_provider_aws.sqs_queue import SqsQueue
+from cdktf_cdktf_provider_aws.sqs_queue_redrive_policy import SqsQueueRedrivePolicy
+from constructs import Construct
+
+from lib.arns import Arns
+from lib.config import StackConfig
+from lib.encryption import Encryption
+from lib.iam import Statement, compact_json, deny_plain_http, policy_json
+
+RETENTION_SECONDS: Final = 14 * 24 * 3600
+VISIBILITY_TIMEOUT_SECONDS: Final = 180
+MAX_RECEIVES: Final = 5
+
+
+class Messaging(Construct):
+    """Payment events to be handled, those nobody could handle, and status notifications."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        config: StackConfig,
+        arns: Arns,
+        encryption: Encryption,
+    ) -> None:
+        super().__init__(scope, id_)
+        self.events_queue = _queue(
+            self, "payment-events", config=config, arns=arns, encryption=encryption
+        )
+        self.dead_letter_queue = _queue(
+            self,
+            "payment-events-dlq",
+            config=config,
+            arns=arns,
+            encryption=encryption,
+            redrive_allow_policy=compact_json(
+                {
+                    "redrivePermission": "byQueue",
+                    "sourceQueueArns": [arns.of("sqs", config.name("payment-events"))],
+                }
+            ),
+        )
+        # Terraform waits 25 s for whatever it sets on a queue. This way both queues are made at
+        # once, and what only needs the queue does not wait for its dead-letter queue.
+        SqsQueueRedrivePolicy(
+            self,
+            "payment-events-redrive",
+            queue_url=self.events_queue.url,
+            redrive_policy=compact_json(
+                {
+                    "deadLetterTargetArn": self.dead_letter_queue.arn,
+                    "maxReceiveCount": MAX_RECEIVES,
+                }
+            ),
+        )
+        topic_name = config.name("payment-notifications")
+        topic_arn = arns.of("sns", topic_name)
+        self.topic = SnsTopic(
+            self,
+            "payment-notifications",
+            name=topic_name,
+            kms_master_key_id=encryption.key.arn,
+            policy=policy_json(
+                deny_plain_http(actions=("sns:Publish",), resources=(topic_arn,)),
+                Statement(
+                    sid="Alarms",
+                    principal={"Service": "cloudwatch.amazonaws.com"},
+                    actions=("sns:Publish",),
+                    resources=(topic_arn,),
+                    conditions={
+                        "ArnLike": {
+                            "aws:SourceArn": arns.of("cloudwatch", f"alarm:{config.name('*')}")
+                        },
+                        "StringEquals": {"aws:SourceAccount": arns.account},
+                    },
+                ),
+            ),
+        )
+
+
+def _queue(
+    scope: Construct,
+    name: str,
+    *,
+    config: StackConfig,
+    arns: Arns,
+    encryption: Encryption,
+    redrive_allow_policy: str | None = None,
+) -> SqsQueue:
+    full_name = config.name(name)
+    return SqsQueue(
+        scope,
+        name,
+        name=full_name,
+        kms_master_key_id=encryption.key.arn,
+        message_retention_seconds=RETENTION_SECONDS,
+        visibility_timeout_seconds=VISIBILITY_TIMEOUT_SECONDS,
+        redrive_allow_policy=redrive_allow_policy,
+        # Not a resource of its own, for which Terraform would wait once more.
+        policy=policy_json(
+            deny_plain_http(actions=("sqs:*",), resources=(arns.of("sqs", full_name),))
+        ),
+    )

@@ -1,0 +1,175 @@
+"""One way to make a workflow, and the states that both workflows are made of."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
+from cdktf_cdktf_provider_aws.sfn_state_machine import (
+    SfnStateMachine,
+    SfnStateMachineLoggingConfiguration,
+    SfnStateMachineTracingConfiguration,
+)
+from constructs import Construct
+
+from lib.arns import Arns
+from lib.config import StackConfig, Workflow
+from lib.encryption import Encryption
+from lib.function import PythonFunction
+from lib.iam import ServiceRole, Statement, compact_json
+from lib.messaging import Messaging
+
+# X-Ray has no resources: https://docs.aws.amazon.com/step-functions/latest/dg/xray-iam.html
+_WRITE_WORKFLOW_TRACES: Final = Statement(
+    sid="WriteTraces",
+    actions=(
+        "xray:GetSamplingRules",
+        "xray:GetSamplingTargets",
+        "xray:PutTelemetryRecords",
+        "xray:PutTraceSegments",
+    ),
+    resources=("*",),
+)
+
+# Log deliveries have no resources: https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html
+_DELIVER_LOGS: Final = Statement(
+    sid="DeliverLogs",
+    actions=(
+        "logs:CreateLogDelivery",
+        "logs:DeleteLogDelivery",
+        "logs:DescribeLogGroups",
+        "logs:DescribeResourcePolicies",
+        "logs:GetLogDelivery",
+        "logs:ListLogDeliveries",
+        "logs:PutResourcePolicy",
+        "logs:UpdateLogDelivery",
+    ),
+    resources=("*",),
+)
+
+
+def add_state_machine(
+    scope: Construct,
+    workflow: Workflow,
+    *,
+    config: StackConfig,
+    arns: Arns,
+    encryption: Encryption,
+    definition: Mapping[str, Any],
+    permissions: Sequence[Statement],
+    runs_maps: bool = False,
+) -> SfnStateMachine:
+    """Make the Standard workflow ``{workflow}-{suffix}`` with its log group and its role.
+
+    ``permissions`` are those that its states need; logs and traces come with every workflow.
+    ``runs_maps`` says that one of its states is a distributed Map, whose items are executions of
+    the same state machine.
+    """
+    machine_arn = arns.of("states", f"stateMachine:{config.name(workflow)}")
+    log_group = CloudwatchLogGroup(
+        scope,
+        "log-group",
+        name=config.workflow_log_group(workflow),
+        retention_in_days=config.profile.log_retention_days,
+        kms_key_id=encryption.key.arn,
+    )
+    role = ServiceRole(
+        scope,
+        "role",
+        config=config,
+        name=workflow,
+        service="states.amazonaws.com",
+        trust_conditions={
+            # Items of a Map run under the ARN of the state machine and the Map's label.
+            "ArnLike": {
+                "aws:SourceArn": [machine_arn, *([f"{machine_arn}/*"] if runs_maps else [])]
+            },
+            "StringEquals": {"aws:SourceAccount": arns.account},
+        },
+        permissions=[
+            *permissions,
+            *(_run_map_items(config.name(workflow), arns) if runs_maps else ()),
+            _WRITE_WORKFLOW_TRACES,
+            _DELIVER_LOGS,
+        ],
+    )
+    return SfnStateMachine(
+        scope,
+        "state-machine",
+        name=config.name(workflow),
+        type="STANDARD",
+        role_arn=role.role.arn,
+        definition=compact_json(definition),
+        logging_configuration=SfnStateMachineLoggingConfiguration(
+            level="ERROR",
+            include_execution_data=False,  # it would log payments
+            log_destination=f"{log_group.arn}:*",
+        ),
+        tracing_configuration=SfnStateMachineTracingConfiguration(enabled=True),
+        depends_on=[role.policy],
+    )
+
+
+def _run_map_items(name: str, arns: Arns) -> tuple[Statement, ...]:
+    """See https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html."""
+    return (
+        Statement(
+            sid="StartMapItems",
+            actions=("states:StartExecution",),
+            resources=(arns.of("states", f"stateMachine:{name}"),),
+        ),
+        Statement(
+            sid="WatchMapItems",
+            actions=("states:DescribeExecution", "states:StopExecution"),
+            resources=(
+                arns.of("states", f"execution:{name}:*"),
+                arns.of("states", f"execution:{name}/*"),
+            ),
+        ),
+    )
+
+
+def invoke_task(
+    function: PythonFunction, arns: Arns, *, payload: Mapping[str, Any], timeout_seconds: int
+) -> dict[str, Any]:
+    """Return a task that calls a function and waits for its answer."""
+    return {
+        "Type": "Task",
+        "Resource": f"arn:{arns.partition}:states:::lambda:invoke",
+        "Parameters": {"FunctionName": function.resource.arn, "Payload": payload},
+        "TimeoutSeconds": timeout_seconds,
+    }
+
+
+def publish_task(
+    messaging: Messaging, arns: Arns, *, message: str, attributes: Mapping[str, str], attempts: int
+) -> dict[str, Any]:
+    """Return a task that announces something, so many times at most, and keeps its input.
+
+    ``message`` and the values of ``attributes``, by which subscribers filter, are paths.
+    """
+    return {
+        "Type": "Task",
+        "Resource": f"arn:{arns.partition}:states:::sns:publish",
+        "Parameters": {
+            "TopicArn": messaging.topic.arn,
+            "Message.$": message,
+            "MessageAttributes": {
+                name: {"DataType": "String", "StringValue.$": path}
+                for name, path in attributes.items()
+            },
+        },
+        "ResultPath": None,
+        "Retry": [retry("States.ALL", seconds=2, attempts=attempts, at_most_seconds=300)],
+    }
+
+
+def retry(error: str, *, seconds: int, attempts: int, at_most_seconds: int) -> dict[str, Any]:
+    """Return a retrier whose delays double, up to a limit, and are scattered below that."""
+    return {
+        "ErrorEquals": [error],
+        "IntervalSeconds": seconds,
+        "BackoffRate": 2,
+        "MaxAttempts": attempts,
+        "MaxDelaySeconds": at_most_seconds,
+        "JitterStrategy": "FULL",
+    }

@@ -1,0 +1,109 @@
+"""Batch files: from this machine into the batch bucket, and the report back."""
+
+import csv
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from local.api import PaymentsApi
+from local.deployment import Deployment
+from local.errors import RigError
+
+FINAL_STATUSES = frozenset({"COMPLETED", "REFUSED", "FAILED"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What became of a batch: the API's answer, each rejected row and each that was not paid."""
+
+    summary: dict[str, Any]
+    rejected: list[dict[str, str]]
+    not_paid: list[dict[str, str]]
+
+
+def upload(deployment: Deployment, file: Path, *, prefix: str = "") -> str:
+    """Put a file into the batch bucket and return the id of the batch that it becomes.
+
+    Raises:
+        RigError: it is no `.csv` file, or cannot be read.
+    """
+    if file.suffix != ".csv":
+        raise RigError(f"Only names that end in .csv start a batch, and {file.name} does not.")
+    bucket, key = deployment.outputs()["batch_bucket"], f"{prefix}{file.name}"
+    try:
+        with file.open("rb") as content:
+            stored = deployment.clients.s3.put_object(Bucket=bucket, Key=key, Body=content)
+    except OSError as error:
+        raise RigError(f"Cannot read {file}: {error.strerror}") from error
+    name = f"{bucket}\n{key}\n{stored['VersionId']}"
+    return f"batch_{hashlib.sha256(name.encode()).hexdigest()[:32]}"
+
+
+def follow(
+    deployment: Deployment,
+    batch_id: str,
+    *,
+    note: Callable[[str], None] = lambda _: None,
+    patience: float = 60.0,
+) -> Report:
+    """Follow a batch to its end.
+
+    Args:
+        deployment: where it was uploaded.
+        batch_id: from `upload`.
+        note: called with its progress in words.
+        patience: seconds without any progress after which it is given up.
+
+    Raises:
+        RigError: nothing moved for `patience` seconds.
+    """
+    api = PaymentsApi(deployment.api_url_by_path, authority=deployment.emulator.authority)
+    seen, deadline = "", time.monotonic() + patience
+    while time.monotonic() < deadline:
+        answer = api.request("GET", f"/batches/{batch_id}")
+        if answer.status == HTTPStatus.OK:
+            summary = answer.json()
+            if summary["status"] in FINAL_STATUSES:
+                return _report(deployment, summary)
+            progress = _progress(summary)
+            if progress != seen:
+                seen, deadline = progress, time.monotonic() + patience
+                note(progress)
+        time.sleep(0.5)
+    raise RigError(
+        f"{batch_id} did not move for {patience:.0f} s; the last that was seen: {seen or 'nothing'}"
+    )
+
+
+def _progress(summary: dict[str, Any]) -> str:
+    done = sum(summary[name] for name in ("completed", "failed", "duplicate", "conflict"))
+    return (
+        f"{summary['rows']} rows read, {summary['rejected']} rejected, "
+        f"{done} of {summary['accepted']} payments final"
+    )
+
+
+def _report(deployment: Deployment, summary: dict[str, Any]) -> Report:
+    reports = summary["reports"]
+    return Report(
+        summary=summary,
+        rejected=[row for uri in reports["rejected"] for row in _rows(deployment, uri)],
+        not_paid=[row for uri in reports["not_paid"] for row in _rows(deployment, uri)],
+    )
+
+
+def _rows(deployment: Deployment, uri: str) -> list[dict[str, str]]:
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    body = deployment.clients.s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode()
+    return list(csv.DictReader(StringIO(body)))
+
+
+def payment_ids(file: Path) -> list[str]:
+    """Return the payment ids of a well-formed batch file, in its order."""
+    with file.open(encoding="utf-8-sig", newline="") as rows:
+        return [row["payment_id"] for row in csv.DictReader(rows)]

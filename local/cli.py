@@ -1,0 +1,223 @@
+"""The commands of `python -m local`."""
+
+import argparse
+import json
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from local import batches, deployment, emulator, surroundings
+from local import demo as demonstration
+from local.console import console, step
+from local.deployment import Deployment
+from local.errors import RigError
+from local.workspace import Workspace
+
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; a `RigError` is a message, not a stack trace."""
+    options = _parser().parse_args(arguments)
+    workspace = Workspace(state=options.state.resolve(), suffix=options.suffix)
+    command: Callable[[Workspace, argparse.Namespace], None] = options.command
+    try:
+        command(workspace, options)
+    except RigError as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted. make down removes what is there.", file=sys.stderr)
+        return INTERRUPTED
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m local",
+        description="The payment system on this machine: an AWS emulator and a real deployment.",
+    )
+    parser.add_argument(
+        "--port",
+        type=_port,
+        help=f"where the emulator listens on 127.0.0.1 (default: {emulator.DEFAULT_PORT}, "
+        "or where it runs already)",
+    )
+    parser.add_argument(
+        "--suffix", default=Workspace.suffix, help="name of the environment (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--state",
+        type=Path,
+        default=Workspace.state,
+        metavar="DIRECTORY",
+        help="where everything about it is kept (default: .local)",
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    up_ = commands.add_parser("up", help="start the emulator and deploy to it")
+    up_.add_argument("--redeploy", action="store_true", help="deploy even if nothing changed")
+    up_.set_defaults(command=up)
+    commands.add_parser(
+        "demo", help="up, then pay one payment with curl and one CSV file"
+    ).set_defaults(command=demo, redeploy=False)
+    commands.add_parser(
+        "down", help="destroy the deployment through cdktf and stop the emulator"
+    ).set_defaults(command=down)
+    commands.add_parser("status", help="show what runs, and where").set_defaults(command=status)
+    commands.add_parser("outputs", help="print the stack's outputs as JSON").set_defaults(
+        command=outputs
+    )
+    commands.add_parser(
+        "env", help="print shell commands that point curl, boto3 and the AWS CLI here"
+    ).set_defaults(command=env)
+    batch_ = commands.add_parser("batch", help="upload a CSV file and follow it to its end")
+    batch_.add_argument("file", type=Path)
+    batch_.add_argument("--dry-run", action="store_true", help="only report, pay nothing")
+    batch_.add_argument(
+        "--patience",
+        type=float,
+        default=120.0,
+        metavar="SECONDS",
+        help="give up after so long without progress (default: %(default)s)",
+    )
+    batch_.set_defaults(command=batch)
+    commands.add_parser(
+        "synth", help="only synthesise Terraform, into the state directory"
+    ).set_defaults(command=synth)
+    return parser
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 1024 <= port <= 65535:  # noqa: PLR2004 - unprivileged ports
+        raise argparse.ArgumentTypeError("a port from 1024 to 65535")
+    return port
+
+
+def up(workspace: Workspace, options: argparse.Namespace) -> None:
+    """Start the emulator if it is not running and deploy if the sources changed."""
+    with emulator.exclusive(workspace):
+        deployed = Deployment(workspace, _running_emulator(workspace, port=options.port))
+        if deployed.is_current() and not options.redeploy:
+            console.print(f"Already up, and nothing changed since: {deployed.api_url}")
+            return
+        deployed.deploy()
+        console.print(f"Up: {deployed.api_url}")
+
+
+def _running_emulator(workspace: Workspace, *, port: int | None) -> emulator.Emulator:
+    found = emulator.running(workspace)
+    if found and port not in {None, found.port}:
+        raise RigError(
+            f"The emulator of {workspace.state} runs at port {found.port} already; "
+            f"run make down first to move it to port {port}."
+        )
+    if found and emulator.answers(found):
+        return found
+    if found:
+        console.print("The emulator runs but does not answer: stopping it and starting afresh.")
+        emulator.stop(workspace)
+    elif emulator.recorded(workspace):
+        console.print(
+            "The emulator of an earlier run is gone, and with it everything that was in its "
+            "memory: starting afresh."
+        )
+    port = port or emulator.DEFAULT_PORT
+    emulator.require_free(port)
+    with step(f"Starting the AWS emulator on {emulator.HOST}:{port}"):
+        return emulator.start(workspace, port=port)
+
+
+def demo(workspace: Workspace, options: argparse.Namespace) -> None:
+    """Make up, then pay."""
+    up(workspace, options)
+    demonstration.run(_deployment(workspace))
+
+
+def down(workspace: Workspace, _options: argparse.Namespace) -> None:
+    """Destroy through cdktf and stop the emulator; repeatable."""
+    with emulator.exclusive(workspace):
+        found = emulator.running(workspace)
+        if not found:
+            was_recorded = emulator.recorded(workspace) is not None
+            emulator.forget(workspace)
+            console.print(
+                "The emulator was gone already, and with it everything that was in its memory."
+                if was_recorded
+                else "Nothing is running."
+            )
+            return
+        try:
+            Deployment(workspace, found).destroy()
+        finally:
+            with step("Stopping the AWS emulator"):
+                emulator.stop(workspace)
+
+
+def status(workspace: Workspace, _options: argparse.Namespace) -> None:
+    """Say what runs, and where."""
+    found = emulator.running(workspace)
+    if not found:
+        console.print("The emulator is not running: make up starts it.")
+        return
+    well = "answers" if emulator.answers(found) else "does not answer"
+    console.print(f"Emulator: {found.endpoint}, process {found.pid}, {well}")
+    console.print(f"Its certificate authority: {found.authority}")
+    console.print(f"Logs: {workspace.logs}")
+    deployed = Deployment(workspace, found)
+    try:
+        console.print(f"API: {deployed.api_url}")
+    except RigError as error:
+        console.print(str(error))
+        return
+    if not deployed.is_current():
+        console.print("The sources changed since it was deployed: make up deploys them.")
+
+
+def outputs(workspace: Workspace, _options: argparse.Namespace) -> None:
+    """Print the stack's outputs as JSON."""
+    print(json.dumps(_deployment(workspace).outputs(), indent=2))
+
+
+def env(workspace: Workspace, _options: argparse.Namespace) -> None:
+    """Print what `eval` needs for a shell that speaks to the local cloud as to AWS."""
+    deployed = _deployment(workspace)
+    variables = surroundings.aws_access(
+        endpoint=deployed.emulator.endpoint,
+        authority=workspace.authority,
+        region=workspace.region,
+    ) | {
+        "API": deployed.api_url,
+        "CURL_CA_BUNDLE": str(workspace.authority),
+        "ENVIRONMENT_SUFFIX": workspace.suffix,
+    }
+    for name, value in sorted(variables.items()):
+        print(f"export {name}={shlex.quote(value)}")
+
+
+def batch(workspace: Workspace, options: argparse.Namespace) -> None:
+    """Upload a CSV file, follow its batch to the end and print what became of it."""
+    deployed = _deployment(workspace)
+    prefix = "dry-run/" if options.dry_run else ""
+    batch_id = batches.upload(deployed, options.file, prefix=prefix)
+    console.print(f"{options.file.name} is {batch_id}")
+    with step("Following the batch") as following:
+        report = batches.follow(deployed, batch_id, note=following.note, patience=options.patience)
+    demonstration.show_report(report)
+
+
+def synth(workspace: Workspace, _options: argparse.Namespace) -> None:
+    """Synthesise into the state directory, without an emulator."""
+    with emulator.exclusive(workspace), step("Synthesising Terraform (cdktf synth)"):
+        environment = deployment.synth_environment(workspace)
+        deployment.synthesise(workspace, environment=environment)
+    console.print(f"Written to {workspace.synthesised}")
+
+
+def _deployment(workspace: Workspace) -> Deployment:
+    found = emulator.running(workspace)
+    if not found:
+        raise RigError("The emulator is not running: run make up first.")
+    return Deployment(workspace, found)

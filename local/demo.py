@@ -1,0 +1,147 @@
+"""One payment with curl, three by CSV file, and what became of them."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from local import batches
+from local.api import PaymentsApi
+from local.console import console, step
+from local.deployment import Deployment
+from local.errors import RigError
+from local.workspace import REPOSITORY
+
+PAYMENT = '{"payment_id": "pay_123456", "amount": 99.99, "currency": "USD"}'
+BATCH = REPOSITORY / "samples/payments.csv"
+BATCH_WITH_BAD_ROWS = REPOSITORY / "samples/payments-with-bad-rows.csv"
+PATIENCE = 120.0  # seconds for all payments to become final
+
+_COLOURS = {"COMPLETED": "green", "FAILED": "red"}
+
+
+def run(deployment: Deployment) -> None:
+    """Walk through the documented payment and the documented batch at a deployed system.
+
+    Raises:
+        RigError: something did not end as documented.
+    """
+    console.rule("One payment over HTTP", align="left")
+    payment_id = _pay_with_curl(deployment)
+    for file in (BATCH, BATCH_WITH_BAD_ROWS):
+        console.rule(f"A batch of payments: {file.relative_to(REPOSITORY)}", align="left")
+        console.print(file.read_text().rstrip(), markup=False)
+        batch_id = batches.upload(deployment, file)
+        console.print(f"Uploaded to s3://{deployment.outputs()['batch_bucket']}/{file.name}")
+        with step("Following the batch") as following:
+            report = batches.follow(deployment, batch_id, note=following.note, patience=PATIENCE)
+        show_report(report)
+    payments = _wait_for_all(deployment, [payment_id, *batches.payment_ids(BATCH)])
+    console.rule("What became of them", align="left")
+    console.print(_table(payments))
+    if unpaid := [each["payment_id"] for each in payments if each["status"] != "COMPLETED"]:
+        raise RigError(f"Expected all to be COMPLETED, but these are not: {', '.join(unpaid)}")
+    _show_what_next(deployment)
+
+
+def curl(deployment: Deployment, path: str, *options: str) -> list[str]:
+    """Return a curl command for the deployed API that works as printed, from the repository."""
+    # A proxy of the machine's cannot reach this machine's own loopback names.
+    proxied = any(name.lower().endswith("_proxy") for name in os.environ)
+    return [
+        "curl",
+        "--silent",
+        "--show-error",
+        *(("--noproxy", "*") if proxied else ()),
+        "--cacert",
+        os.path.relpath(deployment.emulator.authority, REPOSITORY),
+        *options,
+        f"{deployment.api_url}{path}",
+    ]
+
+
+def _pay_with_curl(deployment: Deployment) -> str:
+    options = ("--include", "--header", "Content-Type: application/json", "--data", PAYMENT)
+    command = curl(deployment, "/payments", *options)
+    console.print(f"$ {shlex.join(command)}", markup=False)
+    sent = subprocess.run(command, capture_output=True, check=False, cwd=REPOSITORY, text=True)
+    console.print(sent.stdout.replace("\r", "").rstrip() or sent.stderr.rstrip(), markup=False)
+    status = re.match(r"HTTP/\S+ (\d+)", sent.stdout)
+    # 200 is the answer to the same payment once more, so that a second demo works like the first.
+    if not status or int(status[1]) not in {HTTPStatus.ACCEPTED, HTTPStatus.OK}:
+        raise RigError(f"The API did not accept the payment (curl's exit code: {sent.returncode}).")
+    if int(status[1]) == HTTPStatus.OK:
+        console.print("[dim]This payment was made before: the answer repeats it, no charge.[/dim]")
+    return str(json.loads(PAYMENT)["payment_id"])
+
+
+def _wait_for_all(deployment: Deployment, payment_ids: list[str]) -> list[dict[str, Any]]:
+    api = PaymentsApi(deployment.api_url_by_path, authority=deployment.emulator.authority)
+    try:
+        with step("Waiting until every payment is final") as waiting:
+            return [
+                api.final(each, patience=max(1.0, PATIENCE - waiting.seconds))
+                for each in payment_ids
+            ]
+    except TimeoutError as error:
+        raise RigError(str(error)) from error
+
+
+def _table(payments: list[dict[str, Any]]) -> Table:
+    table = Table("payment", "amount", "currency", "status", "history", box=None, pad_edge=False)
+    for payment in payments:
+        colour = _COLOURS.get(payment["status"], "yellow")
+        table.add_row(
+            escape(payment["payment_id"]),
+            payment["amount"],
+            payment["currency"],
+            f"[{colour}]{payment['status']}[/{colour}] {payment.get('failure_code', '')}".rstrip(),
+            " → ".join(entry["status"] for entry in payment["history"]),
+        )
+    table.columns[1].justify = "right"
+    return table
+
+
+def _show_what_next(deployment: Deployment) -> None:
+    console.rule("Go on from here", align="left")
+    console.print(f"API: {deployment.api_url}")
+    look = curl(deployment, f"/payments/{json.loads(PAYMENT)['payment_id']}")
+    console.print(f"$ {shlex.join(look)}", markup=False)
+    console.print("Pay with another payment_id, try your own file with")
+    console.print(f"$ {_module()} batch samples/payments-with-bad-rows.csv", markup=False)
+    console.print("and end it all with: make down")
+
+
+def _module() -> str:
+    return f"{Path('.venv/bin/python')} -m local"
+
+
+def show_report(report: batches.Report) -> None:
+    """Print what became of a batch: counts, sums, and each row that was not paid."""
+    summary = report.summary
+    counts = ("rows", "accepted", "rejected", "completed", "failed", "duplicate", "conflict")
+    table = Table(*counts, "accepted amounts", box=None, pad_edge=False)
+    sums = ", ".join(f"{sum_} {name}" for name, sum_ in summary["accepted_amounts"].items())
+    table.add_row(*(str(summary[name]) for name in counts), sums)
+    console.print(f"  {summary['batch_id']}: {summary['status']}")
+    if "reason" in summary:
+        console.print(f"  {summary['reason']['message']}", markup=False)
+    console.print(table)
+    for row in report.rejected:
+        faults = zip(*(row[part].split("; ") for part in ("field", "code", "message")), strict=True)
+        told = "; ".join(f"{field} {message} ({code})" for field, code, message in faults)
+        console.print(f"line {row['line_number']}: {told}", markup=False)
+    for row in report.not_paid:
+        console.print(
+            f"line {row['line_number']}: {row['payment_id']} was not paid again"
+            if row["outcome"] == "duplicate"
+            else f"line {row['line_number']}: {row['payment_id']} is another payment's id",
+            markup=False,
+        )

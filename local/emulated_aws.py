@@ -1,0 +1,142 @@
+"""The emulator's process: ministack on one port of the loopback interface, and no other.
+
+Started by `local.emulator` as a script, with everything it needs to know in its environment.
+ministack's own command line would also take port 443 where it may. What ministack 1.5.33 does
+otherwise than AWS, and we rely on, is put right here, so that no other code has to know.
+"""
+
+import asyncio
+import functools
+import html
+import os
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote_plus
+
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
+from ministack.app import app
+from ministack.core import iam_actions
+from ministack.services import lambda_svc, s3
+
+# The batch calls of SQS have no actions of their own on AWS: the permission for one message
+# covers them. ministack asks for actions that do not exist.
+# https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsqs.html
+SQS_ACTIONS = {
+    "sqs:SendMessageBatch": "sqs:SendMessage",
+    "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
+    "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
+}
+
+type S3Answer = tuple[int, dict[str, str], Any]
+
+
+def check_the_actions_of_aws() -> None:
+    """Make ministack ask IAM for the actions that AWS asks for."""
+    as_shipped = iam_actions.extract_iam_action
+
+    @functools.wraps(as_shipped)
+    def extract_iam_action(*args: Any, **kwargs: Any) -> str | None:
+        action: str | None = as_shipped(*args, **kwargs)
+        return SQS_ACTIONS.get(action, action) if action else action
+
+    iam_actions.extract_iam_action = extract_iam_action
+
+
+def read_ranges_of_versions() -> None:
+    """Make GetObject heed Range together with versionId; ministack sends the whole version.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+    """
+    as_shipped = s3._get_object
+
+    @functools.wraps(as_shipped)
+    def get_object(
+        bucket: str, key: str, headers: Mapping[str, str], query: Mapping[str, Any] | None = None
+    ) -> S3Answer:
+        answer: S3Answer = as_shipped(bucket, key, headers, query)
+        status, about, body = answer
+        wanted = headers.get("range", "")
+        if not (wanted and (query or {}).get("versionId") and status == HTTPStatus.OK):
+            return answer
+        size = len(body)
+        # A checksum of the whole does not fit a part.
+        kept = {name: text for name, text in about.items() if "checksum" not in name.lower()}
+        bounds: tuple[int, int] | None = s3._parse_range(wanted, size)
+        if bounds is None:
+            unsatisfiable = HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
+            return unsatisfiable, {"Content-Range": f"bytes */{size}"}, b""
+        first, last = bounds
+        part = body[first : last + 1]
+        length = {"Content-Length": str(len(part)), "Content-Range": f"bytes {first}-{last}/{size}"}
+        return HTTPStatus.PARTIAL_CONTENT, kept | length, part
+
+    s3._get_object = get_object
+
+
+def name_errors_of_functions() -> None:
+    """Make a failed function tell the class of its exception, which state machines retry by.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html
+    """
+    as_shipped = lambda_svc._execute_function_warm
+
+    @functools.wraps(as_shipped)
+    def execute(func: dict[str, Any], event: Any, request_id: str) -> dict[str, Any]:
+        result: dict[str, Any] = as_shipped(func, event, request_id)
+        body = result.get("body")
+        if result.get("error") and isinstance(body, dict):
+            last_line = (result.get("log") or "").rstrip().rpartition("\n")[2]
+            raised = re.match(r"(?:\w+\.)*([A-Za-z_]\w*)(?::|$)", last_line)
+            if raised and body.get("errorType") == "Runtime.HandlerError":
+                body["errorType"] = raised[1]
+        return result
+
+    lambda_svc._execute_function_warm = execute
+
+
+def list_versions_url_encoded() -> None:
+    """Make ListObjectVersions heed encoding-type=url; ministack sends keys as they are.
+
+    Terraform empties buckets with it, and would take a plus sign in a key for a space.
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html
+    """
+    as_shipped = s3._list_object_versions
+
+    def encoded(element: re.Match[bytes]) -> bytes:
+        tag, text = element[1], html.unescape(element[2].decode())
+        return b"<%s>%s</%s>" % (tag, quote_plus(text, safe="/").encode(), tag)
+
+    @functools.wraps(as_shipped)
+    def list_object_versions(bucket: str, query: Mapping[str, Any]) -> S3Answer:
+        answer: S3Answer = as_shipped(bucket, query)
+        status, about, body = answer
+        if "encoding-type" not in query or status != HTTPStatus.OK:
+            return answer
+        names = rb"<(Key|Prefix|Delimiter|KeyMarker|NextKeyMarker)>([^<]*)</\1>"
+        body = re.sub(names, encoded, body)
+        note = b"<EncodingType>url</EncodingType></ListVersionsResult>"
+        return status, about, body.replace(b"</ListVersionsResult>", note)
+
+    s3._list_object_versions = list_object_versions
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    check_the_actions_of_aws()
+    read_ranges_of_versions()
+    list_versions_url_encoded()
+    name_errors_of_functions()
+    config = Config()
+    config.bind = [f"{os.environ['BIND_HOST']}:{os.environ['GATEWAY_PORT']}"]
+    config.certfile = os.environ["MINISTACK_SSL_CERT"]
+    config.keyfile = os.environ["MINISTACK_SSL_KEY"]
+    config.keep_alive_timeout = 75
+    config.graceful_timeout = 1
+    asyncio.run(serve(app, config))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+"""``pipenv run audit verify``: walk the audit trail and report what does not hold."""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from boto3.dynamodb.types import TypeDeserializer
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from payments.audit import AuditRecord, chain_faults
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_WITNESSED_FIELDS = ("amount_minor", "currency", "content_hash", "source")
+
+
+@dataclass(slots=True)
+class Verification:
+    """What was walked: how many payments and records, and a sentence per fault."""
+
+    payments: int
+    records: int
+    faults: list[str]
+
+
+class AuditTrail:
+    """The audit trail of one environment beside the payments that it tells of."""
+
+    def __init__(self, client: "DynamoDBClient", environment: str) -> None:
+        self._client = client
+        self._payments_table = f"payments-{environment}"
+        self._audit_table = f"audit-logs-{environment}"
+
+    def verify(self) -> Iterator[Verification]:
+        """Check every payment against its records, then every record for a payment.
+
+        Yields:
+            The running total after each payment, so that a long walk shows progress; the last one
+            is the result.
+        """
+        total = Verification(0, 0, [])
+        yield total
+        for payment in self._scan(self._payments_table):
+            records, faults = self._check(payment)
+            if faults:
+                # It may have moved between the reads: what is wrong stays wrong.
+                current = self._payment(payment["payment_id"])
+                records, faults = self._check(current or payment)
+            total.payments += 1
+            total.records += records
+            total.faults.extend(faults)
+            yield total
+        known: str | None = None
+        for record in self._scan(self._audit_table):
+            payment_id = record["payment_id"]
+            if payment_id != known and self._payment(payment_id) is None:
+                total.faults.append(f"{payment_id}: has audit records but no payment")
+            known = payment_id
+        yield total
+
+    def _check(self, payment: dict[str, Any]) -> tuple[int, list[str]]:
+        payment_id = payment["payment_id"]
+        records = list(self._records(payment_id))
+        faults = chain_faults(payment_id, records)
+        if len(records) != payment["version"]:
+            faults.append(
+                f"{payment_id}: is at version {payment['version']} with {len(records)} records"
+            )
+        if records:
+            first, last = records[0], records[-1]
+            if last.get("hash") != payment["audit_hash"] or last.get("to") != payment["status"]:
+                faults.append(f"{payment_id}: is not as its last record left it")
+            faults.extend(
+                f"{payment_id}: {name} is not what was accepted"
+                for name in _WITNESSED_FIELDS
+                if first.get(name) != payment[name]
+            )
+        return len(records), faults
+
+    def _records(self, payment_id: str) -> Iterator[AuditRecord]:
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._audit_table,
+            KeyConditionExpression="payment_id = :id",
+            ExpressionAttributeValues={":id": {"S": payment_id}},
+            ConsistentRead=True,
+        )
+        for page in pages:
+            yield from map(_plain, page["Items"])
+
+    def _payment(self, payment_id: str) -> dict[str, Any] | None:
+        answer = self._client.get_item(
+            TableName=self._payments_table,
+            Key={"payment_id": {"S": payment_id}},
+            ConsistentRead=True,
+        )
+        return _plain(answer["Item"]) if "Item" in answer else None
+
+    def _scan(self, table: str) -> Iterator[dict[str, Any]]:
+        for page in self._client.get_paginator("scan").paginate(TableName=table):
+            yield from map(_plain, page["Items"])
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; return 0 if the trail is whole, 1 if not, 2 if it could not be read."""
+    parser = argparse.ArgumentParser(prog="audit", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    verify = commands.add_parser("verify", help="check every record's hash, chain and payment")
+    verify.add_argument(
+        "--env",
+        default=os.environ.get("ENVIRONMENT_SUFFIX"),
+        required="ENVIRONMENT_SUFFIX" not in os.environ,
+        metavar="SUFFIX",
+        help="the environment, e.g. dev (default: $ENVIRONMENT_SUFFIX)",
+    )
+    options = parser.parse_args(arguments)
+    console = Console(stderr=True)
+    try:
+        result = _walk(AuditTrail(boto3.client("dynamodb"), options.env), console)
+    except (ClientError, BotoCoreError) as error:
+        console.print(f"The audit trail of {options.env!r} cannot be read: {error}", style="red")
+        return 2
+    for fault in result.faults:
+        print(fault)
+    verdict = f"{len(result.faults)} faults" if result.faults else "the audit trail is whole"
+    print(f"{result.payments} payments, {result.records} records: {verdict}")
+    return 1 if result.faults else 0
+
+
+def _walk(trail: AuditTrail, console: Console) -> Verification:
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("reading", total=None)
+        state = Verification(0, 0, [])
+        for state in trail.verify():
+            progress.update(task, description=f"{state.payments} payments verified")
+    return state
+
+
+def _plain(item: Any) -> dict[str, Any]:
+    deserialize = TypeDeserializer().deserialize
+    return {
+        name: int(value["N"]) if "N" in value else deserialize(value)
+        for name, value in item.items()
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,689 @@
+"""The OpenAPI document: valid in itself, and the truth about handler, rules and stack."""
+
+import ast
+import base64
+import csv
+import io
+import json
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+import api_handler
+from lib.gateway_problems import Problem, problems
+from payments.batch import DRY_RUN_PREFIX, Batch, BatchProcessing
+from payments.batch_report import REPORT_COLUMNS
+from payments.batch_store import BATCH_ID, BatchStatus, BatchStore
+from payments.dynamodb_items import TIMELINE_RETENTION
+from payments.errors import InvalidRequest, ServiceUnavailable
+from payments.events import PaymentQueue, decode_message
+from payments.gateway import CANCELLED, DECLINED_AMOUNTS, TROUBLED_AMOUNTS, SandboxGateway
+from payments.models import (
+    Failure,
+    PaymentRequest,
+    PaymentStatus,
+    Transition,
+    describe,
+    utc_now,
+)
+from payments.money import EXPONENTS
+from payments.objects import ObjectStore, ObjectVersion
+from payments.row_outcomes import RowOutcome
+from payments.service import PaymentDispatch, PaymentIntake, PaymentProcessing, StepContext
+from payments.store import PaymentStore, SandboxLedger
+from payments.validation import FIELDS, PAYMENT_ID, check_fields, parse_payment_json
+from tests.contract.contract import Contract, load
+from tests.synth.terraform import Stack
+from tests.unit.aws_events import load as load_event
+from tests.unit.cloud import TABLES, Cloud, Started, process
+
+# One worker synthesises for all of them.
+synthesised = pytest.mark.xdist_group("synth")
+
+SUBMIT, READ = "POST /payments", "GET /payments/{payment_id}"
+READ_BATCH = "GET /batches/{batch_id}"
+LONGEST_LINE = 65536
+SAMPLES = Path(__file__).parents[2] / "samples"
+GATEWAY_PROBLEMS = sorted(
+    {*problems(signed=True), *problems(signed=False)},
+    key=lambda problem: (problem.response_type, problem.code),
+)
+
+# --- the document in itself
+
+
+def test_the_document_is_valid_openapi_3_1(contract: Contract) -> None:
+    OpenAPIV31SpecValidator(dict(contract.document)).validate()
+    assert contract.document["openapi"].startswith("3.1.")
+
+
+def _response_examples() -> Iterator[Any]:
+    contract = load()
+    for operation in contract.operations:
+        for status, response in contract.responses(operation).items():
+            for media_type, content in response["content"].items():
+                assert content["examples"], f"{operation} {status} {media_type} has no example"
+                for name, each in content["examples"].items():
+                    yield pytest.param(
+                        operation,
+                        status,
+                        {"Content-Type": media_type} | _example_headers(contract, response),
+                        each["value"],
+                        id=f"{operation} {status} {name}",
+                    )
+
+
+def _example_headers(contract: Contract, response: dict[str, Any]) -> dict[str, str]:
+    headers = response.get("headers", {})
+    return {name: str(contract.resolve(header)["example"]) for name, header in headers.items()}
+
+
+@pytest.mark.parametrize(("operation", "status", "headers", "value"), list(_response_examples()))
+def test_every_response_has_examples_that_are_as_it_says(
+    contract: Contract, operation: str, status: int, headers: dict[str, str], value: Any
+) -> None:
+    body = json.dumps(value)
+    assert not contract.answer_faults(operation, status=status, headers=headers, body=body)
+
+
+def test_everything_is_described(contract: Contract) -> None:
+    schemas = contract.document["components"]["schemas"]
+    bare = [
+        name for name, schema in schemas.items() if not {"description", "title"} & schema.keys()
+    ]
+    assert not bare
+    assert all(contract.codes.values())
+
+
+def test_answers_that_may_be_tried_again_say_when(contract: Contract) -> None:
+    for operation in contract.operations:
+        for status, response in contract.responses(operation).items():
+            assert ("Retry-After" in response.get("headers", {})) is (status in {429, 503})
+
+
+@synthesised
+def test_a_client_needs_a_signature_only_where_the_environment_is_protected(
+    contract: Contract, dev: Stack, prod: Stack
+) -> None:
+    unsigned, signed = contract.document["security"]
+    assert (unsigned, signed) == ({}, {"sigv4": []})
+    assert {method["authorization"] for method in dev.all("aws_api_gateway_method")} == {"NONE"}
+    assert {method["authorization"] for method in prod.all("aws_api_gateway_method")} == {"AWS_IAM"}
+
+
+# --- the document and the stack
+
+
+def _path_of(stack: Stack, resource_id: str) -> str:
+    for resource in stack.all("aws_api_gateway_resource"):
+        if resource_id == f"${{{resource.address}.id}}":
+            return f"{_path_of(stack, resource['parent_id'])}/{resource['path_part']}"
+    return ""
+
+
+@synthesised
+def test_the_document_has_the_routes_of_the_stack_and_no_other(
+    contract: Contract, stack: Stack
+) -> None:
+    routes = {
+        f"{method['http_method']} {_path_of(stack, method['resource_id'])}"
+        for method in stack.all("aws_api_gateway_method")
+    }
+    assert routes == set(contract.operations)
+
+
+@synthesised
+def test_the_servers_url_is_that_of_the_stacks_stage(contract: Contract, stack: Stack) -> None:
+    (server,) = contract.document["servers"]
+    # How AWS forms the URL of a stage; a custom domain would need a server of its own here.
+    assert server["url"] == "https://{api_id}.execute-api.{region}.amazonaws.com/{suffix}"
+    stage = stack.one("aws_api_gateway_stage")
+    assert stage["stage_name"] == stack.suffix
+    assert stack.document["output"]["api_url"]["value"] == f"${{{stage.address}.invoke_url}}"
+
+
+@synthesised
+def test_api_gateways_model_lets_every_documented_request_through(
+    contract: Contract, stack: Stack
+) -> None:
+    model = json.loads(stack.one("aws_api_gateway_model")["schema"])
+    assert set(model) == {"$schema", "type"}
+    alternatives = contract.resolve("#/components/schemas/PaymentRequest")["oneOf"]
+    assert {contract.resolve(each)["type"] for each in alternatives} == {model["type"]}
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    GATEWAY_PROBLEMS,
+    ids=[f"{refusal.response_type} {refusal.status}" for refusal in GATEWAY_PROBLEMS],
+)
+def test_every_refusal_of_api_gateway_is_documented_wherever_it_may_come(
+    contract: Contract, refusal: Problem
+) -> None:
+    prefix = "gatewayresponse.header."
+    headers = {
+        name.removeprefix(prefix): value.strip("'") for name, value in refusal.headers.items()
+    }
+    for name, operation in contract.operations.items():
+        if refusal.field == "body" and "requestBody" not in operation:
+            continue
+        # A path without a parameter is a route or none; with one, an empty value makes it none.
+        if refusal.code == "unknown_route" and "parameters" not in operation:
+            continue
+        faults = contract.answer_faults(
+            name, status=refusal.status, headers=headers, body=refusal.template
+        )
+        assert not faults, name
+
+
+# --- the document and the rules
+
+
+@pytest.mark.parametrize(
+    ("decimals", "schema"),
+    [
+        (0, "CurrencyWithNoDecimals"),
+        (2, "CurrencyWithTwoDecimals"),
+        (3, "CurrencyWithThreeDecimals"),
+        (4, "CurrencyWithFourDecimals"),
+    ],
+)
+def test_currencies_are_those_that_can_be_paid_in(
+    contract: Contract, decimals: int, schema: str
+) -> None:
+    expected = sorted(code for code, exponent in EXPONENTS.items() if exponent == decimals)
+    assert contract.resolve(f"#/components/schemas/{schema}")["enum"] == expected
+
+
+def test_no_number_of_decimals_is_forgotten(contract: Contract) -> None:
+    assert set(EXPONENTS.values()) == {0, 2, 3, 4}
+    assert not [
+        code
+        for code in EXPONENTS
+        if contract.faults({"$ref": "#/components/schemas/Currency"}, code)
+    ]
+
+
+def test_fields_statuses_and_ids_are_those_of_the_code(contract: Contract) -> None:
+    for reference in contract.resolve("#/components/schemas/PaymentRequest")["oneOf"]:
+        schema = contract.resolve(reference)
+        assert tuple(schema["required"]) == tuple(schema["properties"]) == FIELDS
+        assert schema["additionalProperties"] is False
+    assert contract.resolve("#/components/schemas/Status")["enum"] == list(PaymentStatus)
+    pattern = contract.resolve("#/components/schemas/PaymentId")["pattern"]
+    assert pattern == f"^{PAYMENT_ID.pattern}$"
+
+
+def test_members_statuses_and_ids_of_batches_are_those_of_the_code(contract: Contract) -> None:
+    assert contract.resolve("#/components/schemas/BatchStatus")["enum"] == list(BatchStatus)
+    assert contract.resolve("#/components/schemas/BatchId")["pattern"] == f"^{BATCH_ID.pattern}$"
+    batch = contract.resolve("#/components/schemas/Batch")
+    assert [*batch["required"], "reason"] == list(batch["properties"])
+    assert set(RowOutcome) <= set(batch["required"])
+
+
+def test_limits_and_reports_of_batches_are_told(contract: Contract) -> None:
+    assert f"{TIMELINE_RETENTION.days} days" in contract.operations[READ_BATCH]["description"]
+    assert f"`{DRY_RUN_PREFIX}`" in contract.document["info"]["description"]
+    reports = contract.resolve("#/components/schemas/BatchReports")["properties"]
+    rejected: str = reports["rejected"]["description"]
+    assert all(f"`{column}`" in rejected for column in REPORT_COLUMNS)
+    assert f"{LONGEST_LINE:,} characters" in rejected
+
+
+def _documented_batches() -> dict[str, Any]:
+    content = load().responses(READ_BATCH)[200]["content"]["application/json"]
+    return {name: each["value"] for name, each in content["examples"].items()}
+
+
+@pytest.mark.parametrize("name", _documented_batches())
+def test_a_documented_batch_is_one_that_could_be(contract: Contract, name: str) -> None:
+    batch = _documented_batches()[name]
+    version = {part: batch[part] for part in ("bucket", "key", "version_id")}
+    assert Batch(ObjectVersion(**version)).batch_id == batch["batch_id"]
+    described: str = contract.document["info"]["description"]
+    (recipe,) = (line for line in described.splitlines() if line.startswith("echo "))
+    told = subprocess.run(
+        ["sh", "-c", recipe], env={**os.environ, **version}, capture_output=True, check=True
+    )
+    assert told.stdout.decode().strip() == batch["batch_id"]
+    assert all(f"/{batch['batch_id']}/" in uri for uri in _report_uris(batch))
+    assert batch["rows"] == batch["accepted"] + batch["rejected"]
+    assert batch["dry_run"] is batch["key"].startswith(DRY_RUN_PREFIX)
+
+
+def test_sandbox_amounts_failures_and_limits_are_told(contract: Contract) -> None:
+    text: str = contract.document["info"]["description"]
+    for amount, failure in DECLINED_AMOUNTS.items():
+        assert f"| {amount} | `FAILED`, `{failure.code}` |" in text
+    for amount in TROUBLED_AMOUNTS:
+        assert f"| {amount} |" in text
+    codes = {failure.code for failure in (*DECLINED_AMOUNTS.values(), CANCELLED)}
+    payment = contract.resolve("#/components/schemas/Payment")
+    assert set(payment["properties"]["failure_code"]["examples"]) == codes
+    assert f"{api_handler.MAX_BODY_BYTES // 1024} KiB" in contract.codes["too_large"]
+
+
+_REQUEST = {"$ref": "#/components/schemas/PaymentRequest"}
+_DIGITS = st.text("0123456789", max_size=20)
+_TEXTS = st.one_of(
+    st.builds(lambda whole, fraction: f"{whole}.{fraction}", _DIGITS, _DIGITS),
+    _DIGITS,
+    st.builds(
+        lambda whole, fraction, zeros: f"{whole}.{fraction:04}{zeros}",
+        st.integers(0, 10**12),
+        st.integers(0, 9999),
+        st.text("0", max_size=4),
+    ),
+    st.text("0123456789.-+eE, _१", max_size=6),
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(_TEXTS, st.sampled_from(["JPY", "USD", "KWD", "CLF"]))
+@example("9999999999999999.99", "USD")
+@example("10000000000000000", "USD")
+@example("999999999999999999", "JPY")
+@example("999999999999999999.0", "JPY")
+@example("1000000000000000.000", "KWD")
+@example("99999999999999.9999", "CLF")
+@example("0.0000", "CLF")
+@example("0.00010", "CLF")
+@example("500.0", "JPY")
+@example("1.500", "USD")
+def test_the_schema_takes_the_amounts_that_the_rules_take(amount: str, currency: str) -> None:
+    request = {"payment_id": "pay_1", "amount": amount, "currency": currency}
+    documented = not load().faults(_REQUEST, request)
+    assert documented is isinstance(check_fields("pay_1", amount, currency), int)
+
+
+# With more digits, a validator that reads numbers as floats could not tell what was written.
+@settings(deadline=None, max_examples=300)
+@given(st.integers(0, 10**15 - 1), st.integers(0, 5), st.sampled_from(["JPY", "USD", "KWD", "CLF"]))
+@example(9999, 2, "USD")
+@example(10**15 - 1, 2, "USD")
+@example(10**15 - 1, 0, "CLF")
+@example(15000, 4, "USD")
+@example(5000, 1, "JPY")
+def test_the_schema_takes_the_numbers_that_the_rules_take(
+    digits: int, decimals: int, currency: str
+) -> None:
+    whole, fraction = divmod(digits, 10**decimals)
+    literal = f"{whole}.{fraction:0{decimals}}" if decimals else str(whole)
+    text = f'{{"payment_id":"pay_1","amount":{literal},"currency":"{currency}"}}'
+    documented = not load().faults(_REQUEST, json.loads(text))
+    assert documented is _is_accepted(text)
+
+
+def _is_accepted(text: str) -> bool:
+    try:
+        parse_payment_json(text)
+    except InvalidRequest:
+        return False
+    return True
+
+
+# --- the document and the handler
+
+type Answered = tuple[int, dict[str, Any]]
+type Seen = list[tuple[str, int, dict[str, Any]]]
+type Send = Callable[..., Answered]
+
+PAYMENT = {"payment_id": "pay_1", "amount": "99.99", "currency": "USD"}
+
+
+class _Broken:
+    """An adapter none of whose operations succeeds."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def __getattr__(self, _operation: str) -> Callable[..., Any]:
+        def fail(*_arguments: Any, **_by_name: Any) -> Any:
+            raise self._error
+
+        return fail
+
+
+@pytest.fixture
+def seen() -> Seen:
+    """Every answer of the test, with its operation."""
+    return []
+
+
+@pytest.fixture
+def send(contract: Contract, intake: PaymentIntake, batch_store: BatchStore, seen: Seen) -> Send:
+    """Let the handler answer an event, and hold the answer against the document."""
+
+    def call(
+        operation: str,
+        *,
+        intake: PaymentIntake = intake,
+        batches: BatchStore = batch_store,
+        **changes: Any,
+    ) -> Answered:
+        event = load_event("api_post_payment" if operation == SUBMIT else "api_get_payment")
+        event |= {"resource": operation.partition(" ")[2], **changes}
+        answer = api_handler.answer(event, "request-1", intake, batches)
+        status, body = answer["statusCode"], answer["body"]
+        faults = contract.answer_faults(
+            operation, status=status, headers=answer["headers"], body=body
+        )
+        assert not faults, f"{faults} in {body}"
+        answered = status, json.loads(body)
+        seen.append((operation, *answered))
+        return answered
+
+    return call
+
+
+def _submit(send: Send, content: Any, **changes: Any) -> Answered:
+    text = content if isinstance(content, str) else json.dumps(content)
+    return send(SUBMIT, body=text, **changes)
+
+
+def _read(send: Send, payment_id: str, **changes: Any) -> Answered:
+    return send(READ, pathParameters={"payment_id": payment_id}, **changes)
+
+
+def _read_batch(send: Send, batch_id: str, **changes: Any) -> Answered:
+    return send(READ_BATCH, pathParameters={"batch_id": batch_id}, **changes)
+
+
+def _upload(cloud: Cloud, content: bytes, key: str = "payments.csv") -> Batch:
+    stored = cloud.s3.put_object(Bucket="files", Key=key, Body=content)
+    return Batch(ObjectVersion("files", key, stored["VersionId"]))
+
+
+def _report_uris(batch: dict[str, Any]) -> list[str]:
+    reports = batch["reports"]
+    return [uri for uri in (reports["summary"], *reports["rejected"], *reports["not_paid"]) if uri]
+
+
+def _report(cloud: Cloud, uri: str) -> str:
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    return cloud.s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode()
+
+
+INVALID_BODIES = [
+    "",
+    "{",
+    "[]",
+    "null",
+    '{"a":' + "[" * 8000 + "]" * 8000 + "}",
+    "{}",
+    '{"payment_id": "a", "payment_id": "b", "amount": 1, "currency": "USD"}',
+    {"payment_id": 1, "amount": True, "currency": None, "note": "x" * 100, "y" * 100: 1},
+    {"payment_id": "a b", "amount": "1e2", "currency": "usd"},
+    *(
+        {**PAYMENT, "amount": amount}
+        for amount in (0, -1, "0.001", "1" * 19, "9" * 17, "١", "1,000", " 1", 1e300)
+    ),
+]
+
+
+def test_every_answer_of_the_handler_is_documented_and_every_documented_answer_is_given(
+    contract: Contract, send: Send, seen: Seen, batches: BatchProcessing, cloud: Cloud
+) -> None:
+    assert _submit(send, PAYMENT)[0] == 202
+    assert _submit(send, PAYMENT)[0] == 200
+    assert _submit(send, {**PAYMENT, "amount": 1})[0] == 409
+    assert _read(send, "pay_1")[0] == 200
+    assert _read(send, "pay_none")[0] == 404
+    batch = _upload(cloud, b"payment_id,amount,currency\n")
+    assert _read_batch(send, batch.batch_id)[0] == 404
+    process(batches, batch, 0)
+    assert _read_batch(send, batch.batch_id)[0] == 200
+    for unknown in ("", "batch_none", batch.batch_id.upper(), f"{batch.batch_id}0"):
+        assert _read_batch(send, unknown)[0] == 404
+    for body in INVALID_BODIES:
+        assert _submit(send, body)[0] == 400
+    encoded = base64.b64encode(b"\xff").decode()
+    assert send(SUBMIT, body=encoded, isBase64Encoded=True)[0] == 400
+    assert _submit(send, PAYMENT, headers={"Content-Type": "text/plain"})[0] == 415
+    assert _submit(send, " " * (api_handler.MAX_BODY_BYTES + 1))[0] == 413
+    for error, status in ((ServiceUnavailable(), 503), (RuntimeError(), 500)):
+        broken: Any = _Broken(error)
+        without = {"intake": PaymentIntake(broken, broken), "batches": broken}
+        assert _submit(send, PAYMENT, **without)[0] == status
+        assert _read(send, "pay_1", **without)[0] == status
+        assert _read_batch(send, batch.batch_id, **without)[0] == status
+
+    refusals = {*problems(signed=True), *problems(signed=False)}
+    answers = {
+        (operation, status, body["type"] if status >= 400 else "")
+        for operation, status, body in seen
+    } | {
+        (operation, refusal.status, "about:blank")
+        for operation in contract.operations
+        for refusal in refusals
+        if refusal.status in contract.responses(operation)
+    }
+    documented = {
+        answer for operation in contract.operations for answer in contract.answers(operation)
+    }
+    assert answers == documented
+    codes = {error["code"] for _, _, body in seen for error in body.get("errors", ())}
+    assert codes | {refusal.code for refusal in refusals} == set(contract.codes)
+
+
+def test_a_payment_is_as_documented_in_every_status(send: Send, store: PaymentStore) -> None:
+    _submit(send, PAYMENT)
+    failure = Failure("card_declined", "The card issuer declined the charge.")
+    for to in (PaymentStatus.PROCESSING, PaymentStatus.FAILED):
+        payment = store.get("pay_1")
+        assert payment is not None
+        store.transition(
+            payment,
+            Transition(
+                to=to,
+                at=utc_now(),
+                actor="test",
+                request_id="request-1",
+                failure=failure if to is PaymentStatus.FAILED else None,
+            ),
+        )
+        assert _read(send, "pay_1")[1]["status"] == to
+    assert _submit(send, PAYMENT)[1]["failure_code"] == "card_declined"
+    assert _submit(send, {**PAYMENT, "currency": "EUR"})[1]["payment"]["status"] == "FAILED"
+
+
+@pytest.mark.parametrize("currency", ["JPY", "USD", "KWD", "CLF"])
+@pytest.mark.parametrize("amount_minor", [1, 10, 12345, 10**18 - 1])
+def test_a_payment_of_any_amount_is_as_documented(
+    contract: Contract, store: PaymentStore, currency: str, amount_minor: int
+) -> None:
+    request = PaymentRequest("pay_1", amount_minor, currency, "api", "request-1")
+    payment, _ = store.create(request, actor="api", at=utc_now())
+    schema = {"$ref": "#/components/schemas/Payment"}
+    assert not contract.faults(schema, describe(payment))
+
+
+REFUSED_FILES = {
+    "empty_file": b"\n",
+    "not_utf8": "payment_id,amount,currency\n".encode("utf-16"),
+    "no_header": b'payment_id,"amount,currency\n',
+    "missing_column": b"payment_id,amount\n",
+    "repeated_column": b"payment_id,amount,currency,amount\n",
+}
+
+
+def test_a_batch_is_as_documented_in_every_status_and_for_every_reason(
+    contract: Contract, send: Send, seen: Seen, batches: BatchProcessing, cloud: Cloud
+) -> None:
+    rows = b"payment_id,amount,currency\npay_1,1.00,USD\npay 2,1.00,USD\n"
+    reasons = {}
+    for code, content in REFUSED_FILES.items():
+        refused = _upload(cloud, content)
+        process(batches, refused, len(content))
+        reasons[code] = refused, BatchStatus.REFUSED
+    gone = _upload(cloud, rows)
+    cloud.s3.delete_object(Bucket="files", Key=gone.source.key, VersionId=gone.source.version_id)
+    process(batches, gone, len(rows))
+    reasons["file_gone"] = gone, BatchStatus.REFUSED
+    broken = _upload(cloud, rows)
+    batches.plan(broken, len(rows))
+    assert _read_batch(send, broken.batch_id)[1]["rows"] == 0
+    batches.fail(broken)
+    reasons["processing_failed"] = broken, BatchStatus.FAILED
+    for code, (batch, status) in reasons.items():
+        body = _read_batch(send, batch.batch_id)[1]
+        assert (body["reason"]["code"], body["status"]) == (code, status)
+        if status is BatchStatus.FAILED:
+            assert body["reports"]["summary"] is None
+        else:
+            assert json.loads(_report(cloud, body["reports"]["summary"])) == body
+    assert set(reasons) == set(contract.reasons)
+
+    for key, status in (
+        ("größe + 100%.csv", BatchStatus.PROCESSING),
+        (f"{DRY_RUN_PREFIX}a.csv", BatchStatus.COMPLETED),
+    ):
+        batch = _upload(cloud, rows, key)
+        process(batches, batch, len(rows))
+        body = _read_batch(send, batch.batch_id)[1]
+        assert (body["key"], body["status"]) == (key, status)
+    assert {body["status"] for _, _, body in seen} == set(BatchStatus)
+    members = contract.resolve("#/components/schemas/Batch")["properties"]
+    assert {member for _, _, body in seen for member in body} == set(members)
+
+
+def test_sums_of_any_size_and_currency_are_as_documented(
+    send: Send, batches: BatchProcessing, cloud: Cloud
+) -> None:
+    largest = {"JPY": 18, "USD": 16, "KWD": 15, "CLF": 14}
+    rows = [
+        f"{currency}_{number},{'9' * digits},{currency}\n"
+        for currency, digits in largest.items()
+        for number in range(20)
+    ]
+    rows += [
+        f"{currency}_1,0.{'1'.rjust(EXPONENTS[currency], '0')},{currency}\n"
+        for currency in ("EUR", "TND", "UYW")
+    ]
+    content = "".join(["payment_id,amount,currency\n", *rows]).encode()
+    batch = _upload(cloud, content)
+    process(batches, batch, len(content))
+    body = _read_batch(send, batch.batch_id)[1]
+    assert body["rejected"] == 0
+    assert set(body["accepted_amounts"]) == {*largest, "EUR", "TND", "UYW"}
+    assert body["accepted_amounts"]["KWD"] == f"1{'9' * 14}80.000"
+
+
+def test_a_line_may_be_as_long_as_is_told(
+    send: Send, batches: BatchProcessing, cloud: Cloud
+) -> None:
+    row = "pay_1,1.00,USD,".ljust(LONGEST_LINE, "x")
+    content = f"payment_id,amount,currency,note\n{row}\n{row}x\n".encode()
+    batch = _upload(cloud, content)
+    process(batches, batch, len(content))
+    body = _read_batch(send, batch.batch_id)[1]
+    assert (body["accepted"], body["rejected"]) == (1, 1)
+    (report,) = body["reports"]["rejected"]
+    (rejected,) = csv.DictReader(io.StringIO(_report(cloud, report)))
+    assert (rejected["line_number"], rejected["code"]) == ("3", "line_too_long")
+
+
+def test_the_sample_becomes_the_documented_batch_and_its_reports(
+    contract: Contract,
+    send: Send,
+    cloud: Cloud,
+    store: PaymentStore,
+    objects: ObjectStore,
+    queue: PaymentQueue,
+    batch_store: BatchStore,
+) -> None:
+    _submit(send, {"payment_id": "pay_105", "amount": 1000, "currency": "JPY"})
+    expected = _documented_batches()["completed"]
+    content = (SAMPLES / expected["key"]).read_bytes()
+    batch = _upload(cloud, content, expected["key"])
+    batches = BatchProcessing(objects, queue, batch_store, "results")
+    process(batches, batch, len(content))
+    _pay_everything_queued(cloud, store)
+    assert batches.follow(batch, 2)["settled"] is True
+    body = _read_batch(send, batch.batch_id)[1]
+    varying = ("bucket", "version_id", "batch_id", "created_at", "updated_at", "reports")
+    assert {**body, **{name: expected[name] for name in varying}} == expected
+    names = [
+        [uri.rpartition("/")[2] for uri in _report_uris(answer)] for answer in (body, expected)
+    ]
+    assert names[0] == names[1]
+    assert sum(body[outcome] for outcome in RowOutcome) == body["accepted"]
+
+    assert json.loads(_report(cloud, body["reports"]["summary"])) == body
+    described = contract.resolve("#/components/schemas/BatchReports")["properties"]
+    (rejected,), (not_paid,) = body["reports"]["rejected"], body["reports"]["not_paid"]
+    faulty = list(csv.DictReader(io.StringIO(_report(cloud, rejected))))
+    assert len(faulty) == body["rejected"]
+    assert all(set(row["code"].split("; ")) <= set(contract.codes) for row in faulty)
+    (row,) = csv.DictReader(io.StringIO(_report(cloud, not_paid)))
+    assert all(f"`{column}`" in described["not_paid"]["description"] for column in row)
+    assert f"`{row['outcome']}`" in described["not_paid"]["description"]
+
+
+def _pay_everything_queued(cloud: Cloud, store: PaymentStore) -> None:
+    workflow = Started()
+    for message in cloud.messages():
+        PaymentDispatch(store, workflow).dispatch(decode_message(message["Body"]))
+    ledger = SandboxLedger(cloud.dynamodb, TABLES.processing_status)
+    processing = PaymentProcessing(store, SandboxGateway(ledger))
+    for payment_id in workflow.started:
+        step = StepContext(execution_arn="arn:execution", request_id="invocation", attempt=0)
+        processing.charge(payment_id, step)
+
+
+def test_documented_requests_are_accepted(contract: Contract, send: Send) -> None:
+    content = contract.operations[SUBMIT]["requestBody"]["content"]
+    assert set(content) == {"application/json"}
+    for name, each in content["application/json"]["examples"].items():
+        assert not contract.faults(_REQUEST, each["value"]), name
+        assert _submit(send, each["value"])[0] == 202, name
+
+
+SOURCES = Path(api_handler.__file__).parent
+
+
+def test_every_code_in_the_source_is_documented(contract: Contract) -> None:
+    sources = ["api_handler.py", "payments/money.py", "payments/validation.py"]
+    codes = {code for source in sources for code in _codes(source, "FieldError", argument=1)}
+    assert codes
+    assert codes <= set(contract.codes)
+
+
+def test_every_code_of_a_batch_in_the_source_is_documented(contract: Contract) -> None:
+    reasons = {
+        *_codes("payments/objects.py", "UnreadableFile", argument=0),
+        *_codes("payments/csv_rows.py", "UnreadableFile", "_refuse", argument=0),
+        *_values("payments/batch.py", "reason_code"),
+    }
+    assert reasons == set(contract.reasons)
+    reports = contract.resolve("#/components/schemas/BatchReports")["properties"]
+    codes = set(_codes("payments/csv_rows.py", "FieldError", argument=1))
+    assert codes
+    assert all(f"`{code}`" in reports["rejected"]["description"] for code in codes)
+
+
+def _codes(source: str, *makers: str, argument: int) -> Iterator[str]:
+    """Yield the literals that are this argument of calls of functions or methods by name."""
+    for node in ast.walk(ast.parse((SOURCES / source).read_text())):
+        if isinstance(node, ast.Call):
+            name = getattr(node.func, "id", getattr(node.func, "attr", None))
+            if name in makers and isinstance(node.args[argument], ast.Constant):
+                yield ast.literal_eval(node.args[argument])
+
+
+def _values(source: str, key: str) -> Iterator[str]:
+    """Yield the literals that stand under a key in dictionaries."""
+    for node in ast.walk(ast.parse((SOURCES / source).read_text())):
+        if isinstance(node, ast.Dict):
+            for name, value in zip(node.keys, node.values, strict=True):
+                names_key = isinstance(name, ast.Constant) and name.value == key
+                if names_key and isinstance(value, ast.Constant):
+                    yield ast.literal_eval(value)

@@ -1,0 +1,72 @@
+"""The deployment itself: it settles, and it leaves nothing behind."""
+
+from typing import Any
+
+import pytest
+
+from tests.e2e.environment import Environment
+
+# What the emulator does not give back as it was set, by resource and attribute, so that a second
+# plan would set it again. Anything else in a second plan is ours.
+EMULATOR_GAPS = {
+    # DescribeAlarms leaves these out of its XML.
+    ("aws_cloudwatch_metric_alarm", "actions_enabled"),
+    ("aws_cloudwatch_metric_alarm", "alarm_actions"),
+    ("aws_cloudwatch_metric_alarm", "alarm_description"),
+    ("aws_cloudwatch_metric_alarm", "dimensions"),
+    ("aws_cloudwatch_metric_alarm", "ok_actions"),
+    ("aws_cloudwatch_metric_alarm", "period"),
+    ("aws_cloudwatch_metric_alarm", "statistic"),
+    ("aws_cloudwatch_metric_alarm", "treat_missing_data"),
+    # GetStage gives an empty setting where there is none.
+    ("aws_api_gateway_stage", "access_log_settings"),
+    # DescribeStateMachine leaves it out.
+    ("aws_sfn_state_machine", "tracing_configuration"),
+}
+
+
+def test_a_second_plan_changes_nothing(environment: Environment) -> None:
+    plan: dict[str, Any] = environment.deployment.plan()
+    changed = {
+        (change["type"], name)
+        for change in plan["resource_changes"]
+        if change["change"]["actions"] not in (["no-op"], ["read"])
+        for name, value in change["change"]["after"].items()
+        if value != change["change"]["before"].get(name)
+    }
+    assert changed - EMULATOR_GAPS == set()
+
+
+@pytest.mark.last
+def test_destroy_leaves_nothing_behind(environment: Environment) -> None:
+    environment.deployment.destroy()
+    clients = environment.clients
+    iam, gateway = environment.client("iam"), environment.client("apigateway")
+    state_bucket = environment.deployment.workspace.state_bucket
+    left = {
+        "APIs": gateway.get_rest_apis()["items"],
+        "alarms": clients.cloudwatch.describe_alarms()["MetricAlarms"],
+        "buckets": [
+            bucket["Name"]
+            for bucket in clients.s3.list_buckets()["Buckets"]
+            if bucket["Name"] != state_bucket
+        ],
+        "dashboards": clients.cloudwatch.list_dashboards()["DashboardEntries"],
+        "event source mappings": clients.functions.list_event_source_mappings()[
+            "EventSourceMappings"
+        ],
+        "functions": clients.functions.list_functions()["Functions"],
+        "key aliases": [
+            alias["AliasName"]
+            for alias in clients.kms.list_aliases()["Aliases"]
+            if not alias["AliasName"].startswith("alias/aws/")
+        ],
+        "layers": clients.functions.list_layers()["Layers"],
+        "log groups": clients.logs.describe_log_groups()["logGroups"],
+        "queues": clients.sqs.list_queues(QueueNamePrefix="payment-").get("QueueUrls", []),
+        "roles": iam.list_roles()["Roles"],
+        "state machines": clients.stepfunctions.list_state_machines()["stateMachines"],
+        "tables": clients.dynamodb.list_tables()["TableNames"],
+        "topics": clients.sns.list_topics()["Topics"],
+    }
+    assert {kind: found for kind, found in left.items() if found} == {}

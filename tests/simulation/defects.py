@@ -1,0 +1,235 @@
+"""Deliberate defects: what the code under test would do if somebody had written it carelessly.
+
+Each is a patch of the real code, and each must be caught by the invariants: the simulator's bite.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from itertools import islice
+from random import Random
+from typing import Any, Final
+from unittest.mock import patch
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+import payment_processor
+from payments.batch import BatchProcessing
+from payments.batch_store import BatchStore
+from payments.errors import PaymentConflict, ServiceUnavailable
+from payments.events import PaymentQueue, Workflow
+from payments.gateway import CANCELLED, Declined
+from payments.models import Payment, PaymentRequest, Transition, notification
+from payments.service import PaymentIntake, PaymentProcessing, StepContext
+from payments.store import PaymentStore
+from tests.simulation.dynamodb import PAGE_ITEMS
+from tests.simulation.processes import ProcessKilled
+from tests.simulation.wire import Wire
+from tests.simulation.world import World
+
+type Defect = Callable[[], Any]
+
+
+@contextmanager
+def check_then_write() -> Iterator[None]:
+    """A payment is created if a read did not find it, not by a conditional write."""
+    create = PaymentStore.create
+
+    def careless(
+        self: PaymentStore, request: PaymentRequest, *, actor: str, at: str
+    ) -> tuple[Payment, bool]:
+        stored = self.get(request.payment_id)
+        return (stored, False) if stored else create(self, request, actor=actor, at=at)
+
+    with patch.object(PaymentStore, "create", careless), _unconditional("Put"):
+        yield
+
+
+@contextmanager
+def unguarded_update() -> Iterator[None]:
+    """A transition overwrites whatever status there is."""
+    with _unconditional("Update"):
+        yield
+
+
+@contextmanager
+def unnamed_execution() -> Iterator[None]:
+    """Each message starts an execution of its own."""
+
+    def careless(self: Workflow, _name: str, workflow_input: Mapping[str, Any]) -> None:
+        try:
+            self._client.start_execution(
+                stateMachineArn=self._arn, input=json.dumps(workflow_input)
+            )
+        except (ClientError, BotoCoreError) as error:
+            raise ServiceUnavailable("the workflow could not be started") from error
+
+    with patch.object(Workflow, "ensure_running", careless):
+        yield
+
+
+@contextmanager
+def send_before_write() -> Iterator[None]:
+    """The payment is queued before it is stored."""
+
+    def careless(self: PaymentIntake, request: PaymentRequest) -> tuple[Payment, bool]:
+        self._queue.send(request)  # type: ignore[arg-type]  # it is encoded the same
+        payment, created = self._store.create(request, actor="api", at=self._clock())
+        if payment.content_hash != request.content_hash:
+            raise PaymentConflict(payment)
+        return payment, created
+
+    with patch.object(PaymentIntake, "submit", careless):
+        yield
+
+
+@contextmanager
+def ack_before_work() -> Iterator[None]:
+    """Messages are deleted before they are handled: whatever fails then is gone."""
+    dispatch = payment_processor.dispatch
+
+    def careless(*arguments: Any) -> dict[str, Any]:
+        with suppress(ProcessKilled):
+            dispatch(*arguments)
+        return {"batchItemFailures": []}
+
+    with patch.object(payment_processor, "dispatch", careless):
+        yield
+
+
+@contextmanager
+def guessed_failure() -> Iterator[None]:
+    """When charging got no answer, the payment is recorded as failed without asking."""
+
+    def careless(self: PaymentProcessing, payment_id: str, step: StepContext) -> Payment:
+        return self._finish(payment_id, step, lambda _: Declined(CANCELLED))
+
+    with patch.object(PaymentProcessing, "settle", careless):
+        yield
+
+
+@contextmanager
+def partial_failure_ignored() -> Iterator[None]:
+    """A batch of messages that was sent in part counts as sent."""
+
+    def careless(self: PaymentQueue, messages: Sequence[str]) -> int:
+        entries: Any = [{"Id": str(n), "MessageBody": body} for n, body in enumerate(messages)]
+        try:
+            self._client.send_message_batch(QueueUrl=self._url, Entries=entries)
+        except (ClientError, BotoCoreError) as error:
+            raise ServiceUnavailable("messages could not be queued") from error
+        return len(messages)
+
+    with patch.object(PaymentQueue, "_send_chunk", careless):
+        yield
+
+
+@contextmanager
+def dead_execution_counts() -> Iterator[None]:
+    """An execution that died is taken for one that runs."""
+    with patch.object(Workflow, "_has_died", lambda *_: False):
+        yield
+
+
+@contextmanager
+def event_id_anew() -> Iterator[None]:
+    """Each announcement has an id of its own."""
+    random = Random(0)
+
+    def careless(payment: Payment) -> dict[str, Any]:
+        return {**notification(payment), "event_id": f"{random.getrandbits(64):x}"}
+
+    with patch.object(payment_processor, "notification", careless):
+        yield
+
+
+@contextmanager
+def sweep_by_status() -> Iterator[None]:
+    """What is stuck is looked for among payments that are not final, and only there."""
+    with patch.object(World, "_is_stuck", lambda _, payment: not payment.status.is_final):
+        yield
+
+
+@contextmanager
+def outcome_counted_apart() -> Iterator[None]:
+    """A row's outcome is counted after the transaction that brings it about, not in it."""
+    transition, count = PaymentStore.transition, PaymentStore._count
+
+    def careless(self: PaymentStore, payment: Payment, change: Transition) -> Payment:
+        moved = transition(self, payment, change)
+        if change.to.is_final:
+            writes = count(self, payment, change)
+            if writes:
+                self._write(writes)
+        return moved
+
+    with (
+        patch.object(PaymentStore, "transition", careless),
+        patch.object(PaymentStore, "_count", lambda *_: []),
+    ):
+        yield
+
+
+@contextmanager
+def range_dropped() -> Iterator[None]:
+    """A range that could not be processed passes for one that was."""
+    process_range = BatchProcessing.process_range
+
+    def careless(self: BatchProcessing, *arguments: Any) -> None:
+        with suppress(ServiceUnavailable):
+            process_range(self, *arguments)
+
+    with patch.object(BatchProcessing, "process_range", careless):
+        yield
+
+
+@contextmanager
+def only_first_page() -> Iterator[None]:
+    """Of what is known of a batch, the first page of each query is all."""
+    query = BatchStore._query
+
+    def careless(self: BatchStore, entity_id: str) -> Iterator[dict[str, Any]]:
+        return islice(query(self, entity_id), PAGE_ITEMS)
+
+    with patch.object(BatchStore, "_query", careless):
+        yield
+
+
+@contextmanager
+def _unconditional(kind: str) -> Iterator[None]:
+    """Send transactions whose first write is of this kind without any condition."""
+    commit = Wire._commit
+
+    def careless(self: Wire, service: str, operation: str, parameters: dict[str, Any]) -> Any:
+        writes = parameters.get("TransactItems", [])
+        if writes and kind in writes[0]:
+            plain = [
+                {action: {name: value for name, value in write.items() if "Condition" not in name}}
+                for entry in writes
+                for action, write in entry.items()
+            ]
+            parameters = {**parameters, "TransactItems": plain}
+        return commit(self, service, operation, parameters)
+
+    with patch.object(Wire, "_commit", careless):
+        yield
+
+
+DEFECTS: Final[dict[str, Defect]] = {
+    defect.__name__: defect
+    for defect in (
+        check_then_write,
+        unguarded_update,
+        unnamed_execution,
+        send_before_write,
+        ack_before_work,
+        guessed_failure,
+        partial_failure_ignored,
+        dead_execution_counts,
+        event_id_anew,
+        sweep_by_status,
+        outcome_counted_apart,
+        range_dropped,
+        only_first_page,
+    )
+}

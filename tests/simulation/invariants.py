@@ -1,0 +1,385 @@
+"""What must be true after a run has drained, whatever went wrong in it."""
+
+import csv
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from payments.audit import chain_faults
+from payments.models import Payment, PaymentStatus, notification
+from payments.money import to_decimal_text
+from tests.simulation.scenario import POISON_MESSAGES, Content
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+
+def violations_of(world: "World") -> list[str]:
+    """Return every broken invariant of a drained world, as sentences."""
+    checks = (
+        _promises_are_kept,
+        _rows_are_paid,
+        _answers_are_right,
+        _charges_match_outcomes,
+        _records_agree,
+        _nothing_is_rewritten,
+        _final_statuses_are_announced,
+        _money_adds_up,
+        _readers_see_time_go_forward,
+        _one_execution_at_a_time,
+        _failed_batches_are_set_aside,
+        _batches_end,
+        _batches_are_announced,
+        _rows_are_counted,
+        _batches_are_reported,
+        _batches_go_forward,
+    )
+    return [violation for check in checks for violation in check(world)]
+
+
+def _promises_are_kept(world: "World") -> Iterator[str]:
+    """Every payment answered 202 or 200 is final, with the content it was accepted with."""
+    for content, answer in world.clients.observations.accepted:
+        payment = world.end.payments.get(content.payment_id)
+        if payment is None:
+            yield f"{content.payment_id} was answered {answer.status} and is lost"
+        elif not payment.status.is_final:
+            yield f"{content.payment_id} was answered {answer.status} and stays {payment.status}"
+        elif _content(payment) != content:
+            yield f"{content} was answered {answer.status}, stored is {_content(payment)}"
+
+
+def _rows_are_paid(world: "World") -> Iterator[str]:
+    """Every valid row is final, unless its id belongs to other content; only poison is lost."""
+    for upload, _ in world.uploads.done:
+        for row in () if upload.is_dry_run else upload.valid_rows.values():
+            payment = world.end.payments.get(row.payment_id)
+            if payment is None:
+                yield f"{row.payment_id} of {upload.key} is lost"
+            elif not payment.status.is_final and _content(payment) == row:
+                yield f"{row.payment_id} of {upload.key} stays {payment.status}"
+    for body in world.on_call.discarded:
+        if body not in POISON_MESSAGES:
+            yield f"a message that is no poison ended as a dead letter: {body}"
+
+
+def _answers_are_right(world: "World") -> Iterator[str]:
+    """One 202 a payment, a 409 only for other content, no other answer than documented."""
+    observations = world.clients.observations
+    yield from observations.surprises
+    created = Counter(
+        content.payment_id for content, answer in observations.accepted if answer.status == 202
+    )
+    for payment_id, times in created.items():
+        if times > 1:
+            yield f"{payment_id} was answered 202 {times} times"
+    for content, answer in observations.accepted:
+        if _shown(answer.body) != content:
+            yield f"{content} was answered with {answer.body}"
+    for content, answer in observations.refused:
+        stored = world.end.payments.get(content.payment_id)
+        if stored is None or _content(stored) == content:
+            yield f"{content} was answered 409, but no other content is stored"
+        elif _shown(answer.body["payment"]) != _content(stored):
+            yield f"{content} was answered 409 with {answer.body['payment']}, not with the stored"
+
+
+def _charges_match_outcomes(world: "World") -> Iterator[str]:
+    """No payment is charged twice; charged and COMPLETED are the same payments and amounts."""
+    charges = world.charges()
+    for payment_id, times in Counter(charge.payment_id for charge in charges).items():
+        if times > 1:
+            yield f"{payment_id} was charged {times} times"
+    charged = {charge.payment_id: charge for charge in charges}
+    for payment_id, charge in charged.items():
+        payment = world.end.payments.get(payment_id)
+        if payment is None or payment.status is not PaymentStatus.COMPLETED:
+            yield f"{payment_id} was charged and is {payment.status if payment else 'lost'}"
+        elif (charge.amount_minor, charge.currency) != (payment.amount_minor, payment.currency):
+            yield f"{payment_id}: {charge} is not {_content(payment)}"
+    for payment in world.end.payments.values():
+        if payment.status is PaymentStatus.COMPLETED and payment.payment_id not in charged:
+            yield f"{payment.payment_id} is COMPLETED and was never charged"
+
+
+def _records_agree(world: "World") -> Iterator[str]:
+    """History, audit chain and payment tell the same story, without a gap."""
+    end = world.end
+    for payment_id in sorted(set(end.audit) - set(end.payments)):
+        yield f"{payment_id} has an audit trail and is lost"
+    for payment_id, payment in end.payments.items():
+        trail = end.audit.get(payment_id, [])
+        yield from chain_faults(payment_id, trail)
+        told = [(record["sequence"], record["to"], record["at"]) for record in trail]
+        history = [
+            (entry.sequence, entry.status.value, entry.at) for entry in end.history[payment_id]
+        ]
+        if history != told:
+            yield f"{payment_id}: history {history} is not the audit trail {told}"
+        if not trail:
+            continue
+        last, first = trail[-1], trail[0]
+        stands = (payment.version, payment.status.value, payment.updated_at, payment.audit_hash)
+        if stands != (last["sequence"], last["to"], last["at"], last["hash"]):
+            yield f"{payment_id}: stands at {stands}, its last record is {last}"
+        if (first["amount_minor"], first["currency"]) != (payment.amount_minor, payment.currency):
+            yield f"{payment_id}: accepted as {first}, stored is {_content(payment)}"
+
+
+def _nothing_is_rewritten(world: "World") -> Iterator[str]:
+    """No write changed a payment's content, a final payment, or a record of the trail."""
+    yield from world.rewrites
+
+
+def _final_statuses_are_announced(world: "World") -> Iterator[str]:
+    """Each final status is announced at least once, always with the same content."""
+    announced: dict[str, set[str]] = defaultdict(set)
+    for message, attributes in world.announcements:
+        if "payment" not in message:
+            continue
+        payment_id = message["payment"]["payment_id"]
+        announced[payment_id].add(json.dumps([message, attributes], sort_keys=True))
+    for payment in world.end.payments.values():
+        versions = announced.pop(payment.payment_id, set())
+        if not payment.status.is_final:
+            if versions:
+                yield f"{payment.payment_id} was announced while {payment.status}"
+            continue
+        if not versions:
+            yield f"{payment.payment_id} is {payment.status} and was never announced"
+        elif versions != {
+            json.dumps([notification(payment), _attributes(payment)], sort_keys=True)
+        }:
+            yield f"{payment.payment_id} was announced otherwise than it is: {versions}"
+    for payment_id in announced:
+        yield f"{payment_id} was announced and is lost"
+
+
+def _money_adds_up(world: "World") -> Iterator[str]:
+    """Per currency, what was accepted is what completed and what failed."""
+    accepted: Counter[str] = Counter()
+    ended: Counter[str] = Counter()
+    unpromised = set(world.end.payments) - _promised(world)
+    for payment_id, trail in world.end.audit.items():
+        if payment_id not in unpromised:
+            accepted[trail[0]["currency"]] += trail[0]["amount_minor"]
+    for payment_id, payment in world.end.payments.items():
+        if payment_id not in unpromised and payment.status.is_final:
+            ended[payment.currency] += payment.amount_minor
+    if accepted != ended:
+        yield f"accepted {dict(accepted)}, completed and failed {dict(ended)}"
+
+
+def _readers_see_time_go_forward(world: "World") -> Iterator[str]:
+    """Every answer of GET is whole, and what was final once stays as it is."""
+    for payment_id, answers in world.clients.observations.seen.items():
+        payment = world.end.payments.get(payment_id)
+        for body in answers:
+            history = [entry["status"] for entry in body["history"]]
+            sequences = [entry["sequence"] for entry in body["history"]]
+            if history[-1:] != [body["status"]] or sequences != list(range(1, len(history) + 1)):
+                yield f"{payment_id} was shown {body['status']} with the history {history}"
+            final = PaymentStatus(body["status"]).is_final
+            if final and (payment is None or payment.status.value != body["status"]):
+                yield f"{payment_id} was shown {body['status']} and did not stay so"
+        versions = [len(body["history"]) for body in answers]
+        if versions != sorted(versions):
+            yield f"{payment_id} went back in time: {versions}"
+
+
+def _one_execution_at_a_time(world: "World") -> Iterator[str]:
+    """A payment's or batch's executions never overlap; a next one follows only one that died."""
+    for execution in world.machine.executions.values():
+        if execution.error == "PaymentNotFound":
+            yield f"execution {execution.name} ran for a payment that was not there"
+    for machine in (world.machine, world.batches):
+        by_subject = defaultdict(list)
+        for execution in machine.executions.values():
+            by_subject[execution.subject].append(execution)
+        for subject, executions in by_subject.items():
+            for before, after in pairwise(executions):
+                if before.ended_at is None or before.ended_at > after.started_at:
+                    yield f"{subject}: executions {before.name} and {after.name} ran at once"
+                elif not before.has_died:
+                    yield f"{subject}: {after.name} was started after {before.name} had succeeded"
+
+
+def _failed_batches_are_set_aside(world: "World") -> Iterator[str]:
+    """Each execution of a batch that failed left a dead letter with all that another try needs."""
+    aside = {json.dumps([letter["batch"], letter["size"]]) for letter in world.on_call.set_aside}
+    for execution in world.batches.executions.values():
+        if execution.status != "FAILED" or execution.state == "SetAside":
+            continue
+        given = json.loads(execution.input)
+        if json.dumps([given["batch"], given["size"]]) not in aside:
+            yield f"{execution.name} failed with {execution.error} and was not set aside"
+
+
+def _batches_end(world: "World") -> Iterator[str]:
+    """Each version of a file is one batch that ends as its content says, if need be by on-call."""
+    subjects = {execution.subject for execution in world.batches.executions.values()}
+    uploaded = {batch.batch_id for _, batch in world.uploads.done}
+    if subjects != uploaded:
+        yield f"{len(uploaded)} files were uploaded and {len(subjects)} batches ran"
+    for upload, batch in world.uploads.done:
+        progress = world.end.batches.get(batch.batch_id)
+        if progress is None:
+            yield f"{upload.key} is lost"
+            continue
+        right = "REFUSED" if upload.unreadable is not None else "COMPLETED"
+        if progress.status.value != right:
+            yield f"{upload.key} ends {progress.status}, not {right}"
+        last = world.batches.executions_of(batch.batch_id)[-1:]
+        if not last or last[0].status != "SUCCEEDED":
+            yield f"{upload.key}: its last execution is {last}"
+
+
+def _batches_are_announced(world: "World") -> Iterator[str]:
+    """Start and end of each batch are announced at least once, and nothing else."""
+    announced: dict[str, set[str]] = defaultdict(set)
+    for message, attributes in world.announcements:
+        if message["event_type"].startswith("batch."):
+            announced[message["event_id"]].add(json.dumps([message, attributes], sort_keys=True))
+    for batch_id, progress in world.end.batches.items():
+        for event in ("STARTED", progress.status.value):
+            versions = announced.pop(f"{batch_id}:{event}", set())
+            if not versions:
+                yield f"{batch_id}: {event} was never announced"
+            elif len(versions) > 1:
+                yield f"{batch_id}: {event} was announced in {len(versions)} versions"
+        # What has failed may go on being paid and complete later.
+        if _has_failed(world, batch_id):
+            announced.pop(f"{batch_id}:FAILED", None)
+    for event_id in announced:
+        yield f"{event_id} was announced and is not so"
+
+
+def _rows_are_counted(world: "World") -> Iterator[str]:
+    """Each row is counted once, as what it is and what became of its payment."""
+    for upload, batch in world.uploads.done:
+        progress = world.end.batches.get(batch.batch_id)
+        if progress is None:
+            continue
+        outcomes = {
+            line: _outcome(world, row, f"batch:{batch.batch_id}:{line}")
+            for line, row in upload.valid_rows.items()
+            if not upload.is_dry_run
+        }
+        sums: Counter[str] = Counter()
+        for row in upload.valid_rows.values():
+            sums[row.currency] += row.amount_minor
+        told = progress.describe()
+        counts = Counter(outcomes.values())
+        right = {
+            "rows": len(upload.valid_rows) + len(upload.bad_lines),
+            "accepted": len(upload.valid_rows),
+            "rejected": len(upload.bad_lines),
+            **{name: counts[name] for name in ("completed", "failed", "duplicate", "conflict")},
+            "accepted_amounts": {
+                currency: to_decimal_text(minor, currency) for currency, minor in sums.items()
+            },
+        }
+        for name, value in right.items():
+            if told[name] != value:
+                yield f"{upload.key}: {name} is {told[name]}, should be {value}"
+        not_paid = {row.line: row.outcome for row in world.end.not_paid[batch.batch_id]}
+        unpaid = {line: end for line, end in outcomes.items() if end in {"duplicate", "conflict"}}
+        if not_paid != unpaid:
+            yield f"{upload.key}: not paid are {unpaid}, recorded are {not_paid}"
+        if upload.is_dry_run and any(batch.batch_id in body for body in world.queue.bodies):
+            yield f"{upload.key} is a dry run, and rows of it were queued"
+
+
+def _outcome(world: "World", row: Content, source: str) -> str:
+    payment = world.end.payments.get(row.payment_id)
+    if payment is None:
+        return "lost"
+    if _content(payment) != row:
+        return "conflict"
+    return payment.status.value.lower() if payment.source == source else "duplicate"
+
+
+def _batches_are_reported(world: "World") -> Iterator[str]:
+    """The summary says what is known, and each bad or unpaid row is reported once."""
+    for upload, batch in world.uploads.done:
+        progress = world.end.batches.get(batch.batch_id)
+        if progress is None:
+            continue
+        told = progress.describe()
+        place = told["reports"]["summary"]
+        summary = None if place is None else _report(world, place)
+        if place is not None and (summary is None or json.loads(summary) != told):
+            yield f"{upload.key}: its summary is {summary!r}, not {told}"
+        lines = _reported_lines(world, told["reports"]["not_paid"])
+        unpaid = [row.line for row in world.end.not_paid[batch.batch_id]]
+        if sorted(lines) != sorted(unpaid):
+            yield f"{upload.key}: lines {lines} reported as not paid, {unpaid} are"
+        lines = _reported_lines(world, told["reports"]["rejected"])
+        if lines != upload.bad_lines:
+            yield f"{upload.key}: lines {lines} reported as bad, {upload.bad_lines} are"
+
+
+def _batches_go_forward(world: "World") -> Iterator[str]:
+    """What a reader saw of a batch never takes back a row, and its end stays."""
+    for batch_id, answers in world.clients.observations.batches_seen.items():
+        for name in ("rows", "completed", "failed", "duplicate", "conflict"):
+            counts = [answer[name] for answer in answers]
+            if counts != sorted(counts):
+                yield f"{batch_id}: {name} went back: {counts}"
+        last = world.end.batches[batch_id].status.value
+        passing = {"PROCESSING", "FAILED"} if _has_failed(world, batch_id) else {"PROCESSING"}
+        for answer in answers:
+            if answer["status"] not in {*passing, last}:
+                yield f"{batch_id} was shown {answer['status']} and is {last}"
+
+
+def _reported_lines(world: "World", links: list[str]) -> list[int]:
+    reports = (_report(world, link) or b"" for link in links)
+    return [
+        int(row["line_number"])
+        for report in reports
+        for row in csv.DictReader(report.decode().splitlines())
+    ]
+
+
+def _report(world: "World", link: str) -> bytes | None:
+    bucket, _, key = link.removeprefix("s3://").partition("/")
+    return world.objects.get(bucket, key)
+
+
+def _has_failed(world: "World", batch_id: str) -> bool:
+    """Say whether an execution of a batch began to record its failure."""
+    return any(execution.has_died for execution in world.batches.executions_of(batch_id))
+
+
+def _promised(world: "World") -> set[str]:
+    """Return the ids of all payments that must come to an end."""
+    if world.sweeps:
+        return set(world.end.payments)
+    answered = {content.payment_id for content, _ in world.clients.observations.accepted}
+    rows = {
+        row.payment_id for upload, _ in world.uploads.done for row in upload.valid_rows.values()
+    }
+    return answered | {
+        payment_id
+        for payment_id in rows
+        if payment_id in world.end.payments and world.end.payments[payment_id].source != "api"
+    }
+
+
+def _content(payment: Payment) -> Content:
+    return Content(payment.payment_id, payment.amount_minor, payment.currency)
+
+
+def _shown(body: dict[str, Any]) -> Content:
+    return Content(body["payment_id"], body["amount_minor"], body["currency"])
+
+
+def _attributes(payment: Payment) -> dict[str, Any]:
+    return {
+        "event_type": f"payment.{payment.status.value.lower()}",
+        "status": payment.status.value,
+        "currency": payment.currency,
+    }

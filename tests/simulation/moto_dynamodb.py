@@ -1,0 +1,63 @@
+"""DynamoDB by moto, behind the same face as the in-memory one: what that is checked against."""
+
+from typing import Any, Self
+
+import boto3
+from botocore.exceptions import ClientError
+from moto import mock_aws
+from moto.core.models import botocore_stubber
+
+from tests.simulation.dynamodb import PAGE_ITEMS, AwsError
+
+_NUMBERS = frozenset({"sequence"})
+_NOT_COMPARED = frozenset({"ResponseMetadata", "ConsumedCapacity", "ItemCollectionMetrics"})
+
+
+class MotoDynamoDB:
+    """A context manager; moto answers only within :meth:`answer`, never other clients."""
+
+    def __init__(self, keys: dict[str, tuple[str, ...]]) -> None:
+        self._keys = keys
+        self._mock = mock_aws(config={"core": {"mock_credentials": True}})
+        self._client: Any = None
+
+    def __enter__(self) -> Self:
+        self._mock.start()
+        self._client = boto3.client("dynamodb", region_name="eu-central-1")
+        for table, key in self._keys.items():
+            self._client.create_table(
+                TableName=table,
+                BillingMode="PAY_PER_REQUEST",
+                AttributeDefinitions=[
+                    {"AttributeName": name, "AttributeType": "N" if name in _NUMBERS else "S"}
+                    for name in key
+                ],
+                KeySchema=[
+                    {"AttributeName": name, "KeyType": role}
+                    for name, role in zip(key, ("HASH", "RANGE"), strict=False)
+                ],
+            )
+        botocore_stubber.enabled = False
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        botocore_stubber.enabled = True
+        self._mock.stop()
+
+    def answer(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        """Carry out one operation, or raise :class:`AwsError`."""
+        botocore_stubber.enabled = True
+        if operation == "Query":
+            request = {**request, "Limit": PAGE_ITEMS}
+        try:
+            answer: dict[str, Any] = self._client._make_api_call(operation, request)
+        except ClientError as error:
+            details: dict[str, Any] = dict(error.response)
+            fault = details.pop("Error")
+            kept = {
+                name: details[name] for name in ("CancellationReasons", "Item") if name in details
+            }
+            raise AwsError(fault["Code"], fault["Message"], **kept) from None
+        finally:
+            botocore_stubber.enabled = False
+        return {name: value for name, value in answer.items() if name not in _NOT_COMPARED}

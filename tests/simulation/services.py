@@ -1,0 +1,90 @@
+"""The cloud's side of SQS, S3 and Step Functions, as much as the functions call of them."""
+
+from typing import Any
+
+from tests.simulation.dynamodb import AwsError
+from tests.simulation.queue import SimulatedQueue
+from tests.simulation.scheduler import SimulatorError
+from tests.simulation.workflow import StateMachine
+
+
+class QueueService:
+    """SQS, for the one queue there is."""
+
+    def __init__(self, queue: SimulatedQueue) -> None:
+        self._queue = queue
+
+    def answer(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        """See :class:`tests.simulation.wire.Service`."""
+        match operation:
+            case "SendMessage":
+                return {"MessageId": self._queue.send(request["MessageBody"])}
+            case "SendMessageBatch":
+                sent = [
+                    {"Id": entry["Id"], "MessageId": self._queue.send(entry["MessageBody"])}
+                    for entry in request["Entries"]
+                ]
+                return {"Successful": sent}
+            case "ChangeMessageVisibility":
+                self._queue.show(request["ReceiptHandle"], request["VisibilityTimeout"])
+                return {}
+        raise SimulatorError(f"SQS {operation} is not simulated")
+
+
+class ObjectService:
+    """S3 with versions; every put is a version of its own."""
+
+    def __init__(self) -> None:
+        self.objects: dict[tuple[str, str, str], bytes] = {}
+        self._latest: dict[tuple[str, str], str] = {}
+
+    def put(self, bucket: str, key: str, body: bytes) -> str:
+        """Keep an object and return its version."""
+        version = f"v{len(self.objects) + 1}"
+        self.objects[bucket, key, version] = body
+        self._latest[bucket, key] = version
+        return version
+
+    def get(self, bucket: str, key: str) -> bytes | None:
+        """Return the latest version of an object, if there is any."""
+        version = self._latest.get((bucket, key))
+        return self.objects[bucket, key, version] if version else None
+
+    def answer(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        """See :class:`tests.simulation.wire.Service`."""
+        bucket, key = request["Bucket"], request["Key"]
+        match operation:
+            case "PutObject":
+                self.put(bucket, key, request["Body"])
+                return {"Body": b""}
+            case "GetObject":
+                body = self.objects.get((bucket, key, request["VersionId"]))
+                if body is None:
+                    raise AwsError("NoSuchKey", status=404)
+                if request["Range"]:
+                    first, _, last = request["Range"].removeprefix("bytes=").partition("-")
+                    if int(first) >= len(body):
+                        raise AwsError("InvalidRange", status=416)
+                    body = body[int(first) : int(last) + 1 if last else None]
+                return {"Body": body}
+        raise SimulatorError(f"S3 {operation} is not simulated")
+
+
+class WorkflowService:
+    """Step Functions: state machines by name."""
+
+    def __init__(self, machines: dict[str, StateMachine]) -> None:
+        self._machines = machines
+
+    def answer(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        """See :class:`tests.simulation.wire.Service`."""
+        match operation:
+            case "StartExecution":
+                machine = self._machines[request["stateMachineArn"].split(":")[6]]
+                arn = machine.start(request.get("name"), request["input"])
+                return {"executionArn": arn, "startDate": 0}
+            case "DescribeExecution":
+                arn = request["executionArn"]
+                machine = self._machines[arn.split(":")[6]]
+                return machine.describe(arn, stale=request.get("stale", False))
+        raise SimulatorError(f"Step Functions {operation} is not simulated")

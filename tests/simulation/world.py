@@ -1,0 +1,425 @@
+"""One run: a seed becomes a world, the world runs, drains, and is held against the invariants."""
+
+import random as global_random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from inspect import unwrap
+from random import Random
+from types import SimpleNamespace
+from typing import Any, Final, NamedTuple, Self
+from unittest.mock import patch
+
+import botocore.endpoint
+
+import api_handler
+import batch_processor
+import payment_processor
+import payments.events
+from payments import runtime
+from payments.audit import AuditRecord
+from payments.batch import BatchProcessing
+from payments.batch_store import BatchProgress, BatchStore, NotPaidRow
+from payments.dynamodb_items import deserialize
+from payments.events import PaymentQueue, Workflow, encode_message
+from payments.gateway import PaymentGateway, SandboxGateway
+from payments.models import HistoryEntry, Payment
+from payments.objects import ObjectStore
+from payments.service import PaymentDispatch, PaymentIntake, PaymentProcessing
+from payments.store import PaymentStore, SandboxLedger, Tables
+from tests.simulation.actors import Clients, OnCall, Poller, Uploads
+from tests.simulation.dynamodb import InMemoryDynamoDB, Item
+from tests.simulation.faults import Fault, FaultPlan
+from tests.simulation.gateway import Charge, SimulatedGateway
+from tests.simulation.invariants import violations_of
+from tests.simulation.processes import Processes
+from tests.simulation.queue import SimulatedQueue
+from tests.simulation.scenario import Scenario, Upload, draw_scenario
+from tests.simulation.scheduler import Scheduler, SimulatorError
+from tests.simulation.sdk import SdkPool
+from tests.simulation.services import ObjectService, QueueService, WorkflowService
+from tests.simulation.wire import Service, Wire
+from tests.simulation.workflow import StateMachine, batch_machine, payment_machine
+
+TABLES: Final = Tables(payments="payments", processing_status="status", audit_logs="audit")
+KEYS: Final = {
+    TABLES.payments: ("payment_id",),
+    TABLES.processing_status: ("entity_id", "sequence"),
+    TABLES.audit_logs: ("payment_id", "sequence"),
+}
+RESULTS_BUCKET: Final = "results"
+_START: Final = datetime(2026, 1, 1, tzinfo=UTC)
+_RANGE_BYTES: Final = (30, 80, 300)
+_CALM_AFTER_SECONDS: Final = 12 * 3600.0
+"""When faults end at the latest: what still is under way then, comes to its end in peace."""
+_ON_CALL_EVERY_SECONDS: Final = 4 * 3600.0
+_TASK_SECONDS: Final = 3600.0
+_DRAIN_ROUNDS: Final = 20
+
+type MakeDatabase = Callable[[dict[str, tuple[str, ...]]], Service]
+
+
+@dataclass(slots=True)
+class Environment:
+    """What one execution environment of a function holds."""
+
+    queue: PaymentQueue
+    store: PaymentStore | None = None
+    intake: PaymentIntake | None = None
+    dispatch: PaymentDispatch | None = None
+    processing: PaymentProcessing | None = None
+    batches: BatchProcessing | None = None
+    batch_workflow: Workflow | None = None
+    batch_store: BatchStore | None = None
+
+
+@dataclass(slots=True)
+class EndState:
+    """What is there after a run has drained."""
+
+    payments: dict[str, Payment] = field(default_factory=dict)
+    history: dict[str, list[HistoryEntry]] = field(default_factory=dict)
+    audit: dict[str, list[AuditRecord]] = field(default_factory=dict)
+    batches: dict[str, BatchProgress] = field(default_factory=dict)
+    not_paid: dict[str, list[NotPaidRow]] = field(default_factory=dict)
+
+
+class Outcome(NamedTuple):
+    """What one run came to."""
+
+    seed: int
+    violations: tuple[str, ...]
+    digest: str
+    trace: tuple[str, ...]
+    faults: Counter[Fault]
+    operations: int
+    payments: int
+    virtual_seconds: float
+
+
+class World:
+    """Everything of one run, wired together. ``database`` replaces the in-memory DynamoDB."""
+
+    def __init__(self, seed: int, database: MakeDatabase = InMemoryDynamoDB) -> None:
+        random = Random(seed)
+        self.seed = seed
+        self.random = random
+        self._deadly = random.random() < 0.4
+        self.scheduler = Scheduler(random)
+        self.faults = FaultPlan(random, deadly=self._deadly)
+        sandbox = random.random() < 0.25
+        self.scenario: Scenario = draw_scenario(random, sandbox=sandbox)
+        self.rewrites: list[str] = []
+        self.announcements: list[tuple[dict[str, Any], dict[str, str]]] = []
+        self.end = EndState()
+        scheduler, faults = self.scheduler, self.faults
+        self.processes = Processes(scheduler, faults, random, self._make_environment)
+        self.queue = SimulatedQueue(scheduler, faults, random)
+        self._range_bytes = random.choice(_RANGE_BYTES)
+        self.machine, self.batches = (
+            StateMachine(
+                machine,
+                scheduler,
+                faults,
+                random,
+                self.processes,
+                invoke=lambda function, payload: self.processes.invoke(
+                    function, _HANDLERS[function], payload
+                ),
+                publish=lambda message, about: self.announcements.append((message, about)),
+                set_aside=self.queue.send_to_dead,
+            )
+            for machine in (payment_machine(), batch_machine())
+        )
+        self.objects = ObjectService()
+        self.database = database(KEYS)
+        if isinstance(self.database, InMemoryDynamoDB):
+            self.database.on_store = self._watch
+        services: dict[str, Service] = {
+            "dynamodb": self.database,
+            "sqs": QueueService(self.queue),
+            "sfn": WorkflowService(
+                {payment_machine().name: self.machine, batch_machine().name: self.batches}
+            ),
+            "s3": self.objects,
+        }
+        honours_tokens = random.random() < 0.5
+        self.wire = Wire(
+            scheduler, faults, random, self.processes, services, honours_tokens=honours_tokens
+        )
+        self.gateway = None
+        if not sandbox:
+            self.gateway = SimulatedGateway(scheduler, faults, random, self.processes)
+        self.clients = Clients(scheduler, faults, random, self.processes, _HANDLERS["api-handler"])
+        self.uploads = Uploads(
+            scheduler,
+            faults,
+            random,
+            self.processes,
+            self.objects,
+            self.queue,
+            _HANDLERS["batch-processor"],
+        )
+        self.poller = Poller(
+            scheduler, faults, random, self.processes, self.queue, _HANDLERS["payment-processor"]
+        )
+        self.on_call = OnCall(self.queue, self.uploads, self.batches)
+
+    @property
+    def sweeps(self) -> bool:
+        """Whether something must put payments back on the queue: only where executions die.
+
+        In all other worlds the messages alone must bring every payment to its end.
+        """
+        return self._deadly or self.machine.ran_out_of_retries
+
+    def now(self) -> str:
+        """Return the virtual time as the code under test writes times."""
+        moment = _START + timedelta(seconds=self.scheduler.now)
+        return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+    def run(self) -> list[str]:
+        """Run to the end and return the violations, each a sentence."""
+        _SDK.start_run(self.wire.send)
+        with self._in_place_of_the_real_one():
+            self._spawn_actors()
+            self.scheduler.run_until_idle(_CALM_AFTER_SECONDS)
+            self.faults.active = False
+            self._drain()
+            self._in_task("read the end state", self._read_end_state)
+            blocked = self.scheduler.blocked
+            self.scheduler.close()
+        for name, crash in self.scheduler.crashes:
+            raise SimulatorError(f"seed {self.seed}: {name} crashed: {crash!r}") from crash
+        if self.scheduler.is_exhausted or blocked:
+            return [f"the run never came to rest; still at work: {blocked}"]
+        return violations_of(self)
+
+    def charges(self) -> list[Charge]:
+        """Return every charge that was made, however often."""
+        if self.gateway is not None:
+            return self.gateway.charges
+        charged = [
+            self.end.payments[item["entity_id"]["S"].removeprefix("gateway#")]
+            for item in self.items(TABLES.processing_status)
+            if item["entity_id"]["S"].startswith("gateway#")
+            and "reference" in item.get("outcome", {"M": {}})["M"]
+        ]
+        return [
+            Charge(payment.payment_id, payment.amount_minor, payment.currency)
+            for payment in charged
+        ]
+
+    def _spawn_actors(self) -> None:
+        spawn, clients, scenario = self.scheduler.spawn, self.clients, self.scenario
+        spawn("poller", self.poller.poll, daemon=True)
+        for number, submission in enumerate(scenario.submissions):
+            spawn(f"client {number}", partial(clients.submit, submission))
+        for at, payment_id in scenario.readers:
+            spawn(f"reader {payment_id}", partial(clients.read, at, payment_id))
+        for at, body in scenario.nonsense:
+            spawn("fool", partial(clients.post_nonsense, at, body))
+        for at, body in scenario.poison:
+            self.scheduler.call_later(at, partial(self.queue.send, body))
+        for upload in scenario.uploads:
+            spawn(upload.key, partial(self._upload, upload))
+
+    def _upload(self, upload: Upload) -> None:
+        batch = self.uploads.upload(upload)
+        self.clients.follow_batch(batch.batch_id)
+
+    def _drain(self) -> None:
+        """Let on-call and the sweep do their work until there is none."""
+        for _ in range(_DRAIN_ROUNDS):
+            work = self.on_call.empty_dead_letters() + self.on_call.restart_stopped_batches()
+            if self.sweeps:
+                work += self._in_task("sweep", self._sweep)
+            # A batch waits for payments that may wait for on-call: look again while it does.
+            self.scheduler.run_until_idle(_ON_CALL_EVERY_SECONDS)
+            if not work and self.scheduler.is_at_rest:
+                return
+
+    def _sweep(self) -> int:
+        """Put every payment that is stuck back on the queue."""
+        stuck = [payment for payment in self._stored_payments() if self._is_stuck(payment)]
+        for payment in stuck:
+            self.queue.send(encode_message(payment))
+        return len(stuck)
+
+    def _watch(self, table: str, before: Item, after: Item) -> None:
+        """Note every write that changes what must never change."""
+        if not before:
+            return
+        if table == TABLES.audit_logs:
+            self.rewrites.append(f"audit record rewritten: {before}")
+        if table == TABLES.payments:
+            fixed = ("amount_minor", "currency", "content_hash", "source", "created_at")
+            changed = [name for name in fixed if before[name] != after.get(name)]
+            if changed or before["status"]["S"] in {"COMPLETED", "FAILED"}:
+                self.rewrites.append(f"{before} became {after}")
+
+    def _is_stuck(self, payment: Payment) -> bool:
+        """Say whether a payment is not final, or final but its last execution died.
+
+        The second is needed, too: an execution that dies in Notify leaves a payment that is final
+        and was never announced (``sweep_by_status`` in ``defects.py`` shows it).
+        """
+        executions = self.machine.executions_of(payment.payment_id)
+        return not payment.status.is_final or (bool(executions) and executions[-1].has_died)
+
+    def _read_end_state(self) -> int:
+        store = self._store()
+        for payment in self._stored_payments():
+            self.end.payments[payment.payment_id] = payment
+            self.end.history[payment.payment_id] = store.history(payment.payment_id)
+            self.processes.trace("ends as", payment.payment_id, str(payment))
+        for item in self.items(TABLES.audit_logs):
+            record = deserialize(item)
+            self.end.audit.setdefault(record["payment_id"], []).append(record)
+        batches = BatchStore(_SDK.client("dynamodb"), TABLES.processing_status)
+        for _, batch in self.uploads.done:
+            progress = batches.progress(batch.batch_id)
+            if progress is not None:
+                self.end.batches[batch.batch_id] = progress
+            self.end.not_paid[batch.batch_id] = list(batches.not_paid(batch.batch_id))
+            self.processes.trace("ends as", batch.batch_id, str(progress))
+        return 0
+
+    def _stored_payments(self) -> list[Payment]:
+        store = self._store()
+        found = [store.get(item["payment_id"]["S"]) for item in self.items(TABLES.payments)]
+        return [payment for payment in found if payment is not None]
+
+    def _store(self) -> PaymentStore:
+        return PaymentStore(_SDK.client("dynamodb"), TABLES)
+
+    def items(self, table: str) -> list[Item]:
+        """Return every item of a table, in wire form, in the order of their keys."""
+        items: list[Item] = self.database.answer("Scan", {"TableName": table})["Items"]
+        return items
+
+    def _in_task(self, name: str, body: Callable[[], int]) -> int:
+        results: list[int] = []
+        self.scheduler.spawn(name, lambda: results.append(body()))
+        self.scheduler.run_until_idle(_TASK_SECONDS)
+        # Nothing comes of it only if the task crashed or the run was cut short.
+        return results[0] if results else 0
+
+    def _make_environment(self, function: str) -> Environment:
+        """Compose what a function needs as ``runtime`` does, with the clock of this world."""
+        sleep = self.processes.sleep
+        queue = PaymentQueue(_SDK.client("sqs"), "https://queue/payment-events", sleep=sleep)
+        dynamodb = _SDK.client("dynamodb")
+        if function == "batch-processor":
+            batches = BatchProcessing(
+                ObjectStore(_SDK.client("s3")),
+                queue,
+                BatchStore(dynamodb, TABLES.processing_status),
+                RESULTS_BUCKET,
+                clock=self.now,
+                range_bytes=self._range_bytes,
+            )
+            workflow = Workflow(_SDK.client("stepfunctions"), batch_machine().arn)
+            return Environment(queue, batches=batches, batch_workflow=workflow)
+        store = PaymentStore(dynamodb, TABLES, sleep=sleep)
+        if function != "payment-processor":
+            return Environment(
+                queue,
+                store,
+                intake=PaymentIntake(store, queue, self.now),
+                batch_store=BatchStore(dynamodb, TABLES.processing_status),
+            )
+        ledger = SandboxLedger(dynamodb, TABLES.processing_status)
+        workflow = Workflow(_SDK.client("stepfunctions"), payment_machine().arn)
+        gateway: PaymentGateway = self.gateway or SandboxGateway(ledger, sleep=sleep)
+        return Environment(
+            queue,
+            store,
+            dispatch=PaymentDispatch(store, workflow, self.now),
+            processing=PaymentProcessing(store, gateway, self.now),
+        )
+
+    @contextmanager
+    def _in_place_of_the_real_one(self) -> Iterator[None]:
+        """Make the code under test see this world's services, clock, sleep and chance."""
+
+        def service(name: str) -> Callable[[], Any]:
+            return lambda: getattr(self.processes.environment, name)
+
+        state = global_random.getstate()
+        with ExitStack() as stack:
+            for target, name, replacement in (
+                (runtime, "payment_intake", service("intake")),
+                (runtime, "payment_dispatch", service("dispatch")),
+                (runtime, "payment_queue", service("queue")),
+                (runtime, "payment_processing", service("processing")),
+                (runtime, "batch_processing", service("batches")),
+                (runtime, "batch_workflow", service("batch_workflow")),
+                (runtime, "batch_store", service("batch_store")),
+                (runtime.metrics, "add_metric", lambda **_: None),
+                (botocore.endpoint, "time", SimpleNamespace(sleep=self.processes.sleep)),
+                (payments.events, "ThreadPoolExecutor", InlineExecutor),
+            ):
+                stack.enter_context(patch.object(target, name, replacement))
+            level = runtime.logger.log_level
+            stack.callback(runtime.logger.setLevel, level)
+            runtime.logger.setLevel("CRITICAL")
+            # The jitter of SDK and adapters is drawn from the module's own generator.
+            global_random.seed(self.random.getrandbits(64))
+            try:
+                yield
+            finally:
+                global_random.setstate(state)
+
+
+class InlineExecutor:
+    """A thread pool whose work is done at once by whoever submits it."""
+
+    def __init__(self, _max_workers: int) -> None:
+        pass
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def submit(self, work: Callable[..., Any], *arguments: Any) -> "Future[Any]":
+        """Do the work and return its outcome."""
+        future: Future[Any] = Future()
+        try:
+            future.set_result(work(*arguments))
+        except Exception as error:  # noqa: BLE001 - it is raised again where the result is read
+            future.set_exception(error)
+        return future
+
+
+def simulate(seed: int, database: MakeDatabase = InMemoryDynamoDB) -> Outcome:
+    """Run one seed."""
+    world = World(seed, database)
+    violations = world.run()
+    gateway_calls = world.gateway.calls if world.gateway else 0
+    return Outcome(
+        seed=seed,
+        violations=tuple(violations),
+        digest=world.processes.log.digest,
+        trace=tuple(world.processes.log.lines),
+        faults=world.faults.struck,
+        operations=world.wire.requests + gateway_calls + len(world.announcements),
+        payments=len(world.end.payments),
+        virtual_seconds=world.scheduler.now,
+    )
+
+
+_SDK: Final = SdkPool()
+
+# Without their decorators, which only log and measure.
+_HANDLERS: Final[dict[str, Callable[[dict[str, Any], Any], Any]]] = {
+    "api-handler": unwrap(api_handler.handler),
+    "payment-processor": unwrap(payment_processor.handler),
+    "batch-processor": unwrap(batch_processor.handler),
+}

@@ -1,0 +1,169 @@
+"""Each function: its own role and log group, the variables it reads, and what invokes it."""
+
+import pytest
+
+from payments.runtime import SETTINGS
+from tests.synth.terraform import Resource, Stack
+
+pytestmark = pytest.mark.xdist_group("synth")
+
+FUNCTIONS = ("api-handler", "batch-processor", "payment-processor")
+
+
+def mapping_of(stack: Stack) -> Resource:
+    return stack.one("aws_lambda_event_source_mapping")
+
+
+@pytest.mark.parametrize("short_name", FUNCTIONS)
+def test_the_variables_of_a_function_are_those_its_code_reads(
+    stack: Stack, short_name: str
+) -> None:
+    variables = stack.function(short_name)["environment"]["variables"]
+    assert set(variables) == SETTINGS[short_name]
+
+
+def test_the_stack_and_the_code_agree_on_which_functions_there_are(stack: Stack) -> None:
+    deployed = {function["function_name"] for function in stack.all("aws_lambda_function")}
+    assert deployed == {stack.name(short_name) for short_name in SETTINGS}
+
+
+@pytest.mark.parametrize("short_name", FUNCTIONS)
+def test_variables_hold_references_and_names_but_no_secrets(stack: Stack, short_name: str) -> None:
+    function = stack.function(short_name)
+    assert function["kms_key_arn"] == f"${{{stack.one('aws_kms_key').address}.arn}}"
+    for name in function["environment"]["variables"]:
+        assert not any(word in name for word in ("SECRET", "PASSWORD", "TOKEN", "API_KEY"))
+
+
+def test_functions_run_on_python_3_12_and_are_traced(stack: Stack) -> None:
+    for function in stack.all("aws_lambda_function"):
+        assert function["runtime"] == "python3.12"
+        assert function["tracing_config"] == {"mode": "Active"}
+
+
+@pytest.mark.parametrize(
+    ("short_name", "handler", "timeout", "memory"),
+    [
+        ("api-handler", "api_handler.handler", 15, 1024),
+        ("batch-processor", "batch_processor.handler", 900, 1769),
+        ("payment-processor", "payment_processor.handler", 30, 512),
+    ],
+)
+def test_functions_have_the_time_and_memory_that_was_decided(
+    stack: Stack, short_name: str, handler: str, timeout: int, memory: int
+) -> None:
+    function = stack.function(short_name)
+    assert (function["handler"], function["timeout"], function["memory_size"]) == (
+        handler,
+        timeout,
+        memory,
+    )
+
+
+def test_the_api_handler_answers_before_api_gateway_gives_up(stack: Stack) -> None:
+    assert stack.function("api-handler")["timeout"] < 29
+
+
+def test_all_functions_are_one_zip_and_one_layer(stack: Stack) -> None:
+    functions = stack.all("aws_lambda_function")
+    layer = stack.one("aws_lambda_layer_version")
+    assert len({function["filename"] for function in functions}) == 1
+    assert len({function["source_code_hash"] for function in functions}) == 1
+    for function in functions:
+        assert function["layers"] == [f"${{{layer.address}.arn}}"]
+        assert (stack.folder / function["filename"]).is_file()
+    assert (stack.folder / layer["filename"]).is_file()
+
+
+def test_environments_run_the_same_code(dev: Stack, prod: Stack) -> None:
+    for short_name in FUNCTIONS:
+        one, other = dev.function(short_name), prod.function(short_name)
+        assert one["source_code_hash"] == other["source_code_hash"]
+
+
+def test_each_function_has_a_role_and_a_log_group_of_its_own(stack: Stack) -> None:
+    functions = stack.all("aws_lambda_function")
+    assert len({function["role"] for function in functions}) == len(functions)
+    for function in functions:
+        group = stack.one(
+            "aws_cloudwatch_log_group", name=f"/aws/lambda/{function['function_name']}"
+        )
+        role = stack.one("aws_iam_role", name=function["function_name"])
+        policy = stack.one("aws_iam_role_policy", name=function["function_name"])
+        assert function["role"] == f"${{{role.address}.arn}}"
+        assert policy["role"] == f"${{{role.address}.name}}"
+        # Invoked before its role may act, a function would lose its first events.
+        assert set(function["depends_on"]) == {group.address, policy.address}
+
+
+def test_the_event_queue_invokes_the_payment_processor(stack: Stack) -> None:
+    queue = stack.one("aws_sqs_queue", name=stack.name("payment-events"))
+    mapping = mapping_of(stack)
+    function = stack.function("payment-processor")
+    assert mapping["event_source_arn"] == f"${{{queue.address}.arn}}"
+    assert mapping["function_name"] == f"${{{function.address}.arn}}"
+    assert mapping["batch_size"] == 10
+    assert mapping["function_response_types"] == ["ReportBatchItemFailures"]
+    concurrency = 50 if stack.protected else 8
+    assert mapping["scaling_config"] == {"maximum_concurrency": concurrency}
+
+
+def test_a_message_stays_hidden_for_six_times_the_functions_timeout(stack: Stack) -> None:
+    """See https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html."""
+    queue = stack.one("aws_sqs_queue", name=stack.name("payment-events"))
+    window = mapping_of(stack).attributes.get("maximum_batching_window_in_seconds", 0)
+    timeout = stack.function("payment-processor")["timeout"]
+    assert queue["visibility_timeout_seconds"] >= 6 * timeout + window
+
+
+def test_uploaded_csv_files_invoke_the_batch_processor(stack: Stack) -> None:
+    bucket = stack.one("aws_s3_bucket", bucket=stack.name("payment-batch-files"))
+    function = stack.function("batch-processor")
+    notification = stack.one("aws_s3_bucket_notification")
+    assert notification["bucket"] == f"${{{bucket.address}.id}}"
+    (trigger,) = notification["lambda_function"]
+    assert trigger["events"] == ["s3:ObjectCreated:*"]
+    assert trigger["filter_suffix"] == ".csv"
+    assert trigger["lambda_function_arn"] == f"${{{function.address}.arn}}"
+
+
+def test_a_report_never_triggers_a_batch(stack: Stack) -> None:
+    notification = stack.one("aws_s3_bucket_notification")
+    results = stack.one("aws_s3_bucket", bucket=stack.name("payment-batch-results"))
+    assert not notification.refers_to(results)
+
+
+def test_an_upload_that_cannot_be_processed_ends_in_the_dead_letter_queue(stack: Stack) -> None:
+    dead_letters = stack.one("aws_sqs_queue", name=stack.name("payment-events-dlq"))
+    invocation = stack.one("aws_lambda_function_event_invoke_config")
+    assert invocation.refers_to(stack.function("batch-processor"))
+    assert invocation["maximum_retry_attempts"] == 2
+    assert invocation["maximum_event_age_in_seconds"] == 6 * 3600
+    assert invocation["destination_config"] == {
+        "on_failure": {"destination": f"${{{dead_letters.address}.arn}}"}
+    }
+    notification = stack.one("aws_s3_bucket_notification")
+    assert invocation.address in notification["depends_on"]
+
+
+def test_only_this_bucket_and_this_api_may_invoke_functions(stack: Stack) -> None:
+    permissions = stack.all("aws_lambda_permission")
+    assert {permission["principal"] for permission in permissions} == {
+        "s3.amazonaws.com",
+        "apigateway.amazonaws.com",
+    }
+    for permission in permissions:
+        assert permission["action"] == "lambda:InvokeFunction"
+        if permission["principal"] == "s3.amazonaws.com":
+            # A bucket's ARN names no account.
+            assert permission["source_arn"].endswith(".arn}")
+            assert permission["source_account"].endswith("account.account_id}")
+        else:
+            # An API's does; what follows it is the stage, the method and the path.
+            api, _, request = permission["source_arn"].partition("}/")
+            assert api.endswith(".execution_arn")
+            assert request in {
+                f"{stack.suffix}/POST/payments",
+                f"{stack.suffix}/GET/payments/*",
+                f"{stack.suffix}/GET/batches/*",
+            }

@@ -1,0 +1,157 @@
+"""The alarms of the contract, all to the topic, and the dashboard."""
+
+import json
+
+import pytest
+
+from tests.synth.terraform import Stack
+
+pytestmark = pytest.mark.xdist_group("synth")
+
+# name: namespace, metric, dimensions, statistic, threshold, period in seconds
+ALARMS = {
+    **{
+        f"{function}-errors": (
+            "AWS/Lambda",
+            "Errors",
+            {"FunctionName": function},
+            "Sum",
+            5,
+            600,
+        )
+        for function in ("api-handler", "batch-processor", "payment-processor")
+    },
+    "payment-events-dlq-messages": (
+        "AWS/SQS",
+        "ApproximateNumberOfMessagesVisible",
+        {"QueueName": "payment-events-dlq"},
+        "Maximum",
+        1,
+        60,
+    ),
+    "payment-events-age": (
+        "AWS/SQS",
+        "ApproximateAgeOfOldestMessage",
+        {"QueueName": "payment-events"},
+        "Maximum",
+        900,
+        60,
+    ),
+    "payment-api-5xx": (
+        "AWS/ApiGateway",
+        "5XXError",
+        {"ApiName": "payment-api", "Stage": ""},
+        "Sum",
+        10,
+        600,
+    ),
+    **{
+        f"{workflow}-{name}": (
+            "AWS/States",
+            metric,
+            {"StateMachineArn": workflow},
+            "Sum",
+            1,
+            60,
+        )
+        for workflow in ("payment-workflow", "payment-batch-workflow")
+        for name, metric in (
+            ("failures", "ExecutionsFailed"),
+            ("timeouts", "ExecutionsTimedOut"),
+        )
+    },
+}
+
+
+def resolved(stack: Stack, reference: str) -> str:
+    """Return the literal name of the resource that a reference points to."""
+    for resource in stack.resources:
+        if reference.startswith(f"${{{resource.address}."):
+            for attribute in ("function_name", "stage_name", "name"):
+                if attribute in resource.attributes:
+                    return str(resource[attribute])
+    raise AssertionError(reference)
+
+
+@pytest.mark.parametrize("base", ALARMS)
+def test_an_alarm_watches_its_metric_with_its_threshold(stack: Stack, base: str) -> None:
+    namespace, metric, dimensions, statistic, threshold, period = ALARMS[base]
+    alarm = stack.one("aws_cloudwatch_metric_alarm", alarm_name=stack.name(base))
+    assert (alarm["namespace"], alarm["metric_name"]) == (namespace, metric)
+    assert (alarm["statistic"], alarm["threshold"], alarm["period"]) == (
+        statistic,
+        threshold,
+        period,
+    )
+    assert alarm["evaluation_periods"] == 1
+    assert alarm["comparison_operator"] == "GreaterThanOrEqualToThreshold"
+    watched = {name: resolved(stack, value) for name, value in alarm["dimensions"].items()}
+    assert watched == {
+        name: stack.name(value) if value else stack.suffix for name, value in dimensions.items()
+    }
+
+
+def test_there_is_no_alarm_that_is_not_listed_here(stack: Stack) -> None:
+    alarms = {alarm["alarm_name"] for alarm in stack.all("aws_cloudwatch_metric_alarm")}
+    assert alarms == {stack.name(base) for base in ALARMS}
+
+
+def test_every_function_has_its_error_alarm(stack: Stack) -> None:
+    watched = {
+        alarm["dimensions"]["FunctionName"]
+        for alarm in stack.all("aws_cloudwatch_metric_alarm")
+        if alarm["namespace"] == "AWS/Lambda" and alarm["metric_name"] == "Errors"
+    }
+    assert watched == {
+        f"${{{function.address}.function_name}}" for function in stack.all("aws_lambda_function")
+    }
+
+
+def test_alarms_tell_the_topic_when_they_fire_and_when_it_is_over(stack: Stack) -> None:
+    topic = f"${{{stack.one('aws_sns_topic').address}.arn}}"
+    for alarm in stack.all("aws_cloudwatch_metric_alarm"):
+        assert alarm["alarm_actions"] == alarm["ok_actions"] == [topic]
+
+
+def test_missing_data_is_no_alarm(stack: Stack) -> None:
+    for alarm in stack.all("aws_cloudwatch_metric_alarm"):
+        assert alarm["treat_missing_data"] == "notBreaching"
+
+
+def test_an_alarm_says_what_it_means_and_what_to_do_first(stack: Stack) -> None:
+    for alarm in stack.all("aws_cloudwatch_metric_alarm"):
+        meaning, _, action = alarm["alarm_description"].partition(" First: ")
+        assert meaning
+        assert action
+        assert len(alarm["alarm_description"]) <= 1024
+
+
+def test_the_dashboard_shows_every_alarm_and_the_path_of_a_payment(stack: Stack) -> None:
+    widgets = json.loads(stack.one("aws_cloudwatch_dashboard")["dashboard_body"])["widgets"]
+    (shown,) = (w["properties"]["alarms"] for w in widgets if w["type"] == "alarm")
+    assert set(shown) == {
+        f"${{{alarm.address}.arn}}" for alarm in stack.all("aws_cloudwatch_metric_alarm")
+    }
+    namespaces = {
+        line[0] for w in widgets if w["type"] == "metric" for line in w["properties"]["metrics"]
+    }
+    assert namespaces == {"AWS/ApiGateway", "AWS/SQS", "AWS/Lambda", "AWS/States"}
+
+
+@pytest.mark.parametrize("workflow", ["payment-workflow", "payment-batch-workflow"])
+def test_the_dashboard_shows_the_outcomes_of_each_workflow(stack: Stack, workflow: str) -> None:
+    machine = f"${{{stack.workflow(workflow).address}.arn}}"
+    widgets = json.loads(stack.one("aws_cloudwatch_dashboard")["dashboard_body"])["widgets"]
+    (graph,) = (w["properties"] for w in widgets if machine in str(w))
+    assert {line[1] for line in graph["metrics"]} == {
+        "ExecutionsStarted",
+        "ExecutionsSucceeded",
+        "ExecutionsFailed",
+        "ExecutionsTimedOut",
+    }
+
+
+def test_widgets_of_the_dashboard_do_not_overlap(stack: Stack) -> None:
+    widgets = json.loads(stack.one("aws_cloudwatch_dashboard")["dashboard_body"])["widgets"]
+    assert len({(w["x"], w["y"]) for w in widgets}) == len(widgets)
+    assert all(w["x"] + w["width"] <= 24 for w in widgets)

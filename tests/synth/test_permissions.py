@@ -1,0 +1,141 @@
+"""Who may do what: named actions on named resources."""
+
+import re
+
+import pytest
+
+from tests.synth.terraform import Stack
+
+pytestmark = pytest.mark.xdist_group("synth")
+
+# AWS has no other form for these; each is explained beside its use.
+ON_ANY_RESOURCE = {
+    "WriteTraces": "X-Ray has no resources",
+    "DeliverLogs": "log deliveries have no resources",
+}
+
+# What looks like changing infrastructure and is not, or cannot be avoided (log deliveries).
+DATA_ACTIONS = {
+    "dynamodb:PutItem",
+    "dynamodb:UpdateItem",
+    "logs:CreateLogDelivery",
+    "logs:CreateLogStream",
+    "logs:DeleteLogDelivery",
+    "logs:PutLogEvents",
+    "logs:PutResourcePolicy",
+    "logs:UpdateLogDelivery",
+    "s3:PutObject",
+    "sqs:DeleteMessage",
+    "xray:PutTelemetryRecords",
+    "xray:PutTraceSegments",
+}
+
+ACTIONS = {
+    "api-handler": {
+        "dynamodb:GetItem",
+        "dynamodb:PutItem",
+        "dynamodb:Query",
+        "sqs:SendMessage",
+    },
+    "batch-processor": {
+        "dynamodb:PutItem",
+        "dynamodb:Query",
+        "s3:GetObject",
+        "s3:GetObjectVersion",
+        "s3:PutObject",
+        "sqs:SendMessage",
+        "states:DescribeExecution",
+        "states:StartExecution",
+    },
+    "payment-processor": {
+        "dynamodb:GetItem",
+        "dynamodb:PutItem",
+        "dynamodb:UpdateItem",
+        "sqs:ChangeMessageVisibility",
+        "sqs:DeleteMessage",
+        "sqs:GetQueueAttributes",
+        "sqs:ReceiveMessage",
+        "states:DescribeExecution",
+        "states:StartExecution",
+    },
+}
+ACTIONS_OF_EVERY_FUNCTION = {
+    "kms:Decrypt",
+    "kms:GenerateDataKey",
+    "logs:CreateLogStream",
+    "logs:PutLogEvents",
+    "xray:PutTelemetryRecords",
+    "xray:PutTraceSegments",
+}
+
+
+def test_no_policy_allows_actions_by_wildcard(stack: Stack) -> None:
+    for resource in stack.with_policy:
+        for statement in resource.statements:
+            if statement["Effect"] == "Allow":
+                assert [action for action in statement["Action"] if "*" in action] == []
+
+
+def test_no_role_may_act_on_any_resource_but_where_aws_has_no_other_form(stack: Stack) -> None:
+    on_any = {
+        statement["Sid"]
+        for policy in stack.all("aws_iam_role_policy")
+        for statement in policy.statements
+        if "*" in statement["Resource"]
+    }
+    assert on_any == set(ON_ANY_RESOURCE)
+
+
+def test_no_resource_lets_everybody_in(stack: Stack) -> None:
+    for resource in stack.with_policy:
+        for statement in resource.statements:
+            if statement["Effect"] == "Allow":
+                assert "*" not in statement.get("Principal", {}).values()
+
+
+@pytest.mark.parametrize("short_name", ACTIONS)
+def test_a_function_may_do_what_it_needs_and_no_more(stack: Stack, short_name: str) -> None:
+    policy = stack.one("aws_iam_role_policy", name=stack.name(short_name))
+    allowed = {action for statement in policy.statements for action in statement["Action"]}
+    assert allowed == ACTIONS[short_name] | ACTIONS_OF_EVERY_FUNCTION
+
+
+def test_no_role_can_create_delete_or_reconfigure_infrastructure(stack: Stack) -> None:
+    changing = re.compile(r":(Add|Attach|Create|Delete|Modify|Put|Register|Remove|Set|Tag|Update)")
+    for policy in stack.all("aws_iam_role_policy"):
+        for statement in policy.statements:
+            actions = {action for action in statement["Action"] if changing.search(action)}
+            assert actions <= DATA_ACTIONS
+
+
+def test_each_role_is_assumed_by_one_service(stack: Stack) -> None:
+    assumed_by = {
+        role["name"]: [statement["Principal"] for statement in role.statements]
+        for role in stack.all("aws_iam_role")
+    }
+    assert assumed_by == {
+        stack.name("api-handler"): [{"Service": "lambda.amazonaws.com"}],
+        stack.name("batch-processor"): [{"Service": "lambda.amazonaws.com"}],
+        stack.name("payment-processor"): [{"Service": "lambda.amazonaws.com"}],
+        stack.name("payment-workflow"): [{"Service": "states.amazonaws.com"}],
+        stack.name("payment-batch-workflow"): [{"Service": "states.amazonaws.com"}],
+    }
+
+
+def test_roles_use_the_key_only_through_services(stack: Stack) -> None:
+    for policy in stack.all("aws_iam_role_policy"):
+        for statement in policy.statements:
+            if any(action.startswith("kms:") for action in statement["Action"]):
+                (condition,) = statement["Condition"]["StringEquals"]
+                assert condition in {
+                    "kms:ViaService",
+                    "kms:EncryptionContext:aws:lambda:FunctionArn",
+                }
+
+
+def test_functions_write_to_their_own_log_group_only(stack: Stack) -> None:
+    for short_name in ACTIONS:
+        group = stack.one("aws_cloudwatch_log_group", name=f"/aws/lambda/{stack.name(short_name)}")
+        policy = stack.one("aws_iam_role_policy", name=stack.name(short_name))
+        (logs,) = (s for s in policy.statements if "logs:PutLogEvents" in s["Action"])
+        assert logs["Resource"] == [f"${{{group.address}.arn}}:*"]

@@ -1,0 +1,13 @@
+"""Real AWS events from ``tests/events``, with what a test wants otherwise."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+_FOLDER = Path(__file__).parents[1] / "events"
+
+
+def load(name: str) -> dict[str, Any]:
+    """Return the event in ``tests/events/{name}.json``."""
+    document: dict[str, Any] = json.loads((_FOLDER / f"{name}.json").read_text())
+    return document

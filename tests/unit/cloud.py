@@ -1,0 +1,92 @@
+"""One empty AWS account in process, and what tests ask of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from payments.batch import Batch, BatchProcessing
+from payments.errors import ServiceUnavailable
+from payments.models import PaymentRequest
+from payments.store import Tables
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
+
+TABLES = Tables(payments="payments", processing_status="status", audit_logs="audit")
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """Clients of one empty AWS account, with the tables, queue and buckets of the stack."""
+
+    dynamodb: "DynamoDBClient"
+    sqs: "SQSClient"
+    s3: "S3Client"
+    queue_url: str
+
+    def messages(self) -> list[dict[str, Any]]:
+        """Take every message from the queue."""
+        messages: list[dict[str, Any]] = []
+        while received := self.sqs.receive_message(
+            QueueUrl=self.queue_url, MaxNumberOfMessages=10
+        ).get("Messages"):
+            messages.extend(dict(message) for message in received)
+            for message in received:
+                self.sqs.delete_message(
+                    QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"]
+                )
+        return messages
+
+    def items(self, table: str) -> list[dict[str, Any]]:
+        """Return every raw item of a table."""
+        return list(self.dynamodb.scan(TableName=table)["Items"])
+
+
+@dataclass
+class Started:
+    """Notes what was started; ``deaf_to`` names payments it does not answer for."""
+
+    deaf_to: frozenset[str] = frozenset()
+    started: list[str] = field(default_factory=list)
+
+    def ensure_running(self, name: str, workflow_input: Mapping[str, Any]) -> None:
+        if name in self.deaf_to:
+            raise ServiceUnavailable("no answer")
+        self.started.append(name)
+
+
+def payment_request(
+    payment_id: str = "pay_1",
+    amount_minor: int = 9999,
+    currency: str = "USD",
+    source: str = "api",
+    correlation_id: str = "request-1",
+) -> PaymentRequest:
+    """Return a valid request; name only what the test is about."""
+    return PaymentRequest(payment_id, amount_minor, currency, source, correlation_id)
+
+
+def process(batches: BatchProcessing, batch: Batch, size: int) -> dict[str, Any]:
+    """Take a batch through its workflow's steps, once each, up to the first look at its end."""
+    plan = batches.plan(batch, size)
+    for part in plan["ranges"]:
+        batches.process_range(batch, plan["columns"], part)
+    return batches.follow(batch, 0)
+
+
+def create_table(dynamodb: "DynamoDBClient", name: str, keys: dict[str, str]) -> None:
+    """Create a table from its keys in order, each with its type (``S`` or ``N``)."""
+    dynamodb.create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[
+            {"AttributeName": key, "AttributeType": kind}  # type: ignore[typeddict-item]  # "S" or "N"
+            for key, kind in keys.items()
+        ],
+        KeySchema=[
+            {"AttributeName": key, "KeyType": role}  # type: ignore[typeddict-item]  # in this order
+            for key, role in zip(keys, ("HASH", "RANGE"), strict=False)
+        ],
+    )

@@ -1,0 +1,165 @@
+"""The configuration: complete and well formed, or nothing happens."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lib.config import DISPOSABLE, PROTECTED, ConfigurationError, StackConfig
+
+ROOT = Path(__file__).resolve().parents[2]
+
+GOOD = {
+    "ENVIRONMENT_SUFFIX": "pr-12",
+    "AWS_REGION": "eu-central-1",
+    "TERRAFORM_STATE_BUCKET": "acme-terraform-state",
+    "TERRAFORM_STATE_BUCKET_REGION": "us-east-1",
+}
+
+
+def with_suffix(suffix: str) -> StackConfig:
+    return StackConfig.from_env({**GOOD, "ENVIRONMENT_SUFFIX": suffix})
+
+
+def faults_of(**changes: str) -> list[str]:
+    with pytest.raises(ConfigurationError) as raised:
+        StackConfig.from_env({**GOOD, **changes})
+    return raised.value.faults
+
+
+def run_main(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run main.py in an empty folder, with no other of the four variables than these."""
+    inherited = {name: value for name, value in os.environ.items() if name not in GOOD}
+    return subprocess.run(
+        (sys.executable, str(ROOT / "main.py")),
+        cwd=folder,
+        env=inherited | variables | {"PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_complete_configuration_is_taken_as_it_is() -> None:
+    config = StackConfig.from_env(GOOD)
+    assert (config.suffix, config.region) == ("pr-12", "eu-central-1")
+    assert (config.state_bucket, config.state_bucket_region) == (
+        "acme-terraform-state",
+        "us-east-1",
+    )
+
+
+def test_the_process_environment_is_read_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name, value)
+    assert StackConfig.from_env() == StackConfig.from_env(GOOD)
+
+
+def test_one_error_names_every_missing_variable() -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        StackConfig.from_env({})
+    assert len(raised.value.faults) == 4
+    for name in GOOD:
+        assert f"{name} is not set: expected " in str(raised.value)
+
+
+def test_missing_and_malformed_variables_are_named_together() -> None:
+    faults = faults_of(ENVIRONMENT_SUFFIX="Dev Env", AWS_REGION="")
+    assert [fault.split()[0] for fault in faults] == ["ENVIRONMENT_SUFFIX", "AWS_REGION"]
+    assert "is 'Dev Env': expected 1 to 20 lower-case letters" in faults[0]
+
+
+@pytest.mark.parametrize("suffix", ["d", "dev", "staging", "pr-12", "2026-q1", "a" * 20])
+def test_a_well_formed_suffix_is_accepted(suffix: str) -> None:
+    assert with_suffix(suffix).suffix == suffix
+
+
+@pytest.mark.parametrize(
+    "suffix",
+    ["Dev", "my env", "a" * 21, "a" * 40, "-dev", "dev-", "pr--12", "dev_1", "dév", "dev\n", " "],
+)
+def test_a_malformed_suffix_is_refused(suffix: str) -> None:
+    (fault,) = faults_of(ENVIRONMENT_SUFFIX=suffix)
+    assert fault.startswith("ENVIRONMENT_SUFFIX is ")
+
+
+@pytest.mark.parametrize(
+    "region",
+    ["us-east-1", "eu-central-1", "ap-southeast-5", "ca-west-1", "il-central-1", "us-gov-west-1"],
+)
+def test_the_name_of_a_region_is_accepted(region: str) -> None:
+    faultless = StackConfig.from_env(
+        {**GOOD, "AWS_REGION": region, "TERRAFORM_STATE_BUCKET_REGION": region}
+    )
+    assert faultless.region == faultless.state_bucket_region == region
+
+
+@pytest.mark.parametrize(
+    "region",
+    ["us-esat-1", "us-east", "us-east-1a", "US-EAST-1", "useast1", "us-east-0", "mars-north-1"],
+)
+def test_what_is_no_name_of_a_region_is_refused(region: str) -> None:
+    faults = faults_of(AWS_REGION=region, TERRAFORM_STATE_BUCKET_REGION=region)
+    assert len(faults) == 2
+    assert all("such as us-east-1" in fault for fault in faults)
+
+
+@pytest.mark.parametrize("region", ["cn-north-1", "us-iso-east-1"])
+def test_regions_whose_domain_names_are_not_the_contracts_are_refused(region: str) -> None:
+    assert len(faults_of(AWS_REGION=region)) == 1
+
+
+@pytest.mark.parametrize("bucket", ["abc", "acme.state", "a" * 63, "1-state"])
+def test_the_name_of_a_bucket_is_accepted(bucket: str) -> None:
+    assert StackConfig.from_env({**GOOD, "TERRAFORM_STATE_BUCKET": bucket}).state_bucket == bucket
+
+
+@pytest.mark.parametrize(
+    "bucket", ["ab", "a" * 64, "State", "my_state", "-state", "state-", "a..b", "192.168.5.4"]
+)
+def test_what_is_no_name_of_a_bucket_is_refused(bucket: str) -> None:
+    (fault,) = faults_of(TERRAFORM_STATE_BUCKET=bucket)
+    assert "3 to 63" in fault
+
+
+@pytest.mark.parametrize("suffix", ["prod", "prod-eu", "production", "staging", "staging-2"])
+def test_production_and_staging_are_protected(suffix: str) -> None:
+    assert with_suffix(suffix).profile is PROTECTED
+
+
+@pytest.mark.parametrize("suffix", ["dev", "pr-12", "preprod", "test-staging"])
+def test_other_environments_are_disposable(suffix: str) -> None:
+    assert with_suffix(suffix).profile is DISPOSABLE
+
+
+def test_protected_environments_are_hard_to_lose_and_signed() -> None:
+    assert PROTECTED.deletion_protection
+    assert not PROTECTED.force_destroy
+    assert PROTECTED.authorization == "AWS_IAM"
+    assert DISPOSABLE.authorization == "NONE"
+
+
+def test_logs_are_kept_for_a_year_everywhere() -> None:
+    assert PROTECTED.log_retention_days == DISPOSABLE.log_retention_days == 365
+
+
+def test_the_longest_suffix_fits_into_every_name() -> None:
+    """S3 takes 63 characters, IAM and Lambda 64."""
+    assert len(with_suffix("a" * 20).name("payment-batch-results")) <= 63
+
+
+def test_government_regions_are_another_partition() -> None:
+    assert StackConfig.from_env(GOOD).partition == "aws"
+    assert StackConfig.from_env({**GOOD, "AWS_REGION": "us-gov-east-1"}).partition == "aws-us-gov"
+
+
+def test_main_says_what_is_wrong_and_writes_nothing(tmp_path: Path) -> None:
+    outcome = run_main(tmp_path, ENVIRONMENT_SUFFIX="Dev Env", AWS_REGION="us-esat-1")
+    assert outcome.returncode == 2
+    assert outcome.stdout == ""
+    assert "Traceback" not in outcome.stderr
+    for name in GOOD:
+        assert name in outcome.stderr
+    assert list(tmp_path.iterdir()) == []
