@@ -129,7 +129,10 @@ def test_a_port_that_is_none_is_refused(port: str, capsys: pytest.CaptureFixture
 
 def test_lock_files_forget_where_packages_were_found() -> None:
     package = {"hashes": ["sha256:0"], "index": "pypi", "version": "==1"}
-    lock = {"_meta": {"sources": [{"url": "https://index.example/simple"}]}, "default": {"a": package}}
+    lock = {
+        "_meta": {"sources": [{"url": "https://index.example/simple"}]},
+        "default": {"a": package},
+    }
     stripped = json.loads(locks.strip_pipfile_lock(json.dumps(lock)))
     assert stripped["_meta"]["sources"] == []
     assert stripped["default"]["a"] == {"hashes": ["sha256:0"], "version": "==1"}
