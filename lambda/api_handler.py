@@ -30,9 +30,9 @@ MAX_BODY_BYTES: Final = 16 * 1024
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
 @tracer.capture_lambda_handler(capture_response=False)
-def handler(event: dict[str, Any], _context: LambdaContext) -> Response:
+def handler(event: dict[str, Any], context: LambdaContext) -> Response:
     """Answer one request of API Gateway (REST, Lambda proxy integration, payload 1.0)."""
-    request_id: str = event["requestContext"]["requestId"]
+    request_id: str = event.get("requestContext", {}).get("requestId", context.aws_request_id)
     logger.set_correlation_id(request_id)
     return answer(event, request_id, runtime.payment_intake(), runtime.batch_store())
 
@@ -64,18 +64,22 @@ class _BodyTooLarge(PaymentError):
     """The body is longer than any payment."""
 
 
+class _UnknownRoute(PaymentError):
+    """API Gateway sent what no route of this API is."""
+
+
 def _route(
     event: dict[str, Any], request_id: str, intake: PaymentIntake, batches: BatchStore
 ) -> Response:
-    match event["httpMethod"], event["resource"]:
+    match event.get("httpMethod"), event.get("resource"):
         case "POST", "/payments":
             return _submit(event, request_id, intake)
         case "GET", "/payments/{payment_id}":
             return _look_up(event, intake)
         case "GET", "/batches/{batch_id}":
             return _look_up_batch(event, batches)
-        case method, resource:
-            raise LookupError(f"API Gateway sends no {method} {resource} here")
+        case _:
+            raise _UnknownRoute
 
 
 def _submit(event: dict[str, Any], request_id: str, intake: PaymentIntake) -> Response:
@@ -85,13 +89,15 @@ def _submit(event: dict[str, Any], request_id: str, intake: PaymentIntake) -> Re
     payment, created = intake.submit(request)
     if created:
         metrics.add_metric(name="PaymentsAccepted", unit="Count", value=1)
-        location = f"{event['requestContext']['path'].rstrip('/')}/{payment_id}"
+        # Only the request's context names the stage, too.
+        path: str = event.get("requestContext", {}).get("path", event["resource"])
+        location = f"{path.rstrip('/')}/{payment_id}"
         return json_response(HTTPStatus.ACCEPTED, describe(payment), {"Location": location})
     return json_response(HTTPStatus.OK, describe(payment), {"Idempotent-Replayed": "true"})
 
 
 def _look_up(event: dict[str, Any], intake: PaymentIntake) -> Response:
-    payment_id = (event.get("pathParameters") or {}).get("payment_id", "")
+    payment_id = _path_parameter(event, "payment_id")
     if not PAYMENT_ID.fullmatch(payment_id):
         raise PaymentNotFound(payment_id)
     logger.append_keys(payment_id=payment_id)
@@ -104,7 +110,7 @@ def _look_up(event: dict[str, Any], intake: PaymentIntake) -> Response:
 
 
 def _look_up_batch(event: dict[str, Any], batches: BatchStore) -> Response:
-    batch_id = (event.get("pathParameters") or {}).get("batch_id", "")
+    batch_id = _path_parameter(event, "batch_id")
     progress = batches.progress(batch_id) if BATCH_ID.fullmatch(batch_id) else None
     if progress is None:
         raise BatchNotFound(batch_id)
@@ -133,8 +139,13 @@ _CHARSETS: Final = frozenset({"", "charset=utf-8", 'charset="utf-8"'})
 
 
 def _header(event: dict[str, Any], name: str) -> str:
-    headers: dict[str, str] = event.get("headers") or {}
-    return next((value for key, value in headers.items() if key.lower() == name), "")
+    headers: dict[str, str | None] = event.get("headers") or {}
+    return next((value for key, value in headers.items() if value and key.lower() == name), "")
+
+
+def _path_parameter(event: dict[str, Any], name: str) -> str:
+    parameters: dict[str, str | None] = event.get("pathParameters") or {}
+    return parameters.get(name) or ""
 
 
 def _error_response(  # noqa: PLR0911 - one answer for each kind of error
@@ -174,6 +185,15 @@ def _error_response(  # noqa: PLR0911 - one answer for each kind of error
                 request_id,
                 [FieldError("payment_id", "conflict", "is taken by another payment")],
                 payment=describe(stored),
+            )
+        case _UnknownRoute():
+            return problem(
+                HTTPStatus.NOT_FOUND,
+                "unknown-route",
+                "There is POST /payments, GET /payments/{payment_id} and GET /batches/{batch_id},"
+                " and nothing else.",
+                request_id,
+                [FieldError("request", "unknown_route", "is for no route of this API")],
             )
         case _UnsupportedMediaType():
             return problem(

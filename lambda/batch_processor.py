@@ -1,14 +1,15 @@
 """Batch files: an upload → the batch's workflow, and the workflow's steps → rows, queue, reports."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 from urllib.parse import unquote_plus
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from payments import runtime
 from payments.batch import Batch, BatchProcessing
-from payments.objects import ObjectVersion
+from payments.errors import InvalidMessage
+from payments.objects import ObjectVersion, unversioned
 from payments.runtime import logger, metrics, tracer
 from payments.service import Workflow
 
@@ -28,23 +29,42 @@ def start(event: Mapping[str, Any], workflow: Workflow) -> None:
     """Start the workflow of every object version that an S3 event names.
 
     Raises:
+        InvalidMessage: it is no event of S3's: what it stands for must not be passed over.
         ServiceUnavailable: Lambda then delivers the event again, at last to the failure
             destination.
     """
-    for record in event.get("Records", []):
-        uploaded = record["s3"]["object"]
-        source = ObjectVersion(
-            bucket=record["s3"]["bucket"]["name"],
-            # S3 sends keys form-encoded: "+" is a space.
-            key=unquote_plus(uploaded["key"]),
-            version_id=uploaded["versionId"],
-        )
+    for source, size in _uploads(event):
         batch = Batch(source)
         # The name follows from the version, so an event delivered twice starts one workflow.
-        workflow.ensure_running(
-            batch.batch_id, {"batch": batch.to_dict(), "size": uploaded["size"]}
-        )
+        workflow.ensure_running(batch.batch_id, {"batch": batch.to_dict(), "size": size})
         logger.info("batch started", extra={"batch": batch.to_dict()})
+
+
+def _uploads(event: Mapping[str, Any]) -> Iterator[tuple[ObjectVersion, int]]:
+    """Yield the object versions that an S3 event says were created, with their sizes in bytes.
+
+    See https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
+    """
+    # S3 sends this once, when notifications are set up.
+    if event.get("Event") == "s3:TestEvent":
+        return
+    if "Records" not in event:
+        raise InvalidMessage("this is no event notification of S3")
+    for record in event["Records"]:
+        if "s3" not in record:
+            raise InvalidMessage("this record is not of S3")
+        if not record.get("eventName", _CREATED).startswith(_CREATED):
+            continue
+        uploaded = record["s3"]["object"]
+        # S3 sends keys form-encoded: "+" is a space.
+        key = unquote_plus(uploaded["key"])
+        # A bucket without versions names none: then the content says which upload is meant.
+        version_id = uploaded.get("versionId") or unversioned(uploaded["eTag"])
+        source = ObjectVersion(record["s3"]["bucket"]["name"], key, version_id)
+        yield source, uploaded.get("size", 0)
+
+
+_CREATED: Final = "ObjectCreated"
 
 
 def run_step(event: Mapping[str, Any], processing: BatchProcessing) -> dict[str, Any]:

@@ -134,6 +134,12 @@ def _batch_processor(
                 resources=(f"{storage.batch_bucket.arn}/*",),
             ),
             Statement(
+                # Without it, S3 answers 403 for a file that is gone, as if it might be there.
+                sid="TellWhatIsGone",
+                actions=("s3:ListBucket",),
+                resources=(storage.batch_bucket.arn,),
+            ),
+            Statement(
                 sid="WriteReports",
                 actions=("s3:PutObject",),
                 resources=(f"{storage.batch_results_bucket.arn}/*",),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NotRequired, TypedDict
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -12,15 +12,43 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _BLOCK_BYTES: Final = 1024 * 1024
+# The last: an object without a version was overwritten.
+_GONE: Final = frozenset({"NoSuchKey", "NoSuchVersion", "PreconditionFailed"})
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectVersion:
-    """One version of one object: what a batch is."""
+    """One version of one object: what a batch is.
+
+    ``version_id`` is S3's, or :func:`unversioned` where the bucket keeps no versions.
+    """
 
     bucket: str
     key: str
     version_id: str
+
+    @property
+    def request(self) -> "_ObjectRequest":
+        """What S3 is asked for, so that it answers this version or none."""
+        version_id, _, etag = self.version_id.partition(":")
+        request: _ObjectRequest = {
+            "Bucket": self.bucket,
+            "Key": self.key,
+            "VersionId": version_id,
+        }
+        return {**request, "IfMatch": f'"{etag}"'} if etag else request
+
+
+class _ObjectRequest(TypedDict):
+    Bucket: str
+    Key: str
+    VersionId: str
+    IfMatch: NotRequired[str]
+
+
+def unversioned(etag: str) -> str:
+    """Return what stands for a version id where there is none; no version id of S3 has a colon."""
+    return f"null:{etag}"
 
 
 class ObjectStore:
@@ -40,19 +68,13 @@ class ObjectStore:
         try:
             if start == 0 and end is None:
                 # An empty object has no byte 0, so S3 refuses any range of it.
-                answer = self._client.get_object(
-                    Bucket=source.bucket, Key=source.key, VersionId=source.version_id
-                )
+                answer = self._client.get_object(**source.request)
             else:
-                answer = self._client.get_object(
-                    Bucket=source.bucket,
-                    Key=source.key,
-                    VersionId=source.version_id,
-                    Range=f"bytes={start}-{'' if end is None else end - 1}",
-                )
+                stretch = f"bytes={start}-{'' if end is None else end - 1}"
+                answer = self._client.get_object(**source.request, Range=stretch)
             yield from answer["Body"].iter_chunks(_BLOCK_BYTES)
         except ClientError as error:
-            if error.response["Error"]["Code"] in {"NoSuchKey", "NoSuchVersion"}:
+            if error.response["Error"]["Code"] in _GONE:
                 raise UnreadableFile("file_gone", "this version of the file was deleted") from error
             raise ServiceUnavailable("the batch file could not be read") from error
         except BotoCoreError as error:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 _FOLDER = Path(__file__).parents[1] / "events"
@@ -11,3 +12,8 @@ def load(name: str) -> dict[str, Any]:
     """Return the event in ``tests/events/{name}.json``."""
     document: dict[str, Any] = json.loads((_FOLDER / f"{name}.json").read_text())
     return document
+
+
+def context() -> Any:
+    """Return the context of an invocation, as far as handlers look at it."""
+    return SimpleNamespace(aws_request_id="invocation-1")

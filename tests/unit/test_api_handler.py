@@ -3,11 +3,13 @@
 import base64
 import json
 from collections.abc import Callable
+from inspect import unwrap
 from typing import Any
 
 import pytest
 
-from api_handler import MAX_BODY_BYTES, answer
+from api_handler import MAX_BODY_BYTES, answer, handler
+from payments import runtime
 from payments.batch import Batch, BatchProcessing
 from payments.batch_store import BatchStore
 from payments.errors import ServiceUnavailable
@@ -15,7 +17,7 @@ from payments.models import Payment
 from payments.objects import ObjectVersion
 from payments.service import PaymentIntake
 from payments.store import PaymentStore
-from tests.unit.aws_events import load
+from tests.unit.aws_events import context, load
 from tests.unit.cloud import Cloud, process
 
 type Client = Callable[..., tuple[int, dict[str, str], dict[str, Any]]]
@@ -69,10 +71,11 @@ def test_a_payment_is_accepted_and_queued(post: Client, cloud: Cloud) -> None:
     assert json.loads(message["Body"])["amount_minor"] == 9999
 
 
+@pytest.mark.parametrize("event", ["api_post_payment", "api_test_invoke"])
 def test_the_documented_request_is_the_one_in_the_event_file(
-    intake: PaymentIntake, batch_store: BatchStore
+    intake: PaymentIntake, batch_store: BatchStore, event: str
 ) -> None:
-    status, _, _ = _answered(load("api_post_payment"), intake, batch_store)
+    status, _, _ = _answered(load(event), intake, batch_store)
     assert status == 202
 
 
@@ -180,6 +183,89 @@ def test_a_body_that_is_not_utf_8_is_refused(post: Client, body: bytes) -> None:
 def test_a_strange_body_is_the_clients_fault(post: Client, body: str | None) -> None:
     status, _, _ = post("", body=body)
     assert status == 400
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ('{"payment_id": "p", "payment_id": "p"}', "duplicate_key"),
+        ("[" * 8000 + "]" * 8000, "too_deep"),
+        ('{"a":' * 2500 + "1" + "}" * 2500, "too_deep"),
+        ("\x00", "malformed_json"),
+        ("\ufeff{}", "malformed_json"),
+        ("null", "invalid_type"),
+        ('{"payment_id": "\\ud800", "amount": 1, "currency": "USD"}', "invalid_format"),
+    ],
+)
+def test_a_hostile_body_is_answered_with_its_fault(post: Client, body: str, code: str) -> None:
+    status, headers, problem = post(body)
+    assert status == 400
+    assert headers["Content-Type"] == "application/problem+json"
+    assert code in {error["code"] for error in problem["errors"]}
+
+
+def test_a_megabyte_of_spaces_is_too_large(post: Client) -> None:
+    assert post(" " * 1024 * 1024)[0] == 413
+
+
+@pytest.mark.parametrize("body", ["@@@\u00e9", "abc", "====", None])
+def test_a_body_that_is_no_base64_is_the_clients_fault(post: Client, body: str | None) -> None:
+    assert post("", body=body, isBase64Encoded=True)[0] == 400
+
+
+@pytest.mark.parametrize("headers", [None, {}, {"Content-Type": None}])
+def test_a_request_without_a_content_type_is_unsupported(
+    post: Client, headers: dict[str, str | None] | None
+) -> None:
+    assert post(headers=headers)[0] == 415
+
+
+@pytest.mark.parametrize("resource", ["/payments/{payment_id}", "/batches/{batch_id}"])
+@pytest.mark.parametrize("parameters", [None, {}, {"payment_id": None, "batch_id": None}])
+def test_a_path_without_an_id_is_not_found(
+    intake: PaymentIntake,
+    batch_store: BatchStore,
+    resource: str,
+    parameters: dict[str, str | None] | None,
+) -> None:
+    event = {**load("api_get_payment"), "resource": resource, "pathParameters": parameters}
+    assert _answered(event, intake, batch_store)[0] == 404
+
+
+@pytest.mark.parametrize(
+    "other", [{"resource": "/refunds"}, {"httpMethod": "DELETE"}, {"resource": None}]
+)
+def test_a_route_that_is_none_is_not_found(
+    intake: PaymentIntake, batch_store: BatchStore, other: dict[str, str | None]
+) -> None:
+    event = {**load("api_get_payment"), **other}
+    status, headers, body = _answered(event, intake, batch_store)
+    assert status == 404
+    assert headers["Content-Type"] == "application/problem+json"
+    assert _codes(body) == {("request", "unknown_route")}
+
+
+def test_an_event_of_an_http_api_is_for_no_route_of_a_rest_api(
+    monkeypatch: pytest.MonkeyPatch, intake: PaymentIntake, batch_store: BatchStore
+) -> None:
+    monkeypatch.setattr(runtime, "payment_intake", lambda: intake)
+    monkeypatch.setattr(runtime, "batch_store", lambda: batch_store)
+    response = unwrap(handler)(load("http_api_post_payment"), context())
+    assert response["statusCode"] == 404
+    assert json.loads(response["body"])["request_id"] == "JKJaXmPLvHcESHA="
+
+
+def test_an_event_without_a_context_has_the_invocations_id(
+    monkeypatch: pytest.MonkeyPatch, intake: PaymentIntake, batch_store: BatchStore
+) -> None:
+    monkeypatch.setattr(runtime, "payment_intake", lambda: intake)
+    monkeypatch.setattr(runtime, "batch_store", lambda: batch_store)
+    event = load("api_post_payment")
+    del event["requestContext"]
+    response = unwrap(handler)(event, context())
+    assert response["statusCode"] == 202
+    assert response["headers"]["Location"] == "/payments/pay_123456"
+    assert json.loads(unwrap(handler)({}, context())["body"])["request_id"] == "invocation-1"
 
 
 class _DeafQueue:

@@ -17,11 +17,11 @@ from payments.csv_rows import (
     plan_file,
     read_rows,
 )
-from payments.errors import ServiceUnavailable, UnreadableFile
+from payments.errors import InvalidMessage, ServiceUnavailable, UnreadableFile
 from payments.events import PaymentQueue, decode_message, encode_message
 from payments.gateway import SandboxGateway
 from payments.models import PaymentRequest
-from payments.objects import ObjectVersion
+from payments.objects import ObjectStore, ObjectVersion, unversioned
 from payments.service import PaymentDispatch, PaymentProcessing, StepContext
 from payments.store import PaymentStore, SandboxLedger
 from tests.unit.aws_events import load
@@ -419,10 +419,56 @@ class TestUploads:
         )
         assert workflow.started == [Batch(source).batch_id] * 2
 
-    def test_the_event_that_s3_sends_when_it_is_set_up_starts_nothing(self) -> None:
+    def test_only_objects_that_were_created_start_a_workflow(self) -> None:
         workflow = Started()
-        start({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "files"}, workflow)
+        start(load("s3_several_records"), workflow)
+        sources = [
+            ObjectVersion(
+                "files", "march 2026/Überweisungen.csv", "096fKKXTRTtl3on89fVO.nfljtsv6qko"
+            ),
+            ObjectVersion("files", "dry-run/100% + more.csv", "L4kqtJlcpXroDTDmpUMLUo.other"),
+        ]
+        assert workflow.started == [Batch(source).batch_id for source in sources]
+
+    @pytest.mark.parametrize("event", [load("s3_test_event"), {"Records": []}])
+    def test_an_event_without_an_upload_starts_nothing(self, event: dict[str, Any]) -> None:
+        workflow = Started()
+        start(event, workflow)
         assert workflow.started == []
+
+    @pytest.mark.parametrize(
+        "name", ["s3_through_eventbridge", "s3_through_sns", "lambda_on_failure", "sqs_messages"]
+    )
+    def test_an_event_that_is_not_from_s3_is_not_passed_over(self, name: str) -> None:
+        with pytest.raises(InvalidMessage):
+            start(load(name), Started())
+
+    def test_an_upload_without_a_version_is_known_by_its_content(
+        self, batches: BatchProcessing, cloud: Cloud
+    ) -> None:
+        cloud.s3.put_bucket_versioning(
+            Bucket="files", VersioningConfiguration={"Status": "Suspended"}
+        )
+        etag = cloud.s3.put_object(Bucket="files", Key="unversioned payments.csv", Body=DOCUMENTED)
+        event = load("s3_console_test_put")
+        event["Records"][0]["s3"]["object"]["eTag"] = etag["ETag"].strip('"')
+        workflow = Started()
+        start(event, workflow)
+        version_id = unversioned(etag["ETag"].strip('"'))
+        batch = Batch(ObjectVersion("files", "unversioned payments.csv", version_id))
+        assert workflow.started == [batch.batch_id]
+        process(batches, batch, 0)
+        assert len(cloud.messages()) == 3
+
+    def test_an_upload_without_a_version_that_was_overwritten_is_gone(
+        self, objects: ObjectStore, cloud: Cloud
+    ) -> None:
+        cloud.s3.put_bucket_versioning(
+            Bucket="files", VersioningConfiguration={"Status": "Suspended"}
+        )
+        cloud.s3.put_object(Bucket="files", Key="a.csv", Body=DOCUMENTED)
+        with pytest.raises(UnreadableFile, match="deleted"):
+            list(objects.read(ObjectVersion("files", "a.csv", unversioned("0" * 32)), 0, 10))
 
     def test_the_steps_of_the_workflow_pass_a_batch_on(
         self, batches: BatchProcessing, cloud: Cloud

@@ -41,6 +41,19 @@ class TestMessages:
         assert answer == {"batchItemFailures": []}
         assert workflow.started == ["pay_123456"]
 
+    def test_one_poisonous_message_of_ten_fails_alone(
+        self, store: PaymentStore, queue: PaymentQueue
+    ) -> None:
+        workflow = Started()
+        event = load("sqs_one_poison_of_ten")
+        answer = dispatch(event, PaymentDispatch(store, workflow), queue)
+        assert failed(answer) == [event["Records"][6]["messageId"]]
+        assert len(workflow.started) == 9
+
+    def test_no_messages_are_no_failures(self, store: PaymentStore, queue: PaymentQueue) -> None:
+        answer = dispatch({"Records": []}, PaymentDispatch(store, Started()), queue)
+        assert failed(answer) == []
+
     def test_a_message_survives_being_written_and_read(self) -> None:
         request = payment_request(source="batch:b:7")
         assert decode_message(encode_message(request)) == request
