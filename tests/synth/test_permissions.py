@@ -42,6 +42,7 @@ ACTIONS = {
         "dynamodb:Query",
         "s3:GetObject",
         "s3:GetObjectVersion",
+        "s3:ListBucket",
         "s3:PutObject",
         "sqs:SendMessage",
         "states:DescribeExecution",
