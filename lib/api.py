@@ -33,6 +33,7 @@ from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
 from cdktf_cdktf_provider_aws.lambda_permission import LambdaPermission
 from constructs import Construct
 
+from lib.arns import Arns
 from lib.compute import Compute
 from lib.config import StackConfig
 from lib.encryption import Encryption
@@ -68,11 +69,13 @@ class Api(Construct):
         id_: str,
         *,
         config: StackConfig,
+        arns: Arns,
         encryption: Encryption,
         compute: Compute,
     ) -> None:
         super().__init__(scope, id_)
         self._config = config
+        self._arns = arns
         self._deployed: list[TerraformResource] = []
         self.rest_api = ApiGatewayRestApi(
             self,
@@ -80,6 +83,7 @@ class Api(Construct):
             name=config.name("payment-api"),
             description="Takes payments one at a time, and tells what became of them and of batches",
             endpoint_configuration=ApiGatewayRestApiEndpointConfiguration(types=["REGIONAL"]),
+            lifecycle=TerraformResourceLifecycle(create_before_destroy=True),
         )
         self._add_routes(compute.api_handler)
         self._add_gateway_responses()
@@ -164,6 +168,7 @@ class Api(Construct):
             action="lambda:InvokeFunction",
             principal="apigateway.amazonaws.com",
             source_arn=f"{self.rest_api.execution_arn}/{self._config.suffix}/{request_arn}",
+            source_account=self._arns.account,
         )
         self._deployed += [method, integration]
 

@@ -58,6 +58,8 @@ class Profile:
     environment owns that setting, since destroying it would silence the others: where this is
     true, the account must already have it, and a disposable environment does without.
     """
+    firewall: bool
+    """Whether a web ACL stands in front of the API."""
     throttle_rate: int
     """Requests a second the API takes in the long run."""
     throttle_burst: int
@@ -73,6 +75,7 @@ PROTECTED: Final = Profile(
     key_deletion_days=30,
     authorization="AWS_IAM",
     api_access_logs=True,
+    firewall=True,
     throttle_rate=1000,
     throttle_burst=2000,
     queue_concurrency=50,
@@ -85,6 +88,7 @@ DISPOSABLE: Final = Profile(
     key_deletion_days=7,
     authorization="NONE",
     api_access_logs=False,
+    firewall=False,
     throttle_rate=100,
     throttle_burst=200,
     queue_concurrency=8,
@@ -191,6 +195,7 @@ class StackConfig:
             *(self.function_log_group(function) for function in Function),
             *(self.workflow_log_group(workflow) for workflow in Workflow),
             self.api_log_group,
+            self.firewall_log_group,
         )
 
     def name(self, base: str) -> str:
@@ -213,6 +218,14 @@ class StackConfig:
     def api_log_group(self) -> str:
         """The log group of the API's access logs."""
         return f"/aws/api-gateway/{self.name('payment-api')}"
+
+    @property
+    def firewall_log_group(self) -> str:
+        """The log group of the web ACL.
+
+        AWS WAF writes to no other: https://docs.aws.amazon.com/waf/latest/developerguide/logging-cw-logs.html
+        """
+        return f"aws-waf-logs-{self.name('payment-api')}"
 
 
 def _fault_of(variable: _Variable, value: str | None) -> str | None:

@@ -52,7 +52,12 @@ ACCOUNT_ACTIONS: Final = (
 
 
 class Encryption(Construct):
-    """A customer-managed key, rotated every year, and who may use it for what."""
+    """A customer-managed key, rotated every year, and who may use it for what.
+
+    Services are named only where they act in their own name. S3 and Lambda are not among them: S3
+    tells Lambda of an upload, which needs no key, and in buckets, tables, queues and variables they
+    use it in the name of the role that asks (``use_through``). S3's access logs have S3's own key.
+    """
 
     def __init__(self, scope: Construct, id_: str, *, config: StackConfig, arns: Arns) -> None:
         super().__init__(scope, id_)
@@ -67,6 +72,7 @@ class Encryption(Construct):
                 _account_through_iam(arns),
                 _log_groups(config, arns),
                 _alarms(config, arns),
+                _subscriptions(config, arns),
             ),
             lifecycle=TerraformResourceLifecycle(
                 prevent_destroy=config.profile.deletion_protection
@@ -156,6 +162,23 @@ def _alarms(config: StackConfig, arns: Arns) -> Statement:
         resources=THIS_KEY,
         conditions={
             "ArnLike": {"aws:SourceArn": arns.of("cloudwatch", f"alarm:{config.name('*')}")},
+            "StringEquals": {"aws:SourceAccount": arns.account},
+        },
+    )
+
+
+def _subscriptions(config: StackConfig, arns: Arns) -> Statement:
+    """Let the topic deliver to a queue that is encrypted with this key, or set a message aside.
+
+    See https://docs.aws.amazon.com/sns/latest/dg/sns-enable-encryption-for-topic-sqs-queue-subscriptions.html
+    """
+    return Statement(
+        sid="NotificationsToEncryptedQueues",
+        principal={"Service": "sns.amazonaws.com"},
+        actions=("kms:Decrypt", "kms:GenerateDataKey"),
+        resources=THIS_KEY,
+        conditions={
+            "ArnEquals": {"aws:SourceArn": arns.of("sns", config.name("payment-notifications"))},
             "StringEquals": {"aws:SourceAccount": arns.account},
         },
     )

@@ -11,6 +11,7 @@ from lib.batch_workflow import BatchWorkflow
 from lib.compute import Compute
 from lib.config import StackConfig
 from lib.encryption import Encryption
+from lib.firewall import Firewall
 from lib.messaging import Messaging
 from lib.monitoring import Monitoring
 from lib.storage import Storage
@@ -73,7 +74,9 @@ class TapStack(TerraformStack):
             messaging=messaging,
             compute=compute,
         )
-        api = Api(self, "api", config=config, encryption=encryption, compute=compute)
+        api = Api(self, "api", config=config, arns=arns, encryption=encryption, compute=compute)
+        if config.profile.firewall:
+            Firewall(self, "firewall", config=config, encryption=encryption, api=api)
         Monitoring(
             self,
             "monitoring",

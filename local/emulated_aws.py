@@ -8,6 +8,7 @@ otherwise than AWS, and we rely on, is put right here, so that no other code has
 import asyncio
 import functools
 import html
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from ministack.app import app
 from ministack.core import iam_actions
-from ministack.services import lambda_svc, s3
+from ministack.services import lambda_svc, s3, waf
 
 # The batch calls of SQS have no actions of their own on AWS: the permission for one message
 # covers them. ministack asks for actions that do not exist.
@@ -30,7 +31,7 @@ SQS_ACTIONS = {
     "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
 }
 
-type S3Answer = tuple[int, dict[str, str], Any]
+type HttpAnswer = tuple[int, dict[str, str], Any]
 
 
 def check_the_actions_of_aws() -> None:
@@ -55,8 +56,8 @@ def read_ranges_of_versions() -> None:
     @functools.wraps(as_shipped)
     def get_object(
         bucket: str, key: str, headers: Mapping[str, str], query: Mapping[str, Any] | None = None
-    ) -> S3Answer:
-        answer: S3Answer = as_shipped(bucket, key, headers, query)
+    ) -> HttpAnswer:
+        answer: HttpAnswer = as_shipped(bucket, key, headers, query)
         status, about, body = answer
         wanted = headers.get("range", "")
         if not (wanted and (query or {}).get("versionId") and status == HTTPStatus.OK):
@@ -110,8 +111,8 @@ def list_versions_url_encoded() -> None:
         return b"<%s>%s</%s>" % (tag, quote_plus(text, safe="/").encode(), tag)
 
     @functools.wraps(as_shipped)
-    def list_object_versions(bucket: str, query: Mapping[str, Any]) -> S3Answer:
-        answer: S3Answer = as_shipped(bucket, query)
+    def list_object_versions(bucket: str, query: Mapping[str, Any]) -> HttpAnswer:
+        answer: HttpAnswer = as_shipped(bucket, query)
         status, about, body = answer
         if "encoding-type" not in query or status != HTTPStatus.OK:
             return answer
@@ -123,12 +124,55 @@ def list_versions_url_encoded() -> None:
     s3._list_object_versions = list_object_versions
 
 
+def keep_logging_of_web_acls() -> None:
+    """Let a web ACL be told where to log; ministack has none of these calls, and never logs.
+
+    https://docs.aws.amazon.com/waf/latest/APIReference/API_PutLoggingConfiguration.html
+    """
+    as_shipped = waf.handle_request
+    kept: dict[str, Any] = {}
+
+    def put(wanted: dict[str, Any]) -> HttpAnswer:
+        kept[wanted["LoggingConfiguration"]["ResourceArn"]] = wanted["LoggingConfiguration"]
+        return get(wanted["LoggingConfiguration"])
+
+    def get(wanted: dict[str, Any]) -> HttpAnswer:
+        if wanted["ResourceArn"] not in kept:
+            absent = {"__type": "WAFNonexistentItemException", "message": "It logs nowhere."}
+            return HTTPStatus.BAD_REQUEST, {}, json.dumps(absent).encode()
+        return (
+            HTTPStatus.OK,
+            {},
+            json.dumps({"LoggingConfiguration": kept[wanted["ResourceArn"]]}).encode(),
+        )
+
+    def delete(wanted: dict[str, Any]) -> HttpAnswer:
+        kept.pop(wanted["ResourceArn"], None)
+        return HTTPStatus.OK, {}, b"{}"
+
+    calls = {"Put": put, "Get": get, "Delete": delete}
+
+    @functools.wraps(as_shipped)
+    async def handle_request(
+        method: str, path: str, headers: Mapping[str, str], body: bytes, query: Mapping[str, Any]
+    ) -> HttpAnswer:
+        action = headers.get("x-amz-target", "").rpartition(".")[2]
+        call = calls.get(action.removesuffix("LoggingConfiguration"))
+        if call and action.endswith("LoggingConfiguration"):
+            return call(json.loads(body))
+        answer: HttpAnswer = await as_shipped(method, path, headers, body, query)
+        return answer
+
+    waf.handle_request = handle_request
+
+
 def main() -> None:
     """Serve until SIGTERM."""
     check_the_actions_of_aws()
     read_ranges_of_versions()
     list_versions_url_encoded()
     name_errors_of_functions()
+    keep_logging_of_web_acls()
     config = Config()
     config.bind = [f"{os.environ['BIND_HOST']}:{os.environ['GATEWAY_PORT']}"]
     config.certfile = os.environ["MINISTACK_SSL_CERT"]

@@ -154,12 +154,11 @@ def test_only_this_bucket_and_this_api_may_invoke_functions(stack: Stack) -> Non
     }
     for permission in permissions:
         assert permission["action"] == "lambda:InvokeFunction"
+        assert permission["source_account"].endswith("account.account_id}")
         if permission["principal"] == "s3.amazonaws.com":
-            # A bucket's ARN names no account.
             assert permission["source_arn"].endswith(".arn}")
-            assert permission["source_account"].endswith("account.account_id}")
         else:
-            # An API's does; what follows it is the stage, the method and the path.
+            # What follows the API's ARN is the stage, the method and the path.
             api, _, request = permission["source_arn"].partition("}/")
             assert api.endswith(".execution_arn")
             assert request in {
