@@ -9,7 +9,7 @@ RIG := $(PYTHON) -m local $(if $(PORT),--port $(PORT))
 
 SEEDS ?= 200
 
-.PHONY: help install up demo down status env batch simulate bench test lint format unit e2e synth snapshots lock clean
+.PHONY: help install up demo down status env batch simulate bench test lint scan format unit e2e synth snapshots lock clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## \(.*\)/\1	\2/p' Makefile | while IFS='	' read -r name text; do \
@@ -37,12 +37,16 @@ batch: install ## Upload a CSV file to the local cloud and show its report: make
 	@test -n "$(FILE)" || { echo 'Name a file: make batch FILE=samples/payments.csv' >&2; exit 2; }
 	@$(RIG) batch $(if $(DRY_RUN),--dry-run) "$(FILE)"
 
-test: install lint unit e2e ## Run everything: linters, unit and synth tests, end-to-end tests
+test: install lint scan unit e2e ## Run everything: linters, scanners, unit and synth tests, end-to-end tests
 
 lint: install ## Check style and types
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy
+
+scan: install ## Scan the synthesised stack with checkov and asl-validator
+	@sh local/bootstrap.sh checkov
+	@$(PYTHON) -m tests.scan
 
 format: install ## Put the code into the project's style
 	@$(PYTHON) -m ruff check --fix .

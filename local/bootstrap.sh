@@ -4,6 +4,7 @@
 #
 #   sh local/bootstrap.sh check     name every missing prerequisite, install nothing
 #   sh local/bootstrap.sh install   check, then bring .venv and node_modules up to the locks
+#   sh local/bootstrap.sh checkov   check, then bring .tools/checkov up to tests/scan/checkov.txt
 #   sh local/bootstrap.sh pipenv …  check, then run pipenv (the machine's own, or one in .tools)
 set -eu
 
@@ -128,6 +129,26 @@ install_pipenv() {
     say "  done in $(($(now) - started)) s"
 }
 
+# checkov pins an old boto3, so it lives apart from .venv.
+install_checkov() {
+    stamp="$(cksum <tests/scan/checkov.txt) $BASE_PYTHON $ROOT"
+    [ "$(cat .tools/checkov/.installed 2>/dev/null)" = "$stamp" ] && return 0
+    started=$(now)
+    mkdir -p "$LOGS"
+    say "Installing checkov into .tools (about a minute) ..."
+    rm -rf .tools/checkov
+    if ! {
+        "$BASE_PYTHON" -m venv .tools/checkov &&
+            .tools/checkov/bin/python -m pip install --quiet --disable-pip-version-check \
+                --requirement tests/scan/checkov.txt
+    } >"$LOGS/checkov.log" 2>&1; then
+        tail_of "Installing checkov" "$LOGS/checkov.log"
+        return 1
+    fi
+    say "$stamp" >.tools/checkov/.installed
+    say "  done in $(($(now) - started)) s"
+}
+
 # What a finished installation was made from; any change makes it be made again.
 python_stamp() { say "$(cksum <Pipfile.lock) $BASE_PYTHON"; }
 node_stamp() { say "$(cksum <package-lock.json) $(node_version)"; }
@@ -193,6 +214,10 @@ install() {
 case "${1:-}" in
 check) check ;;
 install) install ;;
+checkov)
+    check
+    install_checkov
+    ;;
 pipenv)
     shift
     check
@@ -201,7 +226,7 @@ pipenv)
     exec "$PIPENV" --python "$BASE_PYTHON" "$@"
     ;;
 *)
-    say "usage: sh local/bootstrap.sh check | install | pipenv ARGUMENT..." >&2
+    say "usage: sh local/bootstrap.sh check | install | checkov | pipenv ARGUMENT..." >&2
     exit 2
     ;;
 esac
