@@ -19,8 +19,9 @@ from payments.errors import (
 )
 from payments.models import PaymentRequest, describe
 from payments.problems import RETRY_AFTER_SECONDS, Response, json_response, problem
-from payments.runtime import logger, metrics, tracer
+from payments.runtime import logger, metrics
 from payments.service import PaymentIntake
+from payments.tracing import traced
 from payments.validation import PAYMENT_ID, parse_payment_json
 
 MAX_BODY_BYTES: Final = 16 * 1024
@@ -29,7 +30,7 @@ MAX_BODY_BYTES: Final = 16 * 1024
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
-@tracer.capture_lambda_handler(capture_response=False)
+@traced
 def handler(event: dict[str, Any], context: LambdaContext) -> Response:
     """Answer one request of API Gateway (REST, Lambda proxy integration, payload 1.0)."""
     request_id: str = event.get("requestContext", {}).get("requestId", context.aws_request_id)

@@ -10,13 +10,14 @@ from payments import runtime
 from payments.batch import Batch, BatchProcessing
 from payments.errors import InvalidMessage
 from payments.objects import ObjectVersion, unversioned
-from payments.runtime import logger, metrics, tracer
+from payments.runtime import logger, metrics
 from payments.service import Workflow
+from payments.tracing import traced
 
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
-@tracer.capture_lambda_handler(capture_response=False)
+@traced
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Handle an S3 event notification, or one step of the batch workflow."""
     if "action" in event:

@@ -8,13 +8,14 @@ from payments import runtime
 from payments.errors import InvalidMessage, PaymentError
 from payments.events import PaymentQueue, decode_message
 from payments.models import notification
-from payments.runtime import logger, metrics, tracer
+from payments.runtime import logger, metrics
 from payments.service import PaymentDispatch, PaymentProcessing, StepContext
+from payments.tracing import traced
 
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
-@tracer.capture_lambda_handler(capture_response=False)
+@traced
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Handle a batch of SQS messages, or one step of the payment workflow."""
     if "Records" in event:

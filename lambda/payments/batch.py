@@ -6,7 +6,6 @@ replays, reports and range results are written again as they were.
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
@@ -28,8 +27,11 @@ DRY_RUN_PREFIX: Final = "dry-run/"
 LONGEST_WAIT_SECONDS: Final = 600
 """Between two looks at a batch: an execution's history has room for two weeks of such looks."""
 
-CALLS_IN_FLIGHT: Final = 16
-"""How many calls to the queue wait for their answer at the same time."""
+CALLS_IN_FLIGHT: Final = 32
+"""How many calls to the queue wait for their answer at the same time.
+
+As many as keep one core at work while SQS takes 10 ms for each; more only wait for the core.
+"""
 
 # The plan of a file passes through the state of its workflow, which holds 256 KiB.
 _MOST_RANGES: Final = 2000
@@ -73,7 +75,7 @@ class RowTally:
     """What is counted while the rows of a range go by; sums are in minor units."""
 
     accepted: int = 0
-    accepted_minor: Counter[str] = field(default_factory=Counter)
+    accepted_minor: dict[str, int] = field(default_factory=dict)
 
 
 class BatchProcessing:
@@ -161,7 +163,7 @@ class BatchProcessing:
             number=part["number"],
             accepted=tally.accepted,
             rejected=rejected.count,
-            accepted_minor=dict(tally.accepted_minor),
+            accepted_minor=tally.accepted_minor,
             report=report,
         )
         self._store.record_range(batch.batch_id, result, self._clock())
@@ -256,12 +258,13 @@ def queue_messages(
     rejected: RejectedRows,
 ) -> Iterator[str]:
     """Yield the queue message of each valid row; count those, and put the others on report."""
+    sums = tally.accepted_minor
     for row in rows:
         if isinstance(row, RejectedRow):
             rejected.add(row)
             continue
         tally.accepted += 1
-        tally.accepted_minor[row.currency] += row.amount_minor
+        sums[row.currency] = sums.get(row.currency, 0) + row.amount_minor
         yield encode_row(batch_id, row)
 
 
@@ -270,10 +273,11 @@ def encode_row(batch_id: str, row: ValidRow) -> str:
 
     Written out, because a valid row has nothing to escape and a large file has millions of them.
     """
+    line, payment_id, amount_minor, currency = row
+    origin = f"{batch_id}:{line}"
     return (
-        f'{{"payment_id":"{row.payment_id}","amount_minor":{row.amount_minor},'
-        f'"currency":"{row.currency}","source":"batch:{batch_id}:{row.line}",'
-        f'"correlation_id":"{batch_id}:{row.line}"}}'
+        f'{{"payment_id":"{payment_id}","amount_minor":{amount_minor},'
+        f'"currency":"{currency}","source":"batch:{origin}","correlation_id":"{origin}"}}'
     )
 
 

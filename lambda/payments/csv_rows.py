@@ -6,18 +6,23 @@ be cut at any line end, and no fault of one row reaches its neighbours.
 
 import codecs
 import csv
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from payments.errors import FieldError, UnreadableFile
-from payments.validation import FIELDS, check_fields
+from payments.money import EXPONENTS, MAX_DIGITS
+from payments.validation import FIELDS, PAYMENT_ID, check_fields
 
 MAX_LINE_CHARACTERS: Final = 64 * 1024
 """A longer line is rejected; it is never held in memory."""
 
 # A character has four bytes at most, so what has more bytes than this is a line too long.
 _ENOUGH_BYTES: Final = 4 * (MAX_LINE_CHARACTERS + 1)
+
+# The most that the three fields of a plain line take, with its end.
+_FIELD_CHARACTERS: Final = 64 + 37 + 3 + 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,42 +114,77 @@ def read_rows(
         columns: the header's columns, as :func:`plan_file` found them.
         first_line: the number of the first line, for reports; the header's is 1.
     """
-    id_at, amount_at, currency_at = (columns.index(name) for name in FIELDS)
-    width = len(columns)
-    for number, line in enumerate(_lines(blocks), first_line):
-        text = line.removesuffix("\r")
-        if not text or text.isspace():
-            continue
-        if len(text) > MAX_LINE_CHARACTERS:
-            yield RejectedRow(number, (), (_LINE_TOO_LONG,))
-            continue
-        if '"' in text:
-            try:
-                cells = next(csv.reader([text], strict=True))
-            except csv.Error:
-                yield RejectedRow(number, (text,), (_BAD_QUOTES,))
-                continue
-        else:
-            cells = text.split(",")
-        if len(cells) != width:
-            yield RejectedRow(number, tuple(cells), (_wrong_width(len(cells), width),))
-            continue
-        checked = check_fields(cells[id_at], cells[amount_at], cells[currency_at])
-        if isinstance(checked, int):
-            yield ValidRow(number, cells[id_at], checked, cells[currency_at])
-        else:
-            yield RejectedRow(number, tuple(cells), tuple(checked))
+    line_of = _line_of(columns)
+    # Where findall puts what it found: the line first, then the fields in the order of the columns.
+    id_at, whole_at, fraction_at, code_at = (
+        line_of.groupindex[name] - 1 for name in ("id", "whole", "fraction", "code")
+    )
+    # A named tuple's own constructor takes as long as reading the line.
+    exponent_of, new_row = EXPONENTS.get, tuple.__new__
+    number = first_line - 1
+    for text in _whole_lines(blocks):
+        for found in line_of.findall(text):
+            number += 1
+            fraction, currency = found[fraction_at], found[code_at]
+            # What only looks plain, such as 1.5 USD, goes the long way like all that does not.
+            if exponent_of(currency) == len(fraction):
+                digits = found[whole_at] + fraction
+                amount_minor = int(digits) if len(digits) <= MAX_DIGITS else 0
+                if amount_minor:
+                    yield new_row(ValidRow, (number, found[id_at], amount_minor, currency))
+                    continue
+            row = _read_row(number, found[0].removesuffix("\r"), columns)
+            if row is not None:
+                yield row
 
 
-def _lines(blocks: Iterable[bytes]) -> Iterator[str]:
-    """Yield lines without holding one that is too long: enough of it to know that passes."""
+def _line_of(columns: tuple[str, ...]) -> re.Pattern[str]:
+    """Return what a line looks like: plain, with its fields, or any other, without.
+
+    Almost every line of a large file is plain: no quotes, nothing wrong, not nearly too long. One
+    match reads and checks all of it, which is twice as fast as cell by cell.
+    """
+    room = max(0, (MAX_LINE_CHARACTERS - _FIELD_CHARACTERS) // len(columns) - 1)
+    cells = {
+        "payment_id": f"(?P<id>{PAYMENT_ID.pattern})",
+        "amount": r"(?P<whole>0|[1-9][0-9]{0,17})(?:\.(?P<fraction>[0-9]{1,18}))?",
+        "currency": r"(?P<code>[A-Z]{3})",
+    }
+    plain = ",".join(cells.get(name, f'[^",\n]{{0,{room}}}') for name in columns)
+    return re.compile(f"^({plain}\r?|[^\n]*)$", re.MULTILINE)
+
+
+def _read_row(number: int, text: str, columns: tuple[str, ...]) -> ValidRow | RejectedRow | None:
+    """Read any line; a blank one is nothing."""
+    if not text or text.isspace():
+        return None
+    if len(text) > MAX_LINE_CHARACTERS:
+        return RejectedRow(number, (), (_LINE_TOO_LONG,))
+    try:
+        cells = next(csv.reader([text], strict=True)) if '"' in text else text.split(",")
+    except csv.Error:
+        return RejectedRow(number, (text,), (_BAD_QUOTES,))
+    if len(cells) != len(columns):
+        return RejectedRow(number, tuple(cells), (_wrong_width(len(cells), len(columns)),))
+    payment_id, amount, currency = (cells[columns.index(name)] for name in FIELDS)
+    checked = check_fields(payment_id, amount, currency)
+    if isinstance(checked, int):
+        return ValidRow(number, payment_id, checked, currency)
+    return RejectedRow(number, tuple(cells), tuple(checked))
+
+
+def _whole_lines(blocks: Iterable[bytes]) -> Iterator[str]:
+    """Yield lines, many at once and without the last one's end.
+
+    A line that is too long is not held: enough of it to know that passes.
+    """
     rest = b""
     for block in blocks:
         end = block.rfind(b"\n")
         if end < 0:
             rest += block
         else:
-            yield from (rest + block[:end]).decode("utf-8", "replace").split("\n")
+            yield (rest + block[:end]).decode("utf-8", "replace")
             rest = block[end + 1 :]
         rest = rest[:_ENOUGH_BYTES]
     if rest:

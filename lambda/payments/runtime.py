@@ -1,14 +1,14 @@
-"""What a function runs on: settings from its environment, AWS clients, logger, metrics, tracer."""
+"""What a function runs on: settings from its environment, AWS clients, logger, metrics."""
 
 import os
 from functools import cache
 from typing import Any, Final
 
 import boto3
-from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools import Logger, Metrics
 from botocore.config import Config
 
-from payments.batch import BatchProcessing
+from payments.batch import CALLS_IN_FLIGHT, BatchProcessing
 from payments.batch_store import BatchStore
 from payments.events import PaymentQueue, Workflow
 from payments.gateway import SandboxGateway
@@ -38,14 +38,13 @@ SETTINGS: Final[dict[str, frozenset[str]]] = {
 
 logger = Logger()
 metrics = Metrics()
-tracer = Tracer()
 
 # One answer that takes too long must leave time for another try within a function's timeout.
 _CLIENT_CONFIG: Final = Config(
     connect_timeout=1,
     read_timeout=5,
     retries={"mode": "standard", "total_max_attempts": 3},
-    max_pool_connections=20,
+    max_pool_connections=CALLS_IN_FLIGHT,
 )
 
 

@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from batch_processor import run_step, start
 from payments.batch import Batch, BatchProcessing, encode_row
@@ -14,6 +16,7 @@ from payments.csv_rows import (
     MAX_LINE_CHARACTERS,
     RejectedRow,
     ValidRow,
+    _read_row,
     plan_file,
     read_rows,
 )
@@ -110,6 +113,35 @@ class TestRows:
             7: ["too_many_decimals"],
             8: ["invalid_format"],
         }
+
+    @given(
+        st.lists(
+            st.lists(
+                st.sampled_from(
+                    (
+                        *("pay_1", "pay 1", "a" * 65, "", "USD", "JPY", "KWD", "usd", "XXX"),
+                        *("0", "1", "1.5", "01", "1.50", "1.500", "1.505", "0.00", "1.", ".5"),
+                        *("9" * 18, "9" * 19, "9" * 16 + ".99", "9" * 17 + ".99", "-1", "1e3"),
+                        *("\u0661", '"', '"1.00"', "\r", " ", "\x00", "x" * MAX_LINE_CHARACTERS),
+                    )
+                ),
+                max_size=4,
+            ),
+            max_size=4,
+        ),
+        st.permutations(["payment_id", "amount", "currency", "note"]),
+        st.sampled_from(["\n", "\r\n"]),
+    )
+    def test_a_plain_line_is_read_as_the_long_way_reads_it(
+        self, lines: list[list[str]], columns: list[str], line_end: str
+    ) -> None:
+        texts = [",".join(cells) for cells in lines]
+        content = "".join(f"{text}{line_end}" for text in texts).encode()
+        one_by_one = (
+            _read_row(number, f"{text}{line_end}"[:-1].removesuffix("\r"), tuple(columns))
+            for number, text in enumerate(texts, 2)
+        )
+        assert list(read_rows([content], tuple(columns), 2)) == [row for row in one_by_one if row]
 
     def test_a_line_too_long_is_rejected_alone(self) -> None:
         content = DOCUMENTED + b"x" * (10 * MAX_LINE_CHARACTERS) + b"\npay_9,1,USD\n"
