@@ -9,7 +9,7 @@ RIG := $(PYTHON) -m local $(if $(PORT),--port $(PORT))
 
 SEEDS ?= 200
 
-.PHONY: help install up demo down status env batch simulate bench test lint scan format unit e2e synth snapshots lock clean
+.PHONY: help install up demo down status env batch trace simulate bench test lint scan format unit e2e synth snapshots lock clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## \(.*\)/\1	\2/p' Makefile | while IFS='	' read -r name text; do \
@@ -36,6 +36,10 @@ env: ## Print what points a shell at the local cloud (curl, boto3, the AWS CLI);
 batch: install ## Upload a CSV file to the local cloud and show its report: make batch FILE=samples/payments.csv (DRY_RUN=1)
 	@test -n "$(FILE)" || { echo 'Name a file: make batch FILE=samples/payments.csv' >&2; exit 2; }
 	@$(RIG) batch $(if $(DRY_RUN),--dry-run) "$(FILE)"
+
+trace: install ## Follow one payment through the local cloud: make trace ID=pay_123456
+	@test -n "$(ID)" || { echo 'Name a payment: make trace ID=pay_123456' >&2; exit 2; }
+	@$(RIG) trace "$(ID)"
 
 test: install lint scan unit e2e ## Run everything: linters, scanners, unit and synth tests, end-to-end tests
 

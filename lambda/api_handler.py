@@ -19,7 +19,7 @@ from payments.errors import (
 )
 from payments.models import PaymentRequest, describe
 from payments.problems import RETRY_AFTER_SECONDS, Response, json_response, problem
-from payments.runtime import logger, metrics
+from payments.runtime import about_payment, logger
 from payments.service import PaymentIntake
 from payments.tracing import traced
 from payments.validation import PAYMENT_ID, parse_payment_json
@@ -29,7 +29,6 @@ MAX_BODY_BYTES: Final = 16 * 1024
 
 
 @logger.inject_lambda_context(clear_state=True)
-@metrics.log_metrics
 @traced
 def handler(event: dict[str, Any], context: LambdaContext) -> Response:
     """Answer one request of API Gateway (REST, Lambda proxy integration, payload 1.0)."""
@@ -85,11 +84,10 @@ def _route(
 
 def _submit(event: dict[str, Any], request_id: str, intake: PaymentIntake) -> Response:
     payment_id, amount_minor, currency = parse_payment_json(_json_body(event))
-    logger.append_keys(payment_id=payment_id)
+    about_payment(payment_id)
     request = PaymentRequest(payment_id, amount_minor, currency, "api", request_id)
     payment, created = intake.submit(request)
     if created:
-        metrics.add_metric(name="PaymentsAccepted", unit="Count", value=1)
         # Only the request's context names the stage, too.
         path: str = event.get("requestContext", {}).get("path", event["resource"])
         location = f"{path.rstrip('/')}/{payment_id}"
@@ -101,7 +99,7 @@ def _look_up(event: dict[str, Any], intake: PaymentIntake) -> Response:
     payment_id = _path_parameter(event, "payment_id")
     if not PAYMENT_ID.fullmatch(payment_id):
         raise PaymentNotFound(payment_id)
-    logger.append_keys(payment_id=payment_id)
+    about_payment(payment_id)
     payment, history = intake.look_up(payment_id)
     timeline = [
         {"sequence": entry.sequence, "status": entry.status.value, "at": entry.at}

@@ -6,17 +6,16 @@ from urllib.parse import unquote_plus
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from payments import runtime
+from payments import runtime, tally
 from payments.batch import Batch, BatchProcessing
 from payments.errors import InvalidMessage
 from payments.objects import ObjectVersion, unversioned
-from payments.runtime import logger, metrics
+from payments.runtime import logger
 from payments.service import Workflow
 from payments.tracing import traced
 
 
 @logger.inject_lambda_context(clear_state=True)
-@metrics.log_metrics
 @traced
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Handle an S3 event notification, or one step of the batch workflow."""
@@ -76,15 +75,24 @@ def run_step(event: Mapping[str, Any], processing: BatchProcessing) -> dict[str,
     """
     batch = Batch.from_dict(event["batch"])
     logger.append_keys(batch_id=batch.batch_id, step=event["action"])
+    # Counted once a step has done its work; one that is repeated for a lost answer counts again.
     match event["action"]:
         case "plan":
-            return processing.plan(batch, event["size"])
+            plan = processing.plan(batch, event["size"])
+            tally.count({"BatchesStarted": 1})
+            return plan
         case "range":
-            processing.process_range(batch, event["columns"], event["range"])
+            result = processing.process_range(batch, event["columns"], event["range"])
+            tally.count({"RowsAccepted": result.accepted, "RowsRejected": result.rejected})
             return {}
         case "follow":
-            return processing.follow(batch, event["waited_seconds"])
+            progress = processing.follow(batch, event["waited_seconds"])
+            if progress["settled"]:
+                tally.count({"BatchesEnded": 1})
+            return progress
         case "fail":
-            return processing.fail(batch)
+            failure = processing.fail(batch)
+            tally.count({"BatchesEnded": 1})
+            return failure
         case unknown:
             raise ValueError(f"the batch workflow has no step {unknown!r}")

@@ -1,25 +1,29 @@
 """Payments on their way: queue messages → workflow, and the workflow's steps → charge."""
 
-from typing import Any
+from typing import Any, Final
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from payments import runtime
+from payments import runtime, tally
 from payments.errors import InvalidMessage, PaymentError
 from payments.events import PaymentQueue, decode_message
 from payments.models import notification
-from payments.runtime import logger, metrics
-from payments.service import PaymentDispatch, PaymentProcessing, StepContext
-from payments.tracing import traced
+from payments.runtime import about_payment, logger
+from payments.service import PaymentDispatch, PaymentProcessing, PaymentSweep, StepContext
+from payments.tracing import part_of_trace, traced
+
+_SWEEP_MARGIN_MS: Final = 10_000
+"""What a sweep leaves of its time to put back what it found."""
 
 
 @logger.inject_lambda_context(clear_state=True)
-@metrics.log_metrics
 @traced
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Handle a batch of SQS messages, or one step of the payment workflow."""
+    """Handle a batch of SQS messages, one step of the payment workflow, or the schedule's sweep."""
     if "Records" in event:
         return dispatch(event, runtime.payment_dispatch(), runtime.payment_queue())
+    if event["action"] == "sweep":
+        return sweep(runtime.payment_sweep(), context)
     return run_step(event, context.aws_request_id, runtime.payment_processing())
 
 
@@ -35,8 +39,11 @@ def dispatch(
     for record in event["Records"]:
         try:
             request = decode_message(record["body"])
-            logger.append_keys(payment_id=request.payment_id, correlation_id=request.correlation_id)
-            payments.dispatch(request)
+            logger.append_keys(correlation_id=request.correlation_id)
+            # A part of the trace for each message, so that each can be found by its payment.
+            with part_of_trace("## message"):
+                about_payment(request.payment_id)
+                payments.dispatch(request)
         except InvalidMessage:
             logger.exception("message cannot be handled")
             failures.append(record["messageId"])
@@ -63,20 +70,46 @@ def run_step(
         ServiceUnavailable: try again.
     """
     payment_id = event["payment_id"]
-    logger.append_keys(payment_id=payment_id, correlation_id=event["correlation_id"])
+    about_payment(payment_id)
+    logger.append_keys(correlation_id=event["correlation_id"])
     steps = {"charge": processing.charge, "settle": processing.settle}
     step = StepContext(
         execution_arn=event["execution_arn"],
         request_id=request_id,
         attempt=event["attempt"],
     )
-    payment = steps[event["action"]](payment_id, step)
+    try:
+        payment = steps[event["action"]](payment_id, step)
+    except PaymentError:
+        # Lambda's own line about it knows no payment.
+        logger.exception("step has no outcome yet")
+        raise
     logger.info("payment is final", extra={"status": payment.status.value})
     return {
         "payment_id": payment_id,
         "status": payment.status.value,
         "notification": notification(payment),
     }
+
+
+def sweep(payments: PaymentSweep, context: LambdaContext) -> dict[str, Any]:
+    """Put payments that are stuck back on the queue, as many as time allows.
+
+    Returns:
+        ``stuck``, how many were found; the alarm hangs on the metric of that, 0 included.
+
+    Raises:
+        ServiceUnavailable: the schedule tries again.
+    """
+    found = payments.stuck(
+        has_time=lambda: context.get_remaining_time_in_millis() > _SWEEP_MARGIN_MS
+    )
+    tally.count({"StuckPayments": len(found)})
+    for payment in found:
+        about = {"payment_id": payment.payment_id, "correlation_id": payment.correlation_id}
+        logger.warning("payment is stuck", extra={**about, "accepted_at": payment.created_at})
+    payments.put_back(found)
+    return {"stuck": len(found)}
 
 
 def _release(queue: PaymentQueue, receipt_handle: str) -> None:

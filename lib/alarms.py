@@ -6,14 +6,16 @@ from typing import Literal
 
 from cdktf_cdktf_provider_aws.cloudwatch_metric_alarm import CloudwatchMetricAlarm
 from cdktf_cdktf_provider_aws.sfn_state_machine import SfnStateMachine
+from cdktf_cdktf_provider_aws.sqs_queue import SqsQueue
 from constructs import Construct
 
 from lib.api import Api
 from lib.batch_workflow import BatchWorkflow
-from lib.compute import Compute
-from lib.config import StackConfig, Workflow
+from lib.config import Function, StackConfig, Workflow
 from lib.function import PythonFunction
 from lib.messaging import Messaging
+from lib.sweep import SWEEP_MINUTES, Sweep
+from lib.watched import Watched
 from lib.workflow import PaymentWorkflow
 
 
@@ -24,7 +26,7 @@ class Metric:
     namespace: str
     name: str
     dimensions: Mapping[str, str]
-    statistic: Literal["Sum", "Maximum"]
+    statistic: Literal["Sum", "Maximum", "p99"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,7 @@ def add_alarm(
     scope: Construct, alarm: Alarm, *, config: StackConfig, messaging: Messaging
 ) -> CloudwatchMetricAlarm:
     """Make the alarm ``{name}-{suffix}``, which tells the topic when it fires and when it ends."""
+    percentile = alarm.metric.statistic.startswith("p")
     return CloudwatchMetricAlarm(
         scope,
         alarm.name,
@@ -50,7 +53,9 @@ def add_alarm(
         namespace=alarm.metric.namespace,
         metric_name=alarm.metric.name,
         dimensions=alarm.metric.dimensions,
-        statistic=alarm.metric.statistic,
+        # CloudWatch has two arguments for it: one for percentiles, one for all others.
+        statistic=None if percentile else alarm.metric.statistic,
+        extended_statistic=alarm.metric.statistic if percentile else None,
         period=alarm.period_seconds,
         evaluation_periods=1,
         threshold=alarm.threshold,
@@ -78,6 +83,101 @@ def function_errors(function: PythonFunction) -> Alarm:
         ),
         threshold=5,
         period_seconds=600,
+    )
+
+
+def function_throttles(function: PythonFunction) -> Alarm:
+    """Any refused invocation within 5 minutes; every function has this one."""
+    return Alarm(
+        name=f"{function.short_name}-throttles",
+        description=(
+            f"Lambda refused to run {function.short_name} at least once within 5 minutes, for want "
+            "of concurrency: requests wait or are answered with an error, and nothing is lost. "
+            "First: compare the account's concurrent executions with its limit, and ask AWS for "
+            "more if the traffic is real."
+        ),
+        metric=Metric(
+            namespace="AWS/Lambda",
+            name="Throttles",
+            dimensions={"FunctionName": function.resource.function_name},
+            statistic="Sum",
+        ),
+        threshold=1,
+        period_seconds=300,
+    )
+
+
+def api_latency(api: Api) -> Alarm:
+    """The slowest hundredth of requests takes three seconds or more."""
+    return Alarm(
+        name="payment-api-latency",
+        description=(
+            "One request in a hundred took 3 seconds or more within 5 minutes: clients wait, and "
+            "may give up and ask again, which is safe. First: look on the dashboard whether "
+            "api-handler itself is slow; if so, look at a slow trace for the call that takes long."
+        ),
+        metric=Metric(
+            namespace="AWS/ApiGateway",
+            name="Latency",
+            dimensions={"ApiName": api.rest_api.name, "Stage": api.stage.stage_name},
+            statistic="p99",
+        ),
+        threshold=3000,
+        period_seconds=300,
+    )
+
+
+def stuck_payments(config: StackConfig) -> Alarm:
+    """The sweep found payments that are not final 15 minutes after they were accepted."""
+    return Alarm(
+        name="payments-stuck",
+        description=(
+            "At least one payment is not final 15 minutes after it was accepted; it was put back "
+            "on the queue, which restarts a workflow that died. First: find its id in the log of "
+            "payment-processor ('payment is stuck') and follow it with pipenv run trace; many at "
+            "once mean that the payment gateway or the queue's consumer is down."
+        ),
+        metric=Metric(
+            namespace=config.metrics_namespace,
+            name="StuckPayments",
+            dimensions={"service": Function.PAYMENT_PROCESSOR},
+            statistic="Maximum",
+        ),
+        threshold=1,
+        # Two sweeps, so that none that comes a little late ends the alarm.
+        period_seconds=2 * SWEEP_MINUTES * 60,
+    )
+
+
+def missed_sweeps(sweep: Sweep) -> Alarm:
+    """A sweep that the schedule could not start."""
+    return Alarm(
+        name="payment-sweep-dlq-messages",
+        description=(
+            "The schedule could not run the sweep for stuck payments at least once: payments may "
+            "be stuck without an alarm. First: read the message's attributes ERROR_CODE and "
+            "ERROR_MESSAGE in the sweep's dead-letter queue, look whether payment-processor "
+            "fails, then purge the queue: the next sweep finds all that this one would have found."
+        ),
+        metric=_queue_metric(sweep.dead_letter_queue.name, "ApproximateNumberOfMessagesVisible"),
+        threshold=1,
+        period_seconds=60,
+    )
+
+
+def undelivered(dead_letter_queue: SqsQueue) -> Alarm:
+    """A notification that its subscriber did not take, however often it was tried."""
+    return Alarm(
+        # The queue's node has its name without the environment's.
+        name=f"{dead_letter_queue.node.id}-messages",
+        description=(
+            "At least one notification could not be delivered to its subscriber: no money is at "
+            "risk, but somebody does not know of something. First: mend the endpoint, then send "
+            "it the messages of this dead-letter queue."
+        ),
+        metric=_queue_metric(dead_letter_queue.name, "ApproximateNumberOfMessagesVisible"),
+        threshold=1,
+        period_seconds=60,
     )
 
 
@@ -190,19 +290,17 @@ def _queue_metric(queue_name: str, name: str) -> Metric:
     )
 
 
-def all_alarms(
-    *,
-    messaging: Messaging,
-    compute: Compute,
-    workflow: PaymentWorkflow,
-    batch_workflow: BatchWorkflow,
-    api: Api,
-) -> tuple[Alarm, ...]:
+def all_alarms(config: StackConfig, watched: Watched) -> tuple[Alarm, ...]:
     """Return every alarm of an environment."""
     return (
-        *(function_errors(function) for function in compute.functions),
-        *queue_alarms(messaging),
-        api_server_errors(api),
-        *payment_workflow_alarms(workflow),
-        *batch_workflow_alarms(batch_workflow),
+        *(function_errors(function) for function in watched.compute.functions),
+        *(function_throttles(function) for function in watched.compute.functions),
+        *queue_alarms(watched.messaging),
+        api_server_errors(watched.api),
+        api_latency(watched.api),
+        stuck_payments(config),
+        missed_sweeps(watched.sweep),
+        *(undelivered(queue) for queue in watched.subscriptions.dead_letter_queues),
+        *payment_workflow_alarms(watched.workflow),
+        *batch_workflow_alarms(watched.batch_workflow),
     )

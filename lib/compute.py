@@ -24,7 +24,7 @@ from lib.encryption import Encryption
 from lib.function import FunctionCode, FunctionContext, PythonFunction
 from lib.iam import Statement
 from lib.messaging import Messaging
-from lib.storage import Storage
+from lib.storage import OPEN_PAYMENTS, Storage
 
 BATCH_TIMEOUT_SECONDS: Final = 900
 QUEUE_BATCH_SIZE: Final = 10
@@ -198,6 +198,16 @@ def _payment_processor(
                 sid="MovePayments",
                 actions=("dynamodb:GetItem", "dynamodb:UpdateItem"),
                 resources=(storage.payments_table.arn, storage.processing_status_table.arn),
+            ),
+            Statement(
+                sid="FindOpenPayments",
+                actions=("dynamodb:Query",),
+                resources=(f"{storage.payments_table.arn}/index/{OPEN_PAYMENTS.name}",),
+            ),
+            Statement(
+                sid="PutBackStuckPayments",
+                actions=("sqs:SendMessage",),
+                resources=(messaging.events_queue.arn,),
             ),
             Statement(
                 sid="TakeMessages",

@@ -110,11 +110,20 @@ _BUCKET = re.compile(
 )
 
 
+# The usual form of an address, not all that RFC 5322 allows: SNS itself confirms that it works.
+_EMAIL = re.compile(r"(?=.{3,254}\Z)[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
+_HTTPS_OR_QUEUE = re.compile(
+    r"https://[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+(?::[0-9]+)?(?:/[!-~]*)?"
+    r"|arn:aws(?:-us-gov)?:sqs:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,80}"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class _Variable:
     name: str
     form: re.Pattern[str]
     expected: str
+    required: bool = True
 
 
 _REGION_FORM: Final = "the name of an AWS region, such as us-east-1 or eu-central-1"
@@ -133,6 +142,15 @@ _VARIABLES: Final = (
         "dots and hyphens, such as acme-terraform-state",
     ),
     _Variable("TERRAFORM_STATE_BUCKET_REGION", _REGION, _REGION_FORM),
+    _Variable(
+        "ALARM_EMAIL", _EMAIL, "an email address, such as on-call@example.com", required=False
+    ),
+    _Variable(
+        "PAYMENT_UPDATES_ENDPOINT",
+        _HTTPS_OR_QUEUE,
+        "an https URL, or the ARN of an SQS queue (not a FIFO one)",
+        required=False,
+    ),
 )
 
 
@@ -144,6 +162,8 @@ class StackConfig:
     region: str
     state_bucket: str
     state_bucket_region: str
+    alarm_email: str | None = None
+    payment_updates_endpoint: str | None = None
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
@@ -166,6 +186,8 @@ class StackConfig:
             region=values["AWS_REGION"],
             state_bucket=values["TERRAFORM_STATE_BUCKET"],
             state_bucket_region=values["TERRAFORM_STATE_BUCKET_REGION"],
+            alarm_email=values.get("ALARM_EMAIL") or None,
+            payment_updates_endpoint=values.get("PAYMENT_UPDATES_ENDPOINT") or None,
         )
 
     @property
@@ -182,6 +204,11 @@ class StackConfig:
     def state_key(self) -> str:
         """Where in the state bucket this environment's state is."""
         return f"{PROJECT}/{self.suffix}/terraform.tfstate"
+
+    @property
+    def metrics_namespace(self) -> str:
+        """The CloudWatch namespace of what the functions count themselves."""
+        return self.name("payments")
 
     @property
     def tags(self) -> dict[str, str]:
@@ -229,6 +256,8 @@ class StackConfig:
 
 
 def _fault_of(variable: _Variable, value: str | None) -> str | None:
+    if not value and not variable.required:
+        return None
     if not value:
         return f"{variable.name} is not set: expected {variable.expected}"
     if variable.form.fullmatch(value) is None:

@@ -3,12 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from lib.api import Api
-from lib.batch_workflow import BatchWorkflow
-from lib.compute import Compute
 from lib.config import StackConfig
-from lib.messaging import Messaging
-from lib.workflow import PaymentWorkflow
+from lib.watched import Watched
 
 WIDGET_WIDTH: Final = 8
 WIDGET_HEIGHT: Final = 6
@@ -21,14 +17,11 @@ type MetricLine = list[str | dict[str, str]]
 def dashboard_body(
     *,
     config: StackConfig,
-    messaging: Messaging,
-    compute: Compute,
-    workflow: PaymentWorkflow,
-    batch_workflow: BatchWorkflow,
-    api: Api,
+    watched: Watched,
     alarm_arns: Sequence[str],
 ) -> dict[str, Any]:
     """Return traffic, errors, latency, queues and workflow outcomes, under the alarms."""
+    api, messaging, compute = watched.api, watched.messaging, watched.compute
     on_api = ["ApiName", api.rest_api.name, "Stage", api.stage.stage_name]
     on_events = ["QueueName", messaging.events_queue.name]
     on_dead_letters = ["QueueName", messaging.dead_letter_queue.name]
@@ -66,8 +59,8 @@ def dashboard_body(
                 ],
             )
             for title, state_machine in (
-                ("Payment workflow outcomes", workflow.state_machine),
-                ("Batch workflow outcomes", batch_workflow.state_machine),
+                ("Payment workflow outcomes", watched.workflow.state_machine),
+                ("Batch workflow outcomes", watched.batch_workflow.state_machine),
             )
         ),
         _graph(

@@ -134,7 +134,7 @@ class PythonFunction(Construct):
             environment=LambdaFunctionEnvironment(
                 variables={
                     "POWERTOOLS_SERVICE_NAME": function,
-                    "POWERTOOLS_METRICS_NAMESPACE": config.name("payments"),
+                    "POWERTOOLS_METRICS_NAMESPACE": config.metrics_namespace,
                     "POWERTOOLS_LOG_LEVEL": "INFO",
                     **environment,
                 }

@@ -3,7 +3,6 @@
 from typing import Final
 
 from cdktf_cdktf_provider_aws.sns_topic import SnsTopic
-from cdktf_cdktf_provider_aws.sqs_queue import SqsQueue
 from cdktf_cdktf_provider_aws.sqs_queue_redrive_policy import SqsQueueRedrivePolicy
 from constructs import Construct
 
@@ -11,9 +10,8 @@ from lib.arns import Arns
 from lib.config import StackConfig
 from lib.encryption import Encryption
 from lib.iam import Statement, compact_json, deny_plain_http, policy_json
+from lib.queues import add_queue
 
-RETENTION_SECONDS: Final = 14 * 24 * 3600
-VISIBILITY_TIMEOUT_SECONDS: Final = 180
 MAX_RECEIVES: Final = 5
 
 
@@ -30,10 +28,10 @@ class Messaging(Construct):
         encryption: Encryption,
     ) -> None:
         super().__init__(scope, id_)
-        self.events_queue = _queue(
+        self.events_queue = add_queue(
             self, "payment-events", config=config, arns=arns, encryption=encryption
         )
-        self.dead_letter_queue = _queue(
+        self.dead_letter_queue = add_queue(
             self,
             "payment-events-dlq",
             config=config,
@@ -82,28 +80,3 @@ class Messaging(Construct):
                 ),
             ),
         )
-
-
-def _queue(
-    scope: Construct,
-    name: str,
-    *,
-    config: StackConfig,
-    arns: Arns,
-    encryption: Encryption,
-    redrive_allow_policy: str | None = None,
-) -> SqsQueue:
-    full_name = config.name(name)
-    return SqsQueue(
-        scope,
-        name,
-        name=full_name,
-        kms_master_key_id=encryption.key.arn,
-        message_retention_seconds=RETENTION_SECONDS,
-        visibility_timeout_seconds=VISIBILITY_TIMEOUT_SECONDS,
-        redrive_allow_policy=redrive_allow_policy,
-        # Not a resource of its own, for which Terraform would wait once more.
-        policy=policy_json(
-            deny_plain_http(actions=("sqs:*",), resources=(arns.of("sqs", full_name),))
-        ),
-    )

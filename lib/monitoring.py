@@ -4,14 +4,10 @@ from cdktf_cdktf_provider_aws.cloudwatch_dashboard import CloudwatchDashboard
 from constructs import Construct
 
 from lib.alarms import add_alarm, all_alarms
-from lib.api import Api
-from lib.batch_workflow import BatchWorkflow
-from lib.compute import Compute
 from lib.config import StackConfig
 from lib.dashboard import dashboard_body
 from lib.iam import compact_json
-from lib.messaging import Messaging
-from lib.workflow import PaymentWorkflow
+from lib.watched import Watched
 
 
 class Monitoring(Construct):
@@ -23,22 +19,12 @@ class Monitoring(Construct):
         id_: str,
         *,
         config: StackConfig,
-        messaging: Messaging,
-        compute: Compute,
-        workflow: PaymentWorkflow,
-        batch_workflow: BatchWorkflow,
-        api: Api,
+        watched: Watched,
     ) -> None:
         super().__init__(scope, id_)
         alarms = [
-            add_alarm(self, alarm, config=config, messaging=messaging)
-            for alarm in all_alarms(
-                messaging=messaging,
-                compute=compute,
-                workflow=workflow,
-                batch_workflow=batch_workflow,
-                api=api,
-            )
+            add_alarm(self, alarm, config=config, messaging=watched.messaging)
+            for alarm in all_alarms(config, watched)
         ]
         CloudwatchDashboard(
             self,
@@ -47,11 +33,7 @@ class Monitoring(Construct):
             dashboard_body=compact_json(
                 dashboard_body(
                     config=config,
-                    messaging=messaging,
-                    compute=compute,
-                    workflow=workflow,
-                    batch_workflow=batch_workflow,
-                    api=api,
+                    watched=watched,
                     alarm_arns=[alarm.arn for alarm in alarms],
                 )
             ),

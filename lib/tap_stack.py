@@ -15,6 +15,9 @@ from lib.firewall import Firewall
 from lib.messaging import Messaging
 from lib.monitoring import Monitoring
 from lib.storage import Storage
+from lib.subscriptions import Subscriptions
+from lib.sweep import Sweep
+from lib.watched import Watched
 from lib.workflow import PaymentWorkflow
 
 
@@ -47,6 +50,14 @@ class TapStack(TerraformStack):
         encryption = Encryption(self, "encryption", config=config, arns=arns)
         storage = Storage(self, "storage", config=config, arns=arns, encryption=encryption)
         messaging = Messaging(self, "messaging", config=config, arns=arns, encryption=encryption)
+        subscriptions = Subscriptions(
+            self,
+            "subscriptions",
+            config=config,
+            arns=arns,
+            encryption=encryption,
+            messaging=messaging,
+        )
         compute = Compute(
             self,
             "compute",
@@ -74,6 +85,9 @@ class TapStack(TerraformStack):
             messaging=messaging,
             compute=compute,
         )
+        sweep = Sweep(
+            self, "sweep", config=config, arns=arns, encryption=encryption, compute=compute
+        )
         api = Api(self, "api", config=config, arns=arns, encryption=encryption, compute=compute)
         if config.profile.firewall:
             Firewall(self, "firewall", config=config, encryption=encryption, api=api)
@@ -81,11 +95,15 @@ class TapStack(TerraformStack):
             self,
             "monitoring",
             config=config,
-            messaging=messaging,
-            compute=compute,
-            workflow=workflow,
-            batch_workflow=batch_workflow,
-            api=api,
+            watched=Watched(
+                messaging=messaging,
+                subscriptions=subscriptions,
+                compute=compute,
+                workflow=workflow,
+                batch_workflow=batch_workflow,
+                sweep=sweep,
+                api=api,
+            ),
         )
 
         outputs = {

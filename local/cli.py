@@ -2,7 +2,9 @@
 
 import argparse
 import json
+import os
 import shlex
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,7 +14,7 @@ from local import demo as demonstration
 from local.console import console, step
 from local.deployment import Deployment
 from local.errors import RigError
-from local.workspace import Workspace
+from local.workspace import REPOSITORY, Workspace
 
 INTERRUPTED = 130
 
@@ -83,6 +85,9 @@ def _parser() -> argparse.ArgumentParser:
         help="give up after so long without progress (default: %(default)s)",
     )
     batch_.set_defaults(command=batch)
+    trace_ = commands.add_parser("trace", help="follow one payment from accepted to announced")
+    trace_.add_argument("payment_id")
+    trace_.set_defaults(command=trace)
     commands.add_parser(
         "synth", help="only synthesise Terraform, into the state directory"
     ).set_defaults(command=synth)
@@ -206,6 +211,27 @@ def batch(workspace: Workspace, options: argparse.Namespace) -> None:
     with step("Following the batch") as following:
         report = batches.follow(deployed, batch_id, note=following.note, patience=options.patience)
     demonstration.show_report(report)
+
+
+def trace(workspace: Workspace, options: argparse.Namespace) -> None:
+    """Run on-call's command against the local cloud."""
+    deployed = _deployment(workspace)
+    access = surroundings.aws_access(
+        endpoint=deployed.emulator.endpoint,
+        authority=workspace.authority,
+        region=workspace.region,
+    )
+    traced = subprocess.run(
+        [
+            *(sys.executable, "-m", "operations.trace"),
+            *("--env", workspace.suffix, options.payment_id),
+        ],
+        check=False,
+        cwd=REPOSITORY,
+        env=os.environ | access,
+    )
+    if traced.returncode:
+        raise RigError(f"{options.payment_id} could not be followed.")
 
 
 def synth(workspace: Workspace, _options: argparse.Namespace) -> None:

@@ -135,13 +135,16 @@ class BatchProcessing:
             "notification": _notification(batch, "started", started_at),
         }
 
-    def process_range(self, batch: Batch, columns: list[str], part: dict[str, int]) -> None:
+    def process_range(self, batch: Batch, columns: list[str], part: dict[str, int]) -> RangeResult:
         """Queue every valid row of a range and write the report of the others.
 
         Args:
             batch: the batch.
             columns: the file's columns, from :meth:`plan`.
             part: the range, from :meth:`plan`.
+
+        Returns:
+            What became of its rows.
 
         Raises:
             ServiceUnavailable: not all is done; process the same range again.
@@ -167,6 +170,7 @@ class BatchProcessing:
             report=report,
         )
         self._store.record_range(batch.batch_id, result, self._clock())
+        return result
 
     def follow(self, batch: Batch, waited_seconds: int) -> dict[str, Any]:
         """Say whether every payment of a batch is final, and write its summary if so.

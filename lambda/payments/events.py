@@ -103,6 +103,13 @@ class PaymentQueue:
         except (ClientError, BotoCoreError) as error:
             raise ServiceUnavailable("the payment could not be queued") from error
 
+    def send_payments(self, payments: Iterable[Payment]) -> int:
+        """Make many payments durable in the queue.
+
+        Returns and raises as :meth:`send_all`.
+        """
+        return self.send_all(map(encode_message, payments), calls_in_flight=1)
+
     def send_all(self, messages: Iterable[str], *, calls_in_flight: int) -> int:
         """Make every message durable in the queue: ten to a call, many calls at once.
 

@@ -1,11 +1,11 @@
-"""What a function runs on: settings from its environment, AWS clients, logger, metrics."""
+"""What a function runs on: settings from its environment, AWS clients, logger."""
 
 import os
 from functools import cache
 from typing import Any, Final
 
 import boto3
-from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools import Logger
 from botocore.config import Config
 
 from payments.batch import CALLS_IN_FLIGHT, BatchProcessing
@@ -13,8 +13,10 @@ from payments.batch_store import BatchStore
 from payments.events import PaymentQueue, Workflow
 from payments.gateway import SandboxGateway
 from payments.objects import ObjectStore
-from payments.service import PaymentDispatch, PaymentIntake, PaymentProcessing
+from payments.service import PaymentDispatch, PaymentIntake, PaymentProcessing, PaymentSweep
 from payments.store import PaymentStore, SandboxLedger, Tables
+from payments.tally import count_payment
+from payments.tracing import annotate
 
 _POWERTOOLS: Final = frozenset(
     {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL"}
@@ -37,7 +39,13 @@ SETTINGS: Final[dict[str, frozenset[str]]] = {
 """The environment variables that each function reads; the stack sets exactly these."""
 
 logger = Logger()
-metrics = Metrics()
+
+
+def about_payment(payment_id: str) -> None:
+    """Let log lines and the trace from here on be found by a payment's id."""
+    logger.append_keys(payment_id=payment_id)
+    annotate("payment_id", payment_id)
+
 
 # One answer that takes too long must leave time for another try within a function's timeout.
 _CLIENT_CONFIG: Final = Config(
@@ -51,20 +59,27 @@ _CLIENT_CONFIG: Final = Config(
 @cache
 def payment_intake() -> PaymentIntake:
     """Return the service behind the API."""
-    return PaymentIntake(_payment_store(), payment_queue())
+    return PaymentIntake(_payment_store(), payment_queue(), tally=count_payment)
 
 
 @cache
 def payment_dispatch() -> PaymentDispatch:
     """Return the service behind the queue."""
-    return PaymentDispatch(_payment_store(), _workflow("PAYMENT_WORKFLOW_ARN"))
+    workflow = _workflow("PAYMENT_WORKFLOW_ARN")
+    return PaymentDispatch(_payment_store(), workflow, tally=count_payment)
 
 
 @cache
 def payment_processing() -> PaymentProcessing:
     """Return the service behind the workflow's steps."""
     ledger = SandboxLedger(_client("dynamodb"), _setting("PROCESSING_STATUS_TABLE"))
-    return PaymentProcessing(_payment_store(), SandboxGateway(ledger))
+    return PaymentProcessing(_payment_store(), SandboxGateway(ledger), tally=count_payment)
+
+
+@cache
+def payment_sweep() -> PaymentSweep:
+    """Return what finds stuck payments."""
+    return PaymentSweep(_payment_store(), payment_queue())
 
 
 @cache

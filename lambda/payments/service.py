@@ -1,8 +1,9 @@
 """The payment rules: accept once, charge once, never guess an outcome."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from datetime import datetime, timedelta
+from typing import Any, Final, Protocol
 
 from payments.errors import PaymentConflict, PaymentNotFound, StaleTransition
 from payments.gateway import Approved, ChargeOutcome, PaymentGateway
@@ -14,8 +15,12 @@ from payments.models import (
     PaymentStatus,
     Transition,
     utc_now,
+    utc_text,
 )
 from payments.row_outcomes import RowOutcome
+
+STUCK_AFTER: Final = timedelta(minutes=15)
+"""A payment that is not final so long after it was accepted is stuck."""
 
 
 class Store(Protocol):
@@ -41,6 +46,10 @@ class Store(Protocol):
         """Record and count, once, a row of a batch that is not paid."""
         ...
 
+    def open_payments(self, accepted_before: str) -> Iterator[str]:
+        """Yield the ids of payments that are not final, the oldest of each shard first."""
+        ...
+
 
 class Queue(Protocol):
     """What the rules need of the queue of payment events."""
@@ -50,12 +59,28 @@ class Queue(Protocol):
         ...
 
 
+class BulkQueue(Protocol):
+    """What the sweep needs of the queue of payment events."""
+
+    def send_payments(self, payments: Iterable[Payment]) -> int:
+        """Make many payments durable in the queue and return how many."""
+        ...
+
+
 class Workflow(Protocol):
     """What the rules need of the workflow."""
 
     def ensure_running(self, name: str, workflow_input: Mapping[str, Any]) -> None:
         """Start the one execution of a name unless it runs or has succeeded."""
         ...
+
+
+type Tally = Callable[[Payment], None]
+"""Is told of every status that a payment reaches, by the one call whose write brought it there."""
+
+
+def no_tally(_: Payment) -> None:
+    """Count nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,10 +95,17 @@ class StepContext:
 class PaymentIntake:
     """Accepts payments over HTTP and answers for them."""
 
-    def __init__(self, store: Store, queue: Queue, clock: Callable[[], str] = utc_now) -> None:
+    def __init__(
+        self,
+        store: Store,
+        queue: Queue,
+        clock: Callable[[], str] = utc_now,
+        tally: Tally = no_tally,
+    ) -> None:
         self._store = store
         self._queue = queue
         self._clock = clock
+        self._tally = tally
 
     def submit(self, request: PaymentRequest) -> tuple[Payment, bool]:
         """Accept a payment, or recognise one that was accepted before.
@@ -89,6 +121,8 @@ class PaymentIntake:
         payment, created = self._store.create(request, actor="api", at=self._clock())
         if payment.content_hash != request.content_hash:
             raise PaymentConflict(payment)
+        if created:
+            self._tally(payment)
         # Also a replay sends while PENDING: the send of the first request may have failed.
         if payment.status is PaymentStatus.PENDING:
             self._queue.send(payment)
@@ -112,11 +146,16 @@ class PaymentDispatch:
     """Hands payments from the queue to the workflow."""
 
     def __init__(
-        self, store: Store, workflow: Workflow, clock: Callable[[], str] = utc_now
+        self,
+        store: Store,
+        workflow: Workflow,
+        clock: Callable[[], str] = utc_now,
+        tally: Tally = no_tally,
     ) -> None:
         self._store = store
         self._workflow = workflow
         self._clock = clock
+        self._tally = tally
 
     def dispatch(self, request: PaymentRequest) -> None:
         """Make sure that a payment exists and that its workflow runs.
@@ -129,7 +168,9 @@ class PaymentDispatch:
         """
         # What came by API was written before it was queued.
         if request.source != "api":
-            payment, _ = self._store.create(request, actor="batch", at=self._clock())
+            payment, created = self._store.create(request, actor="batch", at=self._clock())
+            if created:
+                self._tally(payment)
             if payment.content_hash != request.content_hash:
                 self._not_paid(request, RowOutcome.CONFLICT)
                 return
@@ -152,11 +193,16 @@ class PaymentProcessing:
     """The workflow's steps: each may be repeated at any time and comes to the same end."""
 
     def __init__(
-        self, store: Store, gateway: PaymentGateway, clock: Callable[[], str] = utc_now
+        self,
+        store: Store,
+        gateway: PaymentGateway,
+        clock: Callable[[], str] = utc_now,
+        tally: Tally = no_tally,
     ) -> None:
         self._store = store
         self._gateway = gateway
         self._clock = clock
+        self._tally = tally
 
     def charge(self, payment_id: str, step: StepContext) -> Payment:
         """Charge a payment and record the outcome.
@@ -218,7 +264,46 @@ class PaymentProcessing:
 
     def _move(self, payment: Payment, transition: Transition) -> Payment:
         try:
-            return self._store.transition(payment, transition)
+            moved = self._store.transition(payment, transition)
         except StaleTransition as stale:
             # A twin was faster, and what it wrote rests on the same answer of the gateway.
             return stale.current
+        self._tally(moved)
+        return moved
+
+
+class PaymentSweep:
+    """Finds payments that are stuck, and puts them back on the queue."""
+
+    def __init__(self, store: Store, queue: BulkQueue, clock: Callable[[], str] = utc_now) -> None:
+        self._store = store
+        self._queue = queue
+        self._clock = clock
+
+    def stuck(self, *, has_time: Callable[[], bool]) -> list[Payment]:
+        """Return what was accepted 15 minutes ago or earlier and is not final.
+
+        Args:
+            has_time: asked before each payment; once it says no, the rest is for the next sweep.
+
+        Raises:
+            ServiceUnavailable: the next sweep will look again.
+        """
+        before = utc_text(datetime.fromisoformat(self._clock()) - STUCK_AFTER)
+        found = []
+        for payment_id in self._store.open_payments(before):
+            if not has_time():
+                break
+            payment = self._store.get(payment_id)
+            # The index lags behind the table, which knows best.
+            if payment is not None and not payment.status.is_final:
+                found.append(payment)
+        return found
+
+    def put_back(self, payments: Iterable[Payment]) -> int:
+        """Send payments to the queue again, whatever they wait for: one id is one payment.
+
+        Raises:
+            ServiceUnavailable: not all were sent; the next sweep sends them again.
+        """
+        return self._queue.send_payments(payments)

@@ -7,7 +7,8 @@ history entry and its audit record. Every AWS failure is a :class:`ServiceUnavai
 import random
 import time
 import zlib
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -41,10 +42,14 @@ if TYPE_CHECKING:
         UpdateTypeDef,
     )
 
+OPEN_INDEX: Final = "open-payments"
+"""The sparse index of the payments that are not final."""
+
 OPEN_SHARDS: Final = 16
-"""Over how many partitions of the sparse index the payments not yet final are spread."""
+"""Over how many partitions of that index they are spread."""
 
 _TRANSACTION_ATTEMPTS = 8
+_OPEN_PAGE = 100
 _BACKOFF_SECONDS = 0.02
 
 
@@ -177,6 +182,30 @@ class PaymentStore:
             HistoryEntry(item["sequence"], PaymentStatus(item["status"]), item["at"])
             for item in items
         ]
+
+    def open_payments(self, accepted_before: str) -> Iterator[str]:
+        """Yield the ids of payments that are not final, from an index that lags a little behind.
+
+        A page of each shard in turn, so that one shard's backlog does not hide the others; within
+        a shard the oldest first.
+        """
+        pages: deque[dict[str, Any]] = deque(
+            {
+                "TableName": self._tables.payments,
+                "IndexName": OPEN_INDEX,
+                "KeyConditionExpression": "open_shard = :shard AND accepted_at <= :before",
+                "ExpressionAttributeValues": serialize(
+                    {":shard": shard, ":before": accepted_before}
+                ),
+            }
+            for shard in range(OPEN_SHARDS)
+        )
+        while pages:
+            page = pages.popleft()
+            answer = self._call(self._client.query, **page, Limit=_OPEN_PAGE)
+            yield from (deserialize(item)["payment_id"] for item in answer["Items"])
+            if "LastEvaluatedKey" in answer:
+                pages.append({**page, "ExclusiveStartKey": answer["LastEvaluatedKey"]})
 
     def record_not_paid(self, request: PaymentRequest, outcome: RowOutcome, *, at: str) -> None:
         """Record and count a row of a batch that is not paid, once however often it is told."""

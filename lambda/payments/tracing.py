@@ -2,7 +2,8 @@
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,13 +23,33 @@ def traced(handler: Handler) -> Handler:
 
     @functools.wraps(handler)
     def sampled_or_not(event: dict[str, Any], context: Any) -> dict[str, Any]:
-        if "Sampled=1" not in os.environ.get("_X_AMZN_TRACE_ID", ""):
+        if not _is_sampled():
             return handler(event, context)
         with_trace = _tracer().capture_lambda_handler(handler, capture_response=False)
         answer: dict[str, Any] = with_trace(event, context)
         return answer
 
     return sampled_or_not
+
+
+def annotate(name: str, value: str) -> None:
+    """Let the trace be found by a value, if there is a trace."""
+    if _is_sampled():
+        _tracer().put_annotation(name, value)
+
+
+@contextmanager
+def part_of_trace(name: str) -> Iterator[None]:
+    """Give what is done meanwhile a part of the trace for itself, if there is a trace."""
+    if not _is_sampled():
+        yield
+        return
+    with _tracer().provider.in_subsegment(name):
+        yield
+
+
+def _is_sampled() -> bool:
+    return "Sampled=1" in os.environ.get("_X_AMZN_TRACE_ID", "")
 
 
 @functools.cache

@@ -14,8 +14,9 @@ from unittest.mock import patch
 from botocore.exceptions import BotoCoreError, ClientError
 
 import payment_processor
+import payments.store
 from payments.batch import BatchProcessing
-from payments.batch_store import BatchStore
+from payments.batch_store import BatchStore, RangeResult
 from payments.errors import PaymentConflict, ServiceUnavailable
 from payments.events import PaymentQueue, Workflow
 from payments.gateway import CANCELLED, Declined
@@ -146,7 +147,14 @@ def event_id_anew() -> Iterator[None]:
 @contextmanager
 def sweep_by_status() -> Iterator[None]:
     """What is stuck is looked for among payments that are not final, and only there."""
-    with patch.object(World, "_is_stuck", lambda _, payment: not payment.status.is_final):
+    with patch.object(World, "_rerun_dead", lambda _: 0):
+        yield
+
+
+@contextmanager
+def one_shard_swept() -> Iterator[None]:
+    """The sweep looks at the first shard of the index, and takes it for all."""
+    with patch.object(payments.store, "OPEN_SHARDS", 1):
         yield
 
 
@@ -175,9 +183,11 @@ def range_dropped() -> Iterator[None]:
     """A range that could not be processed passes for one that was."""
     process_range = BatchProcessing.process_range
 
-    def careless(self: BatchProcessing, *arguments: Any) -> None:
-        with suppress(ServiceUnavailable):
-            process_range(self, *arguments)
+    def careless(self: BatchProcessing, *arguments: Any) -> RangeResult:
+        try:
+            return process_range(self, *arguments)
+        except ServiceUnavailable:
+            return RangeResult(number=0, accepted=0, rejected=0, accepted_minor={}, report=None)
 
     with patch.object(BatchProcessing, "process_range", careless):
         yield
@@ -228,6 +238,7 @@ DEFECTS: Final[dict[str, Defect]] = {
         dead_execution_counts,
         event_id_anew,
         sweep_by_status,
+        one_shard_swept,
         outcome_counted_apart,
         range_dropped,
         only_first_page,

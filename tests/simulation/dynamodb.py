@@ -12,6 +12,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final, NoReturn
 
+from payments.store import OPEN_INDEX
 from tests.simulation.scheduler import SimulatorError
 
 type Value = dict[str, Any]
@@ -22,6 +23,9 @@ type Change = Callable[[Item, Names, Item], None]
 
 PAGE_ITEMS: Final = 4
 """How many items a page of a query holds: few, so that whoever forgets the next page is seen."""
+
+INDEXES: Final = {OPEN_INDEX: ("open_shard", "accepted_at")}
+"""The keys of each index. It never lags here: who reads it looks each payment up in the table."""
 
 
 class AwsError(Exception):
@@ -83,25 +87,34 @@ class InMemoryDynamoDB:
     def _query(self, request: dict[str, Any]) -> dict[str, Any]:
         _only(
             request,
+            "IndexName",
             "KeyConditionExpression",
             "ExpressionAttributeNames",
             "ExpressionAttributeValues",
             "ConsistentRead",
             "ExclusiveStartKey",
+            "Limit",
         )
-        _must_be_consistent(request)
         table = request["TableName"]
-        after = self._key(table, request["ExclusiveStartKey"]) if _is_next_page(request) else ()
+        if "IndexName" in request:
+            names = (*INDEXES[request["IndexName"]], *self._keys[table])
+        else:
+            _must_be_consistent(request)
+            names = self._keys[table]
+        after = _sort_key(names, request["ExclusiveStartKey"]) if _is_next_page(request) else ()
         found = sorted(
-            key
-            for key, item in self._table(table).items()
-            if key > after and _holds(request, request["KeyConditionExpression"], item)
+            (_sort_key(names, item), item)
+            for item in self._table(table).values()
+            if _holds(request, request["KeyConditionExpression"], item)
+            if _sort_key(names, item) > after
         )
-        items = [self._table(table)[key] for key in found[:PAGE_ITEMS]]
+        items = [item for _, item in found[:PAGE_ITEMS]]
+        if "IndexName" in request:
+            # The index keeps the keys only.
+            items = [{name: item[name] for name in sorted(names)} for item in items]
         answer = {"Items": items, "Count": len(items), "ScannedCount": len(items)}
         if len(found) > PAGE_ITEMS:
-            last = {name: items[-1][name] for name in self._keys[table]}
-            answer["LastEvaluatedKey"] = last
+            answer["LastEvaluatedKey"] = {name: items[-1][name] for name in names}
         return answer
 
     def _scan(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -184,16 +197,20 @@ class InMemoryDynamoDB:
         return self._tables[name]
 
     def _key(self, table: str, item: Item) -> tuple[str, ...]:
-        # Sequences are zero-padded so that keys sort as their numbers do.
-        return tuple(
-            value if kind == "S" else value.zfill(20)
-            for name in self._keys[table]
-            for kind, value in item[name].items()
-        )
+        return _sort_key(self._keys[table], item)
 
     def _sorted(self, table: str) -> Iterator[Item]:
         for _, item in sorted(self._table(table).items(), key=lambda entry: entry[0]):
             yield item
+
+
+def _sort_key(names: tuple[str, ...], item: Item) -> tuple[str, ...]:
+    # Numbers are zero-padded so that keys sort as they do.
+    return tuple(
+        value if kind == "S" else value.zfill(20)
+        for name in names
+        for kind, value in item[name].items()
+    )
 
 
 _CONDITION: Final = (

@@ -7,9 +7,9 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 from moto.core.models import botocore_stubber
 
-from tests.simulation.dynamodb import PAGE_ITEMS, AwsError
+from tests.simulation.dynamodb import INDEXES, PAGE_ITEMS, AwsError
 
-_NUMBERS = frozenset({"sequence"})
+_NUMBERS = frozenset({"sequence", "open_shard"})
 _NOT_COMPARED = frozenset({"ResponseMetadata", "ConsumedCapacity", "ItemCollectionMetrics"})
 
 
@@ -32,11 +32,26 @@ class MotoDynamoDB:
                     {"AttributeName": name, "AttributeType": "N" if name in _NUMBERS else "S"}
                     for name in key
                 ],
-                KeySchema=[
-                    {"AttributeName": name, "KeyType": role}
-                    for name, role in zip(key, ("HASH", "RANGE"), strict=False)
-                ],
+                KeySchema=_schema(key),
             )
+        self._client.update_table(
+            TableName=next(iter(self._keys)),
+            AttributeDefinitions=[
+                {"AttributeName": name, "AttributeType": "N" if name in _NUMBERS else "S"}
+                for index in INDEXES.values()
+                for name in index
+            ],
+            GlobalSecondaryIndexUpdates=[
+                {
+                    "Create": {
+                        "IndexName": name,
+                        "KeySchema": _schema(key),
+                        "Projection": {"ProjectionType": "KEYS_ONLY"},
+                    }
+                }
+                for name, key in INDEXES.items()
+            ],
+        )
         botocore_stubber.enabled = False
         return self
 
@@ -61,3 +76,10 @@ class MotoDynamoDB:
         finally:
             botocore_stubber.enabled = False
         return {name: value for name, value in answer.items() if name not in _NOT_COMPARED}
+
+
+def _schema(key: tuple[str, ...]) -> list[dict[str, str]]:
+    return [
+        {"AttributeName": name, "KeyType": role}
+        for name, role in zip(key, ("HASH", "RANGE"), strict=False)
+    ]

@@ -94,7 +94,7 @@ class Processes:
         caller = task.context
         task.context = Process(function, environment, deadline)
         try:
-            answer = handler(event, SimpleNamespace(aws_request_id=request_id))
+            answer = handler(event, self._context(request_id, deadline))
         except ProcessKilled as killed:
             self.trace("process", request_id, str(killed))
             raise InvocationFailed(str(killed)) from None
@@ -106,6 +106,12 @@ class Processes:
             task.context = caller
         free.append(environment)
         return answer
+
+    def _context(self, request_id: str, deadline: float) -> SimpleNamespace:
+        return SimpleNamespace(
+            aws_request_id=request_id,
+            get_remaining_time_in_millis=lambda: int((deadline - self._scheduler.now) * 1000),
+        )
 
     def point(self) -> None:
         """Stand between two calls: others may go first, time may pass, the process may die.

@@ -9,6 +9,10 @@ from main import synthesise
 from tests.synth.terraform import Stack
 
 SUFFIXES = ("dev", "prod")
+SUBSCRIBERS = {
+    "alarm_email": "on-call@example.com",
+    "payment_updates_endpoint": "arn:aws:sqs:eu-central-1:123456789012:ledger-updates",
+}
 
 
 @pytest.fixture(scope="session")
@@ -40,6 +44,8 @@ def synthesised(suffix: str, folder: Path) -> Stack:
         region="eu-central-1",
         state_bucket="acme-terraform-state",
         state_bucket_region="us-east-1",
+        # Protected environments have somebody who is told.
+        **(SUBSCRIBERS if suffix == "prod" else {}),
     )
     synthesise(config, folder=str(folder))
     return Stack(suffix, folder / "stacks" / config.name("payment-processing"))

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.synth.terraform import Stack, denies_plain_http
+from tests.synth.terraform import Resource, Stack, denies_plain_http
 
 pytestmark = pytest.mark.xdist_group("synth")
 
@@ -64,11 +64,58 @@ def test_alarms_of_this_environment_may_publish_to_the_topic(stack: Stack) -> No
         ("aws_sqs_queue", "redrive_allow_policy"),
         ("aws_sqs_queue_redrive_policy", "redrive_policy"),
         ("aws_sfn_state_machine", "definition"),
+        ("aws_sns_topic_subscription", "filter_policy"),
+        ("aws_sns_topic_subscription", "redrive_policy"),
     ],
 )
 def test_json_is_compact_so_that_a_second_plan_shows_no_change(
     stack: Stack, type_: str, attribute: str
 ) -> None:
-    for resource in stack.all(type_):
+    found = [resource for resource in stack.resources if resource.type == type_]
+    # A disposable environment tells nobody.
+    assert found or type_ == "aws_sns_topic_subscription"
+    for resource in found:
         if text := resource.attributes.get(attribute):
             assert text == json.dumps(json.loads(text), separators=(",", ":"), sort_keys=True)
+
+
+def subscription(stack: Stack, protocol: str) -> Resource:
+    return stack.one("aws_sns_topic_subscription", protocol=protocol)
+
+
+def test_without_subscribers_there_is_no_subscription(dev: Stack) -> None:
+    assert [r for r in dev.resources if r.type == "aws_sns_topic_subscription"] == []
+
+
+def test_only_alarms_go_to_on_call(prod: Stack) -> None:
+    email = subscription(prod, "email")
+    assert email["endpoint"] == "on-call@example.com"
+    assert email["filter_policy_scope"] == "MessageBody"
+    assert json.loads(email["filter_policy"]) == {"AlarmName": [{"exists": True}]}
+
+
+def test_only_updates_go_to_who_asks_for_updates(prod: Stack) -> None:
+    updates = subscription(prod, "sqs")
+    assert updates["endpoint"].endswith(":ledger-updates")
+    assert updates["filter_policy_scope"] == "MessageAttributes"
+    assert json.loads(updates["filter_policy"]) == {
+        "event_type": [{"prefix": "payment."}, {"prefix": "batch."}]
+    }
+
+
+@pytest.mark.parametrize("name", ["payment-alarms-dlq", "payment-updates-dlq"])
+def test_what_a_subscriber_does_not_take_is_kept_and_only_the_topic_may_send_it(
+    prod: Stack, name: str
+) -> None:
+    queue = prod.one("aws_sqs_queue", name=prod.name(name))
+    topic = prod.one("aws_sns_topic")
+    (subscribed,) = (
+        each for each in prod.all("aws_sns_topic_subscription") if each.refers_to(queue)
+    )
+    assert json.loads(subscribed["redrive_policy"]) == {
+        "deadLetterTargetArn": f"${{{queue.address}.arn}}"
+    }
+    (allowed,) = (each for each in queue.statements if each["Effect"] == "Allow")
+    assert allowed["Principal"] == {"Service": "sns.amazonaws.com"}
+    assert allowed["Action"] == ["sqs:SendMessage"]
+    assert allowed["Condition"]["ArnEquals"] == {"aws:SourceArn": f"${{{topic.address}.arn}}"}

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from payments.store import OPEN_INDEX
 from tests.synth.terraform import Stack
 
 pytestmark = pytest.mark.xdist_group("synth")
@@ -37,6 +38,33 @@ ALARMS = {
         900,
         60,
     ),
+    **{
+        f"{function}-throttles": (
+            "AWS/Lambda",
+            "Throttles",
+            {"FunctionName": function},
+            "Sum",
+            1,
+            300,
+        )
+        for function in ("api-handler", "batch-processor", "payment-processor")
+    },
+    "payment-api-latency": (
+        "AWS/ApiGateway",
+        "Latency",
+        {"ApiName": "payment-api", "Stage": ""},
+        "p99",
+        3000,
+        300,
+    ),
+    "payment-sweep-dlq-messages": (
+        "AWS/SQS",
+        "ApproximateNumberOfMessagesVisible",
+        {"QueueName": "payment-sweep-dlq"},
+        "Maximum",
+        1,
+        60,
+    ),
     "payment-api-5xx": (
         "AWS/ApiGateway",
         "5XXError",
@@ -63,6 +91,9 @@ ALARMS = {
 }
 
 
+SUBSCRIPTION_ALARMS = ("payment-alarms-dlq-messages", "payment-updates-dlq-messages")
+
+
 def resolved(stack: Stack, reference: str) -> str:
     """Return the literal name of the resource that a reference points to."""
     for resource in stack.resources:
@@ -78,11 +109,9 @@ def test_an_alarm_watches_its_metric_with_its_threshold(stack: Stack, base: str)
     namespace, metric, dimensions, statistic, threshold, period = ALARMS[base]
     alarm = stack.one("aws_cloudwatch_metric_alarm", alarm_name=stack.name(base))
     assert (alarm["namespace"], alarm["metric_name"]) == (namespace, metric)
-    assert (alarm["statistic"], alarm["threshold"], alarm["period"]) == (
-        statistic,
-        threshold,
-        period,
-    )
+    percentile = statistic.startswith("p")
+    assert alarm["extended_statistic" if percentile else "statistic"] == statistic
+    assert (alarm["threshold"], alarm["period"]) == (threshold, period)
     assert alarm["evaluation_periods"] == 1
     assert alarm["comparison_operator"] == "GreaterThanOrEqualToThreshold"
     watched = {name: resolved(stack, value) for name, value in alarm["dimensions"].items()}
@@ -93,7 +122,48 @@ def test_an_alarm_watches_its_metric_with_its_threshold(stack: Stack, base: str)
 
 def test_there_is_no_alarm_that_is_not_listed_here(stack: Stack) -> None:
     alarms = {alarm["alarm_name"] for alarm in stack.all("aws_cloudwatch_metric_alarm")}
-    assert alarms == {stack.name(base) for base in ALARMS}
+    of_subscriptions = SUBSCRIPTION_ALARMS if stack.protected else ()
+    assert alarms == {stack.name(base) for base in (*ALARMS, "payments-stuck", *of_subscriptions)}
+
+
+@pytest.mark.parametrize("base", SUBSCRIPTION_ALARMS)
+def test_an_alarm_watches_what_a_subscriber_did_not_take(prod: Stack, base: str) -> None:
+    alarm = prod.one("aws_cloudwatch_metric_alarm", alarm_name=prod.name(base))
+    queue = prod.one("aws_sqs_queue", name=prod.name(base.removesuffix("-messages")))
+    assert alarm["metric_name"] == "ApproximateNumberOfMessagesVisible"
+    assert alarm["dimensions"] == {"QueueName": f"${{{queue.address}.name}}"}
+    assert (alarm["threshold"], alarm["period"]) == (1, 60)
+
+
+def test_an_alarm_hangs_on_what_the_sweep_counts(stack: Stack) -> None:
+    alarm = stack.one("aws_cloudwatch_metric_alarm", alarm_name=stack.name("payments-stuck"))
+    variables = stack.function("payment-processor")["environment"]["variables"]
+    assert alarm["namespace"] == variables["POWERTOOLS_METRICS_NAMESPACE"]
+    assert alarm["dimensions"] == {"service": variables["POWERTOOLS_SERVICE_NAME"]}
+    assert (alarm["metric_name"], alarm["statistic"]) == ("StuckPayments", "Maximum")
+    assert (alarm["threshold"], alarm["period"]) == (1, 600)
+
+
+def test_the_sweep_is_scheduled_and_a_missed_one_is_kept(stack: Stack) -> None:
+    schedule = stack.one("aws_scheduler_schedule", name=stack.name("payment-sweep"))
+    function = stack.function("payment-processor")
+    queue = stack.one("aws_sqs_queue", name=stack.name("payment-sweep-dlq"))
+    target = schedule["target"]
+    assert schedule["schedule_expression"] == "rate(5 minutes)"
+    assert schedule["kms_key_arn"] == f"${{{stack.one('aws_kms_key').address}.arn}}"
+    assert target["arn"] == f"${{{function.address}.arn}}"
+    assert json.loads(target["input"]) == {"action": "sweep"}
+    assert target["dead_letter_config"] == {"arn": f"${{{queue.address}.arn}}"}
+
+
+def test_the_sweep_reads_the_index_that_there_is(stack: Stack) -> None:
+    table = stack.one("aws_dynamodb_table", name=stack.name("payments"))
+    (index,) = table["global_secondary_index"]
+    assert (index["name"], index["hash_key"], index["range_key"]) == (
+        OPEN_INDEX,
+        "open_shard",
+        "accepted_at",
+    )
 
 
 def test_every_function_has_its_error_alarm(stack: Stack) -> None:

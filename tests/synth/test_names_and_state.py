@@ -28,7 +28,7 @@ PRODUCT_NAMES = {
     "aws_api_gateway_rest_api": ("name", {"payment-api"}),
     "aws_sfn_state_machine": ("name", {"payment-workflow", "payment-batch-workflow"}),
     "aws_sns_topic": ("name", {"payment-notifications"}),
-    "aws_sqs_queue": ("name", {"payment-events", "payment-events-dlq"}),
+    "aws_sqs_queue": ("name", {"payment-events", "payment-events-dlq", "payment-sweep-dlq"}),
     "aws_cloudwatch_dashboard": ("dashboard_name", {"payments"}),
 }
 

@@ -51,11 +51,13 @@ ACTIONS = {
     "payment-processor": {
         "dynamodb:GetItem",
         "dynamodb:PutItem",
+        "dynamodb:Query",
         "dynamodb:UpdateItem",
         "sqs:ChangeMessageVisibility",
         "sqs:DeleteMessage",
         "sqs:GetQueueAttributes",
         "sqs:ReceiveMessage",
+        "sqs:SendMessage",
         "states:DescribeExecution",
         "states:StartExecution",
     },
@@ -120,6 +122,7 @@ def test_each_role_is_assumed_by_one_service(stack: Stack) -> None:
         stack.name("payment-processor"): [{"Service": "lambda.amazonaws.com"}],
         stack.name("payment-workflow"): [{"Service": "states.amazonaws.com"}],
         stack.name("payment-batch-workflow"): [{"Service": "states.amazonaws.com"}],
+        stack.name("payment-sweep"): [{"Service": "scheduler.amazonaws.com"}],
     }
 
 

@@ -71,6 +71,49 @@ def test_missing_and_malformed_variables_are_named_together() -> None:
     assert "is 'Dev Env': expected 1 to 20 lower-case letters" in faults[0]
 
 
+def test_nobody_is_told_unless_the_configuration_says_so() -> None:
+    config = StackConfig.from_env({**GOOD, "ALARM_EMAIL": ""})
+    assert (config.alarm_email, config.payment_updates_endpoint) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "https://ledger.example.com",
+        "https://ledger.example.com:8443/payments?source=x",
+        "arn:aws:sqs:eu-central-1:123456789012:ledger-updates",
+        "arn:aws-us-gov:sqs:us-gov-west-1:123456789012:ledger_updates",
+    ],
+)
+def test_subscribers_are_taken_as_they_are(endpoint: str) -> None:
+    config = StackConfig.from_env(
+        {**GOOD, "ALARM_EMAIL": "on-call@example.com", "PAYMENT_UPDATES_ENDPOINT": endpoint}
+    )
+    assert config.alarm_email == "on-call@example.com"
+    assert config.payment_updates_endpoint == endpoint
+
+
+@pytest.mark.parametrize("email", ["on-call", "@example.com", "a@b", "a b@example.com", "a@b.c\n"])
+def test_what_is_no_email_address_is_refused(email: str) -> None:
+    (fault,) = faults_of(ALARM_EMAIL=email)
+    assert "expected an email address" in fault
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "http://ledger.example.com",
+        "https://ledger",
+        "https://ledger.example.com/ x",
+        "arn:aws:sqs:eu-central-1:123456789012:ledger.fifo",
+        "arn:aws:lambda:eu-central-1:123456789012:function:ledger",
+    ],
+)
+def test_an_endpoint_that_updates_cannot_go_to_is_refused(endpoint: str) -> None:
+    (fault,) = faults_of(PAYMENT_UPDATES_ENDPOINT=endpoint)
+    assert "an https URL, or the ARN of an SQS queue" in fault
+
+
 @pytest.mark.parametrize("suffix", ["d", "dev", "staging", "pr-12", "2026-q1", "a" * 20])
 def test_a_well_formed_suffix_is_accepted(suffix: str) -> None:
     assert with_suffix(suffix).suffix == suffix

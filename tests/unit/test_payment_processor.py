@@ -1,19 +1,20 @@
 """The queue's consumer and the workflow's steps, as Lambda calls them."""
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
 
-from payment_processor import dispatch, run_step
+from payment_processor import dispatch, run_step, sweep
 from payments.errors import InvalidMessage, PaymentNotFound
 from payments.events import PaymentQueue, Workflow, decode_message, encode_message
 from payments.gateway import SandboxGateway
-from payments.service import PaymentDispatch, PaymentProcessing
+from payments.service import PaymentDispatch, PaymentProcessing, PaymentSweep
 from payments.store import PaymentStore, SandboxLedger
 from tests.unit.aws_events import load
-from tests.unit.cloud import TABLES, Cloud, Started, payment_request
+from tests.unit.cloud import TABLES, Cloud, Started, add_open_index, payment_request
 
 
 def sqs_event(*bodies: str) -> dict[str, Any]:
@@ -165,6 +166,29 @@ class TestSteps:
     def test_an_unknown_payment_stops_the_step(self, processing: PaymentProcessing) -> None:
         with pytest.raises(PaymentNotFound):
             run_step(self.step(payment_id="pay_none"), "invocation-1", processing)
+
+
+class TestSweep:
+    """The schedule's invocation."""
+
+    @pytest.mark.parametrize("stuck", [0, 2])
+    def test_it_counts_what_is_stuck_none_included_and_puts_it_back(
+        self,
+        stuck: int,
+        store: PaymentStore,
+        queue: PaymentQueue,
+        cloud: Cloud,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        add_open_index(cloud.dynamodb, TABLES.payments)
+        for number in range(stuck):
+            store.create(payment_request(f"pay_{number}"), actor="api", at="2026-01-01T00:00:00Z")
+        context: Any = SimpleNamespace(get_remaining_time_in_millis=lambda: 30_000)
+        assert sweep(PaymentSweep(store, queue), context) == {"stuck": stuck}
+        told = json.loads(capsys.readouterr().out.splitlines()[0])
+        assert told["StuckPayments"] == [stuck]
+        assert told["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service"]]
+        assert len(cloud.messages()) == stuck
 
 
 class TestWorkflowExecutions:

@@ -1,5 +1,6 @@
 """The rules of a payment's life, on the real store: accept once, charge once, never guess."""
 
+import json
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -14,11 +15,19 @@ from payments.errors import (
     ServiceUnavailable,
     StaleTransition,
 )
+from payments.events import PaymentQueue, decode_message
 from payments.gateway import Approved, ChargeOutcome, Declined, SandboxGateway
 from payments.models import Failure, Payment, PaymentStatus, Transition, notification
-from payments.service import PaymentDispatch, PaymentIntake, PaymentProcessing, StepContext
+from payments.service import (
+    PaymentDispatch,
+    PaymentIntake,
+    PaymentProcessing,
+    PaymentSweep,
+    StepContext,
+)
 from payments.store import PaymentStore, SandboxLedger
-from tests.unit.cloud import TABLES, Cloud, Started, payment_request
+from payments.tally import count_payment
+from tests.unit.cloud import TABLES, Cloud, Started, add_open_index, payment_request
 
 STEP = StepContext(execution_arn="arn:execution:pay_1", request_id="invocation-1", attempt=0)
 
@@ -343,3 +352,99 @@ def repeat_committed_writes(cloud: Cloud) -> None:
         return write(**arguments)  # type: ignore[arg-type]  # passed through
 
     cloud.dynamodb.transact_write_items = write_twice  # type: ignore[method-assign,assignment]  # the fault
+
+
+class TestSweep:
+    """Finding payments that are stuck, on a table with its index."""
+
+    NOW = "2026-01-01T12:00:00.000000Z"
+
+    @pytest.fixture
+    def sweep(self, store: PaymentStore, queue: PaymentQueue, cloud: Cloud) -> PaymentSweep:
+        add_open_index(cloud.dynamodb, TABLES.payments)
+        return PaymentSweep(store, queue, lambda: self.NOW)
+
+    def test_what_is_not_final_after_fifteen_minutes_is_stuck(
+        self, store: PaymentStore, sweep: PaymentSweep, processing: PaymentProcessing
+    ) -> None:
+        for name, at in (
+            ("old", "11:00:00.000000"),
+            ("at_the_line", "11:45:00.000000"),
+            ("young", "11:45:00.000001"),
+            ("done", "10:00:00.000000"),
+        ):
+            store.create(payment_request(name), actor="api", at=f"2026-01-01T{at}Z")
+        processing.charge("done", STEP)
+        found = sweep.stuck(has_time=lambda: True)
+        assert sorted(payment.payment_id for payment in found) == ["at_the_line", "old"]
+
+    def test_every_page_of_every_shard_is_looked_at(
+        self, store: PaymentStore, sweep: PaymentSweep, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("payments.store._OPEN_PAGE", 1)
+        names = {f"pay_{number}" for number in range(40)}
+        for name in names:
+            store.create(payment_request(name), actor="api", at="2026-01-01T00:00:00.000000Z")
+        found = sweep.stuck(has_time=lambda: True)
+        assert sorted(payment.payment_id for payment in found) == sorted(names)
+
+    def test_it_stops_when_time_is_up(self, store: PaymentStore, sweep: PaymentSweep) -> None:
+        for number in range(5):
+            store.create(payment_request(f"pay_{number}"), actor="api", at="2026-01-01T00:00:00Z")
+        looks = iter([True, True, False])
+        assert len(sweep.stuck(has_time=lambda: next(looks))) == 2
+
+    def test_what_is_stuck_is_queued_again_as_it_was(
+        self, store: PaymentStore, sweep: PaymentSweep, cloud: Cloud
+    ) -> None:
+        request = payment_request(source="batch:b:7")
+        store.create(request, actor="batch", at="2026-01-01T00:00:00.000000Z")
+        assert sweep.put_back(sweep.stuck(has_time=lambda: True)) == 1
+        [message] = cloud.messages()
+        assert decode_message(message["Body"]) == request
+
+
+class TestTally:
+    """What is counted: each status a payment reaches, once, by whoever's write decided."""
+
+    def test_a_payment_is_counted_once_for_each_status(
+        self, store: PaymentStore, queue: PaymentQueue, ledger: SandboxLedger
+    ) -> None:
+        counted: list[str] = []
+
+        def tally(payment: Payment) -> None:
+            counted.append(payment.status.value)
+
+        intake = PaymentIntake(store, queue, tally=tally)
+        processing = PaymentProcessing(store, SandboxGateway(ledger), tally=tally)
+        for _ in range(2):
+            intake.submit(payment_request())
+        for _ in range(2):
+            processing.charge("pay_1", STEP)
+        assert counted == ["PENDING", "PROCESSING", "COMPLETED"]
+
+    def test_a_row_is_counted_when_its_message_creates_the_payment(
+        self, store: PaymentStore
+    ) -> None:
+        counted: list[str] = []
+        dispatch = PaymentDispatch(
+            store, Started(), tally=lambda payment: counted.append(payment.payment_id)
+        )
+        for _ in range(2):
+            dispatch.dispatch(payment_request(source="batch:b:2"))
+        assert counted == ["pay_1"]
+
+    def test_figures_are_by_service_and_currency_and_hold_no_id(
+        self, store: PaymentStore, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        payment, _ = store.create(payment_request(), actor="api", at="2026-01-01T00:00:00Z")
+        count_payment(payment)
+        told = json.loads(capsys.readouterr().out)
+        [directive] = told["_aws"]["CloudWatchMetrics"]
+        assert sorted(directive["Dimensions"][0]) == ["currency", "service"]
+        assert (told["currency"], told["PaymentsAccepted"], told["AmountAccepted"]) == (
+            "USD",
+            [1],
+            [9999],
+        )
+        assert "pay_1" not in str(told)

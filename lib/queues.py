@@ -1,0 +1,43 @@
+"""One way to make a queue."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from cdktf_cdktf_provider_aws.sqs_queue import SqsQueue
+from constructs import Construct
+
+from lib.arns import Arns
+from lib.config import StackConfig
+from lib.encryption import Encryption
+from lib.iam import Statement, deny_plain_http, policy_json
+
+RETENTION_SECONDS: Final = 14 * 24 * 3600
+VISIBILITY_TIMEOUT_SECONDS: Final = 180
+
+
+def add_queue(
+    scope: Construct,
+    name: str,
+    *,
+    config: StackConfig,
+    arns: Arns,
+    encryption: Encryption,
+    redrive_allow_policy: str | None = None,
+    statements: Sequence[Statement] = (),
+) -> SqsQueue:
+    """Make the queue ``{name}-{suffix}``: encrypted, over TLS only, messages kept for 14 days."""
+    full_name = config.name(name)
+    return SqsQueue(
+        scope,
+        name,
+        name=full_name,
+        kms_master_key_id=encryption.key.arn,
+        message_retention_seconds=RETENTION_SECONDS,
+        visibility_timeout_seconds=VISIBILITY_TIMEOUT_SECONDS,
+        redrive_allow_policy=redrive_allow_policy,
+        # Not a resource of its own, for which Terraform would wait once more.
+        policy=policy_json(
+            deny_plain_http(actions=("sqs:*",), resources=(arns.of("sqs", full_name),)),
+            *statements,
+        ),
+    )

@@ -1,0 +1,89 @@
+"""The schedule that looks for stuck payments and puts them back on the queue."""
+
+from typing import Final
+
+from cdktf_cdktf_provider_aws.scheduler_schedule import (
+    SchedulerSchedule,
+    SchedulerScheduleFlexibleTimeWindow,
+    SchedulerScheduleTarget,
+    SchedulerScheduleTargetDeadLetterConfig,
+    SchedulerScheduleTargetRetryPolicy,
+)
+from constructs import Construct
+
+from lib.arns import Arns
+from lib.compute import Compute
+from lib.config import StackConfig
+from lib.encryption import Encryption
+from lib.iam import ServiceRole, Statement, compact_json
+from lib.queues import add_queue
+
+SWEEP: Final = "payment-sweep"
+SWEEP_MINUTES: Final = 5
+
+
+class Sweep(Construct):
+    """Invokes the payment processor every five minutes, and keeps what could not be invoked."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        config: StackConfig,
+        arns: Arns,
+        encryption: Encryption,
+        compute: Compute,
+    ) -> None:
+        super().__init__(scope, id_)
+        function = compute.payment_processor.resource
+        self.dead_letter_queue = add_queue(
+            self, f"{SWEEP}-dlq", config=config, arns=arns, encryption=encryption
+        )
+        role = ServiceRole(
+            self,
+            "role",
+            config=config,
+            name=SWEEP,
+            service="scheduler.amazonaws.com",
+            # https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
+            trust_conditions={
+                "ArnEquals": {"aws:SourceArn": arns.of("scheduler", "schedule-group/default")},
+                "StringEquals": {"aws:SourceAccount": arns.account},
+            },
+            permissions=[
+                Statement(
+                    sid="CallPaymentProcessor",
+                    actions=("lambda:InvokeFunction",),
+                    resources=(function.arn,),
+                ),
+                Statement(
+                    sid="KeepMissedSweeps",
+                    actions=("sqs:SendMessage",),
+                    resources=(self.dead_letter_queue.arn,),
+                ),
+                encryption.use_through("scheduler", "sqs"),
+            ],
+        )
+        SchedulerSchedule(
+            self,
+            "schedule",
+            name=config.name(SWEEP),
+            description="Finds payments that are not final after 15 minutes",
+            schedule_expression=f"rate({SWEEP_MINUTES} minutes)",
+            flexible_time_window=SchedulerScheduleFlexibleTimeWindow(mode="OFF"),
+            kms_key_arn=encryption.key.arn,
+            target=SchedulerScheduleTarget(
+                arn=function.arn,
+                role_arn=role.role.arn,
+                input=compact_json({"action": "sweep"}),
+                dead_letter_config=SchedulerScheduleTargetDeadLetterConfig(
+                    arn=self.dead_letter_queue.arn
+                ),
+                # The next sweep comes anyway.
+                retry_policy=SchedulerScheduleTargetRetryPolicy(
+                    maximum_event_age_in_seconds=SWEEP_MINUTES * 60, maximum_retry_attempts=2
+                ),
+            ),
+            depends_on=[role.policy],
+        )

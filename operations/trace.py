@@ -1,0 +1,101 @@
+"""``pipenv run trace``: follow one payment through an environment, from accepted to announced."""
+
+import argparse
+import os
+import sys
+from itertools import pairwise
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from operations.timeline import Moment, Timeline, Witnesses
+
+_COLOURS = {
+    "PENDING": "yellow",
+    "PROCESSING": "cyan",
+    "COMPLETED": "green",
+    "FAILED": "red",
+    "notification": "magenta",
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; return 0, 1 if there is no such payment or its trail is broken, 2 if unread."""
+    parser = argparse.ArgumentParser(prog="trace", description=__doc__)
+    parser.add_argument("payment_id", help="such as pay_123456")
+    parser.add_argument(
+        "--env",
+        default=os.environ.get("ENVIRONMENT_SUFFIX"),
+        required="ENVIRONMENT_SUFFIX" not in os.environ,
+        metavar="SUFFIX",
+        help="the environment, e.g. dev (default: $ENVIRONMENT_SUFFIX)",
+    )
+    options = parser.parse_args(arguments)
+    errors = Console(stderr=True)
+    try:
+        timeline = _witnesses(options.env).timeline(options.payment_id)
+    except (ClientError, BotoCoreError) as error:
+        errors.print(f"{options.env!r} cannot be read: {error}", style="red", markup=False)
+        return 2
+    if timeline is None:
+        errors.print(
+            f"No payment {options.payment_id!r} in {options.env!r}. A row of a batch becomes a"
+            " payment only when its message is handled: look at the queue and its dead letters.",
+            style="red",
+            markup=False,
+        )
+        return 1
+    _show(Console(), timeline)
+    return 1 if timeline.faults else 0
+
+
+def _witnesses(suffix: str) -> Witnesses:
+    # Whoever asks is asked for, because the ARN of a workflow names the account.
+    identity = boto3.client("sts").get_caller_identity()
+    partition = identity["Arn"].split(":")[1]
+    workflows = boto3.client("stepfunctions")
+    workflow = (
+        f"arn:{partition}:states:{workflows.meta.region_name}:{identity['Account']}"
+        f":stateMachine:payment-workflow-{suffix}"
+    )
+    return Witnesses(boto3.client("dynamodb"), workflows, workflow, suffix)
+
+
+def _show(console: Console, timeline: Timeline) -> None:
+    payment = timeline.payment
+    console.print(
+        f"[bold]{escape(payment['payment_id'])}[/bold]  {timeline.amount}  "
+        f"[{_COLOURS[payment['status']]}]{payment['status']}[/]"
+    )
+    console.print(
+        f"from {payment['source']}, correlation id {payment['correlation_id']}", markup=False
+    )
+    console.print(_table(timeline.moments))
+    if payment["status"] in {"COMPLETED", "FAILED"}:
+        console.print(f"Its notification's event id: {payment['payment_id']}:{payment['status']}")
+    for fault in timeline.faults:
+        console.print(fault, style="red", markup=False)
+    if not timeline.faults:
+        console.print(f"The audit chain of {timeline.records} records holds.", style="green")
+
+
+def _table(moments: list[Moment]) -> Table:
+    table = Table("time (UTC)", "after", "what", "", box=None, pad_edge=False)
+    table.columns[1].justify = "right"
+    table.columns[3].overflow = "fold"
+    for before, moment in pairwise([moments[0], *moments]):
+        gap = (moment.at - before.at).total_seconds()
+        table.add_row(
+            moment.at.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3],
+            f"{gap:,.3f} s",
+            f"[{_COLOURS.get(moment.what, 'dim')}]{moment.what}[/]",
+            escape(moment.detail),
+        )
+    return table
+
+
+if __name__ == "__main__":
+    sys.exit(main())
