@@ -9,11 +9,11 @@ RIG := $(PYTHON) -m local $(if $(PORT),--port $(PORT))
 
 SEEDS ?= 200
 
-.PHONY: help install up demo down status env batch trace simulate bench test lint scan format unit e2e synth snapshots lock clean
+.PHONY: help install up demo down status env batch trace simulate bench bench-publish capacity cost cost-record test lint scan format unit e2e synth snapshots lock clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## \(.*\)/\1	\2/p' Makefile | while IFS='	' read -r name text; do \
-		printf '  make %-10s %s\n' "$$name" "$$text"; done
+		printf '  make %-14s %s\n' "$$name" "$$text"; done
 
 install: ## Install what the locks pin: .venv and node_modules (every other command does it, too)
 	@sh local/bootstrap.sh install
@@ -65,8 +65,21 @@ e2e: install ## Run the end-to-end tests against an emulator of their own
 simulate: install ## Run the functions under injected faults: make simulate SEEDS=1000
 	@$(PYTHON) -m tests.simulation --seeds $(SEEDS)
 
-bench: install ## Measure rows, enqueueing and memory; writes build/bench.json (NAMES="rows enqueue")
+bench: install ## Measure speed side by side and judge it; writes build/bench.json (NAMES="rows enqueue")
 	@$(PYTHON) -m benchmarks $(NAMES)
+
+bench-publish: install ## Measure everything, growth included, and publish it in docs/performance.md
+	@$(PYTHON) -m benchmarks.growth
+	@$(PYTHON) -m benchmarks --publish
+
+capacity: install ## Derive what binds first on the way to a million payments a minute (docs/capacity.md)
+	@$(PYTHON) -m benchmarks.capacity
+
+cost: install ## Price a million payments, line by line, beside a naive build (docs/cost.md)
+	@$(PYTHON) -m benchmarks.cost
+
+cost-record: install ## Run payments in process and write down what they take, for cost and capacity
+	@$(PYTHON) -W ignore -m benchmarks.recording
 
 synth: install ## Synthesise Terraform as the local deployment would see it, into .local/cdktf.out
 	@$(RIG) synth

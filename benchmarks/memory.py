@@ -5,12 +5,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from benchmarks.measurement import Measurement
-from benchmarks.rows import file_of
+from benchmarks.rows import BLOCK_BYTES, file_of
 from payments.batch import Batch, BatchProcessing
 from payments.objects import ObjectStore, ObjectVersion
 
 MEGABYTE = 1024 * 1024
 SIZES = (1, 100, 1024)
+ALLOWANCE = 64
 
 
 class _GeneratedObjects(ObjectStore):
@@ -31,7 +32,7 @@ class _GeneratedObjects(ObjectStore):
                 block = self._rows[position : self._header_bytes]
             else:
                 offset = (position - self._header_bytes) % len(self._body)
-                block = self._body[offset : offset + MEGABYTE]
+                block = self._body[offset : offset + BLOCK_BYTES]
             yield block[: stop - position]
             position += len(block)
 
@@ -66,20 +67,24 @@ def _peak_bytes(size: int) -> int:
     return int(peak) * 1024
 
 
+def peak_mebibytes(size: int) -> float:
+    """Return the peak memory, in MiB, for a file of so many MiB."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_peak_bytes, (size * MEGABYTE,)) / MEGABYTE
+
+
 def measure() -> list[Measurement]:
     """Measure each size beside the smallest."""
-    context = multiprocessing.get_context("spawn")
-    peaks = {}
-    for size in SIZES:
-        with context.Pool(1) as pool:
-            peaks[size] = pool.apply(_peak_bytes, (size * MEGABYTE,)) / MEGABYTE
+    peaks = {size: peak_mebibytes(size) for size in SIZES}
     return [
         Measurement(
             what=f"peak memory for a file of {size} MiB",
             unit="MiB",
             value=peaks[size],
-            beside=f"{SIZES[0]} MiB",
-            beside_value=peaks[SIZES[0]],
+            beside=f"a file of {SIZES[0]} MiB, and {ALLOWANCE} MiB",
+            beside_value=peaks[SIZES[0]] + ALLOWANCE,
+            at_most=1,
+            notes=f"{peaks[size] - peaks[SIZES[0]]:+.1f} MiB",
         )
-        for size in SIZES
+        for size in SIZES[1:]
     ]

@@ -75,6 +75,15 @@ def layer_archive(*, folder: Path) -> Archive:
     return _write("layer", files, folder)
 
 
+def layer_sizes() -> list[tuple[str, int]]:
+    """Return what each distribution brings into the layer, in bytes, the largest first."""
+    sizes = [
+        (name, sum(len(content) for _, content in _recorded_files(distribution(name))))
+        for name in LAYER_DISTRIBUTIONS
+    ]
+    return sorted(sizes, key=lambda each: each[1], reverse=True)
+
+
 def _recorded_files(installed: Distribution) -> Iterator[tuple[str, bytes]]:
     """Yield what the distribution's own RECORD lists, but for what no function runs."""
     for file in installed.files or ():

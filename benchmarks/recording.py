@@ -1,0 +1,280 @@
+"""``make cost-record``: run real payments in process and write down every call they make.
+
+Three functions, as they are deployed, work on moto's DynamoDB, SQS and S3; the states of the
+workflow call them in turn as Step Functions would when nothing fails. What is written down per
+payment: the calls by service and operation, DynamoDB's units by AWS's rules of rounding, bytes in
+messages and logs, and invocations of each function.
+"""
+
+import contextlib
+import io
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Final
+
+import boto3
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
+from moto import mock_aws
+
+from benchmarks.measurement import REPOSITORY
+
+RECORD: Final = REPOSITORY / "benchmarks/recorded.json"
+API_PAYMENTS: Final = 10
+BATCH_PAYMENTS: Final = 100
+
+_ENVIRONMENT: Final = {
+    "AWS_ACCESS_KEY_ID": "recording",
+    "AWS_SECRET_ACCESS_KEY": "recording",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "POWERTOOLS_SERVICE_NAME": "recording",
+    "POWERTOOLS_METRICS_NAMESPACE": "payments-recording",
+    "PAYMENTS_TABLE": "payments",
+    "PROCESSING_STATUS_TABLE": "processing-status",
+    "AUDIT_LOGS_TABLE": "audit-logs",
+    "BATCH_RESULTS_BUCKET": "results",
+    "BATCH_WORKFLOW_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:batch",
+    "PAYMENT_WORKFLOW_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:payment",
+}
+_TABLES: Final = {
+    "payments": {"payment_id": "S"},
+    "processing-status": {"entity_id": "S", "sequence": "N"},
+    "audit-logs": {"payment_id": "S", "sequence": "N"},
+}
+_WRITE_UNIT: Final = 1024
+_READ_UNIT: Final = 4096
+
+
+class Recorder:
+    """Counts what goes over the wire of every client that is made while it records."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+
+    def watch(self, client: Any) -> Any:
+        """Count the calls of a client; executions are started nowhere."""
+        events = client.meta.events
+        events.register("provide-client-params.*.*", self._on_call)
+        events.register_first("before-send.sfn.StartExecution", _started)
+        return client
+
+    def _on_call(self, params: dict[str, Any], model: Any, **_: Any) -> None:
+        service = model.service_model.service_name
+        self.counts[f"{service}.{model.name}"] += 1
+        if model.name == "TransactWriteItems":
+            for action in params["TransactItems"]:
+                [(kind, write)] = action.items()
+                self._count_write(write, _size_of_write(kind, write), transactional=True)
+        elif model.name in {"PutItem", "UpdateItem"}:
+            kind = model.name.removesuffix("Item")
+            self._count_write(params, _size_of_write(kind, params), transactional=False)
+        elif model.name in {"GetItem", "Query"}:
+            # All that is read here fits into one unit; consistent reads cost a whole one.
+            self.counts["dynamodb read units"] += 1
+
+    def _count_write(self, write: Mapping[str, Any], size: int, *, transactional: bool) -> None:
+        table = write["TableName"]
+        if "gateway#" in str(write.get("Key", "")):
+            # The sandbox's memory, which a real payment processor keeps for itself.
+            self.counts["sandbox writes, left out"] += 1
+            return
+        units = -(-size // _WRITE_UNIT) * (2 if transactional else 1)
+        self.counts[f"dynamodb write units of {table}"] += units
+        self.counts["dynamodb bytes written"] += size
+        # Into the index of open payments, and out of it; between the two its keys stay.
+        if "open_shard" in str(write.get("Item", "")) or "open_shard" in str(
+            write.get("UpdateExpression", "")
+        ):
+            self.counts[f"dynamodb write units of {table} index"] += 1
+
+
+def _size_of_write(kind: str, write: Mapping[str, Any]) -> int:
+    """Return about how many bytes an item has; an update's are those of the stored payment."""
+    if kind == "Put":
+        return len(json.dumps(write["Item"]))
+    values = write.get("ExpressionAttributeValues", {})
+    # The attributes that an update leaves are at most as many again as those that it sets.
+    return 2 * len(json.dumps(values))
+
+
+def _started(**_: Any) -> AWSResponse:
+    body = json.dumps({"executionArn": "arn:aws:states:::execution:x:y", "startDate": 0})
+    return AWSResponse("https://states", 200, HTTPHeaders(), _Body(body.encode()))
+
+
+class _Body(io.BytesIO):
+    """What botocore reads an answer from."""
+
+    def stream(self) -> Iterator[bytes]:
+        yield self.read()
+
+
+@contextlib.contextmanager
+def _cloud(recorder: Recorder) -> Iterator[SimpleNamespace]:
+    """An empty account in process, and the functions on it."""
+    os.environ.update(_ENVIRONMENT)
+    with mock_aws():
+        dynamodb, sqs, s3 = boto3.client("dynamodb"), boto3.client("sqs"), boto3.client("s3")
+        for table, keys in _TABLES.items():
+            dynamodb.create_table(
+                TableName=table,
+                BillingMode="PAY_PER_REQUEST",
+                AttributeDefinitions=[
+                    {"AttributeName": name, "AttributeType": kind}  # type: ignore[typeddict-item]  # "S" or "N"
+                    for name, kind in keys.items()
+                ],
+                KeySchema=[
+                    {"AttributeName": name, "KeyType": role}  # type: ignore[typeddict-item]  # in this order
+                    for name, role in zip(keys, ("HASH", "RANGE"), strict=False)
+                ],
+            )
+        for bucket in ("files", "results"):
+            s3.create_bucket(Bucket=bucket)
+            s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        os.environ["PAYMENT_EVENTS_QUEUE_URL"] = sqs.create_queue(QueueName="events")["QueueUrl"]
+        import api_handler  # noqa: PLC0415 - they read the environment that is set above
+        import batch_processor  # noqa: PLC0415 - likewise
+        import payment_processor  # noqa: PLC0415 - likewise
+        from payments import runtime  # noqa: PLC0415 - likewise
+
+        make = runtime._client  # noqa: SLF001 - every client passes here
+        clients: dict[str, Any] = {}
+
+        def watched(service: str) -> Any:
+            if service not in clients:
+                clients[service] = recorder.watch(make(service))
+            return clients[service]
+
+        runtime._client = watched  # type: ignore[assignment]  # noqa: SLF001 - likewise
+        yield SimpleNamespace(
+            sqs=sqs,
+            s3=s3,
+            queue_url=os.environ["PAYMENT_EVENTS_QUEUE_URL"],
+            handlers={
+                "api-handler": api_handler.handler,
+                "batch-processor": batch_processor.handler,
+                "payment-processor": payment_processor.handler,
+            },
+        )
+
+
+class _Run:
+    """One kind of payments, from their beginning to their announcement."""
+
+    def __init__(self, cloud: SimpleNamespace, recorder: Recorder, log: io.StringIO) -> None:
+        self._cloud = cloud
+        self._recorder = recorder
+        self._log = log
+
+    def invoke(self, function: str, event: dict[str, Any]) -> Any:
+        context = SimpleNamespace(
+            function_name=function,
+            memory_limit_in_mb=512,
+            invoked_function_arn=f"arn:aws:lambda:us-east-1:123456789012:function:{function}",
+            aws_request_id="4f8e6f0e-7b1c-4c8e-9d0a-0123456789ab",
+        )
+        self._recorder.counts[f"invocations of {function}"] += 1
+        before = self._log.tell()
+        answer = self._cloud.handlers[function](event, context)
+        self._recorder.counts["bytes logged"] += self._log.tell() - before
+        return answer
+
+    def pay_over_http(self, number: int) -> None:
+        event = json.loads((REPOSITORY / "tests/events/api_post_payment.json").read_text())
+        event["body"] = json.dumps(
+            {"payment_id": f"pay_{number:09}", "amount": "99.99", "currency": "USD"}
+        )
+        answer = self.invoke("api-handler", event)
+        if answer["statusCode"] != 202:  # noqa: PLR2004 - accepted
+            raise RuntimeError(answer["body"])
+        # A payment over HTTP finds the queue empty, so its message travels alone.
+        self.work_off_queue()
+
+    def pay_by_file(self, rows: int) -> None:
+        lines = [f"row_{number:09},{number}.50,EUR" for number in range(1, rows + 1)]
+        body = "\n".join(["payment_id,amount,currency", *lines]).encode()
+        version = self._cloud.s3.put_object(Bucket="files", Key="a.csv", Body=body)["VersionId"]
+        batch = {"batch_id": "", "bucket": "files", "key": "a.csv", "version_id": version}
+        plan = self.invoke("batch-processor", {"action": "plan", "batch": batch, "size": len(body)})
+        for part in plan["ranges"]:
+            step = {"action": "range", "batch": batch, "columns": plan["columns"], "range": part}
+            self.invoke("batch-processor", step)
+        self.work_off_queue()
+        follow = {"action": "follow", "batch": batch, "waited_seconds": 0}
+        if not self.invoke("batch-processor", follow)["settled"]:
+            raise RuntimeError("the batch did not come to its end")
+
+    def work_off_queue(self) -> None:
+        while messages := self._cloud.sqs.receive_message(
+            QueueUrl=self._cloud.queue_url, MaxNumberOfMessages=10
+        ).get("Messages"):
+            # Lambda's own poller receives and deletes ten at once.
+            self._recorder.counts["sqs.ReceiveMessage"] += 1
+            self._recorder.counts["sqs.DeleteMessageBatch"] += 1
+            records = [
+                {
+                    "messageId": message["MessageId"],
+                    "receiptHandle": message["ReceiptHandle"],
+                    "body": message["Body"],
+                }
+                for message in messages
+            ]
+            answer = self.invoke("payment-processor", {"Records": records})
+            if answer["batchItemFailures"]:
+                raise RuntimeError("a message was not handled")
+            for message in messages:
+                self._cloud.sqs.delete_message(
+                    QueueUrl=self._cloud.queue_url, ReceiptHandle=message["ReceiptHandle"]
+                )
+                self._recorder.counts["message bytes"] += len(message["Body"])
+                self._charge(json.loads(message["Body"]))
+
+    def _charge(self, message: dict[str, Any]) -> None:
+        step = {
+            "action": "charge",
+            "payment_id": message["payment_id"],
+            "correlation_id": message["correlation_id"],
+            "execution_arn": "arn:aws:states:us-east-1:123456789012:execution:payment:"
+            + message["payment_id"],
+            "attempt": 0,
+        }
+        answer = self.invoke("payment-processor", step)
+        if answer["status"] != "COMPLETED":
+            raise RuntimeError(f"not completed: {answer}")
+        self._recorder.counts["notification bytes"] += len(json.dumps(answer["notification"]))
+
+
+def record() -> dict[str, dict[str, float]]:
+    """Return the counts per payment, by API and by batch."""
+    recorder = Recorder()
+    recorded: dict[str, dict[str, float]] = {}
+    # From before the functions are imported: their logger keeps the stream that it finds.
+    with contextlib.redirect_stdout(io.StringIO()) as log, _cloud(recorder) as cloud:
+        run = _Run(cloud, recorder, log)
+        for number in range(API_PAYMENTS):
+            run.pay_over_http(number)
+        recorded["api"] = _per_payment(recorder.counts, API_PAYMENTS)
+        recorder.counts.clear()
+        run.pay_by_file(BATCH_PAYMENTS)
+        recorded["batch"] = _per_payment(recorder.counts, BATCH_PAYMENTS)
+    return recorded
+
+
+def _per_payment(counts: Counter[str], payments: int) -> dict[str, float]:
+    return {name: round(count / payments, 3) for name, count in sorted(counts.items())}
+
+
+def main() -> int:
+    """Record, and write the record into the repository."""
+    RECORD.write_text(f"{json.dumps(record(), indent=2)}\n")
+    print(f"Written to {Path(RECORD).relative_to(REPOSITORY)}")  # noqa: T201
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
