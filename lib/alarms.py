@@ -49,7 +49,7 @@ def add_alarm(
         scope,
         alarm.name,
         alarm_name=config.name(alarm.name),
-        alarm_description=alarm.description,
+        alarm_description=f"{alarm.description} Runbook: docs/runbook.md#{alarm.name}",
         namespace=alarm.metric.namespace,
         metric_name=alarm.metric.name,
         dimensions=alarm.metric.dimensions,

@@ -1,9 +1,11 @@
-"""The body of the dashboard."""
+"""The body of the dashboard: the business on top, then what carries it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
-from lib.config import StackConfig
+from lib.config import Function, StackConfig
+from lib.queries import LOG_QUERIES, LogQuery, insights_text
 from lib.watched import Watched
 
 WIDGET_WIDTH: Final = 8
@@ -11,108 +13,206 @@ WIDGET_HEIGHT: Final = 6
 ROW_WIDTH: Final = 24
 PERIOD_SECONDS: Final = 60
 
-type MetricLine = list[str | dict[str, str]]
+type MetricLine = list[str | dict[str, Any]]
+
+ALL_FUNCTIONS: Final = "payments"
+"""The service under which payments are counted, whichever function it was that wrote."""
+
+# Terraform would take one "$" for the beginning of an expression of its own.
+_CURRENCY: Final = "$${PROP('Dim.currency')}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Graph:
+    title: str
+    lines: Sequence[MetricLine]
 
 
 def dashboard_body(
-    *,
-    config: StackConfig,
-    watched: Watched,
-    alarm_arns: Sequence[str],
+    *, config: StackConfig, watched: Watched, alarm_arns: Sequence[str]
 ) -> dict[str, Any]:
-    """Return traffic, errors, latency, queues and workflow outcomes, under the alarms."""
-    api, messaging, compute = watched.api, watched.messaging, watched.compute
-    on_api = ["ApiName", api.rest_api.name, "Stage", api.stage.stage_name]
-    on_events = ["QueueName", messaging.events_queue.name]
-    on_dead_letters = ["QueueName", messaging.dead_letter_queue.name]
-    functions = [function.resource.function_name for function in compute.functions]
+    """Return the business, the alarms, traffic, queues, workflows, functions and the logs."""
+    alarms = {"type": "alarm", "properties": {"title": "Alarms", "alarms": list(alarm_arns)}}
     graphs = [
-        _graph(
-            config,
-            "API requests and errors",
-            [
-                _line("AWS/ApiGateway", "Count", on_api),
-                _line("AWS/ApiGateway", "4XXError", on_api),
-                _line("AWS/ApiGateway", "5XXError", on_api),
-            ],
-        ),
-        _graph(
-            config,
-            "API latency",
-            [
-                _line("AWS/ApiGateway", "Latency", on_api, statistic="p50"),
-                _line("AWS/ApiGateway", "Latency", on_api, statistic="p99"),
-            ],
-        ),
+        *_business(config),
+        *_traffic(watched),
+        *_queues(watched),
+        *_workflows(watched),
+        *_functions(watched),
+    ]
+    widgets = [*(_metric_widget(config, graph) for graph in graphs), alarms]
+    logs = [_log_widget(config, query) for query in LOG_QUERIES]
+    return {"widgets": [*_laid_out(widgets), *_below(_rows(widgets), logs)]}
+
+
+def _business(config: StackConfig) -> list[_Graph]:
+    namespace = config.metrics_namespace
+    of_batches = ["service", Function.BATCH_PROCESSOR]
+    return [
         *(
-            _graph(
-                config,
-                title,
-                [
-                    _line("AWS/States", name, ["StateMachineArn", state_machine.arn])
-                    for name in (
-                        "ExecutionsStarted",
-                        "ExecutionsSucceeded",
-                        "ExecutionsFailed",
-                        "ExecutionsTimedOut",
-                    )
-                ],
+            _Graph(
+                title=f"{title}, by currency",
+                lines=[_by_currency(namespace, f"{what}{status}") for status in statuses],
             )
-            for title, state_machine in (
-                ("Payment workflow outcomes", watched.workflow.state_machine),
-                ("Batch workflow outcomes", watched.batch_workflow.state_machine),
+            for what, title, statuses in (
+                ("Payments", "Payments accepted", ["Accepted"]),
+                ("Payments", "Payments completed", ["Completed"]),
+                ("Payments", "Payments failed", ["Failed"]),
+                ("Amount", "Amount accepted (minor units)", ["Accepted"]),
+                ("Amount", "Amount completed (minor units)", ["Completed"]),
+                ("Amount", "Amount failed (minor units)", ["Failed"]),
             )
         ),
-        _graph(
-            config,
-            "Function errors and throttles",
-            [
-                _line("AWS/Lambda", name, ["FunctionName", function])
-                for name in ("Errors", "Throttles")
-                for function in functions
+        _Graph(
+            title="Batches in flight (started in the time shown)",
+            lines=[
+                [{"expression": "RUNNING_SUM(FILL(started, 0) - FILL(ended, 0))", "label": "open"}],
+                _line(namespace, "BatchesStarted", of_batches, id="started", visible=False),
+                _line(namespace, "BatchesEnded", of_batches, id="ended", visible=False),
             ],
         ),
-        _graph(
-            config,
-            "Function duration",
-            [
-                _line("AWS/Lambda", "Duration", ["FunctionName", function], statistic="p99")
-                for function in functions
-            ],
+        _Graph(
+            title="Rows of batches",
+            lines=[_line(namespace, name, of_batches) for name in ("RowsAccepted", "RowsRejected")],
         ),
-        _graph(
-            config,
-            "Events waiting, and dead letters",
-            [
-                _line("AWS/SQS", "ApproximateNumberOfMessagesVisible", queue, statistic="Maximum")
-                for queue in (on_events, on_dead_letters)
+        _Graph(
+            title="Payments stuck",
+            lines=[
+                _line(
+                    namespace,
+                    "StuckPayments",
+                    ["service", Function.PAYMENT_PROCESSOR],
+                    statistic="Maximum",
+                )
             ],
-        ),
-        _graph(
-            config,
-            "Age of the oldest event (s)",
-            [_line("AWS/SQS", "ApproximateAgeOfOldestMessage", on_events, statistic="Maximum")],
         ),
     ]
-    alarms = {"type": "alarm", "properties": {"title": "Alarms", "alarms": list(alarm_arns)}}
-    return {"widgets": _laid_out([alarms, *graphs])}
+
+
+def _by_currency(namespace: str, name: str) -> MetricLine:
+    """Find the currencies that there are, since they are not known beforehand."""
+    schema = f"{{{namespace},currency,service}}"
+    search = f"SEARCH('{schema} MetricName=\"{name}\" service=\"{ALL_FUNCTIONS}\"', 'Sum')"
+    return [{"expression": search, "label": _CURRENCY}]
+
+
+def _traffic(watched: Watched) -> list[_Graph]:
+    on_api = ["ApiName", watched.api.rest_api.name, "Stage", watched.api.stage.stage_name]
+    return [
+        _Graph(
+            title="API requests and errors",
+            lines=[
+                _line("AWS/ApiGateway", name, on_api) for name in ("Count", "4XXError", "5XXError")
+            ],
+        ),
+        _Graph(
+            title="API latency (ms)",
+            lines=[
+                _line("AWS/ApiGateway", "Latency", on_api, statistic=statistic)
+                for statistic in ("p50", "p99")
+            ],
+        ),
+    ]
+
+
+def _queues(watched: Watched) -> list[_Graph]:
+    messaging = watched.messaging
+    dead_letters = [
+        messaging.dead_letter_queue,
+        watched.sweep.dead_letter_queue,
+        *watched.subscriptions.dead_letter_queues,
+    ]
+    on_events = ["QueueName", messaging.events_queue.name]
+    depth = "ApproximateNumberOfMessagesVisible"
+    return [
+        _Graph(
+            title="Events waiting",
+            lines=[_line("AWS/SQS", depth, on_events, statistic="Maximum")],
+        ),
+        _Graph(
+            title="Age of the oldest event (s)",
+            lines=[
+                _line("AWS/SQS", "ApproximateAgeOfOldestMessage", on_events, statistic="Maximum")
+            ],
+        ),
+        _Graph(
+            title="Dead letters",
+            lines=[
+                _line("AWS/SQS", depth, ["QueueName", queue.name], statistic="Maximum")
+                for queue in dead_letters
+            ],
+        ),
+    ]
+
+
+def _workflows(watched: Watched) -> list[_Graph]:
+    return [
+        _Graph(
+            title=title,
+            lines=[
+                _line("AWS/States", name, ["StateMachineArn", state_machine.arn])
+                for name in (
+                    "ExecutionsStarted",
+                    "ExecutionsSucceeded",
+                    "ExecutionsFailed",
+                    "ExecutionsTimedOut",
+                )
+            ],
+        )
+        for title, state_machine in (
+            ("Payment workflow outcomes", watched.workflow.state_machine),
+            ("Batch workflow outcomes", watched.batch_workflow.state_machine),
+        )
+    ]
+
+
+def _functions(watched: Watched) -> list[_Graph]:
+    functions = [function.resource.function_name for function in watched.compute.functions]
+    return [
+        _Graph(
+            title=title,
+            lines=[
+                _line("AWS/Lambda", name, ["FunctionName", function], statistic=statistic)
+                for function in functions
+            ],
+        )
+        for title, name, statistic in (
+            ("Function invocations", "Invocations", "Sum"),
+            ("Function errors", "Errors", "Sum"),
+            ("Function throttles", "Throttles", "Sum"),
+            ("Function duration, p99 (ms)", "Duration", "p99"),
+        )
+    ]
 
 
 def _line(
-    namespace: str, name: str, dimensions: Sequence[str], *, statistic: str = "Sum"
+    namespace: str, name: str, dimensions: Sequence[str], *, statistic: str = "Sum", **options: Any
 ) -> MetricLine:
-    return [namespace, name, *dimensions, {"stat": statistic}]
+    return [namespace, name, *dimensions, {"stat": statistic, **options}]
 
 
-def _graph(config: StackConfig, title: str, metrics: Sequence[MetricLine]) -> dict[str, Any]:
+def _metric_widget(config: StackConfig, graph: _Graph) -> dict[str, Any]:
     return {
         "type": "metric",
         "properties": {
-            "title": title,
-            "metrics": list(metrics),
+            "title": graph.title,
+            "metrics": list(graph.lines),
             "period": PERIOD_SECONDS,
             "region": config.region,
             "view": "timeSeries",
+        },
+    }
+
+
+def _log_widget(config: StackConfig, query: LogQuery) -> dict[str, Any]:
+    log_groups = [config.function_log_group(function) for function in query.functions]
+    return {
+        "type": "log",
+        "properties": {
+            "title": query.title,
+            "query": insights_text(query, log_groups),
+            "region": config.region,
+            "view": "table",
         },
     }
 
@@ -126,6 +226,24 @@ def _laid_out(widgets: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
             "x": index % in_a_row * WIDGET_WIDTH,
             "y": index // in_a_row * WIDGET_HEIGHT,
             "width": WIDGET_WIDTH,
+            "height": WIDGET_HEIGHT,
+        }
+        for index, widget in enumerate(widgets)
+    ]
+
+
+def _rows(widgets: Sequence[dict[str, Any]]) -> int:
+    return -(-len(widgets) * WIDGET_WIDTH // ROW_WIDTH)
+
+
+def _below(rows: int, widgets: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Put the widgets below so many rows, each as wide as the dashboard."""
+    return [
+        {
+            **widget,
+            "x": 0,
+            "y": (rows + index) * WIDGET_HEIGHT,
+            "width": ROW_WIDTH,
             "height": WIDGET_HEIGHT,
         }
         for index, widget in enumerate(widgets)

@@ -11,6 +11,8 @@ import html
 import json
 import os
 import re
+import threading
+import time
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -20,7 +22,8 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from ministack.app import app
 from ministack.core import iam_actions
-from ministack.services import lambda_svc, s3, waf
+from ministack.core.responses import set_request_account_id, set_request_region
+from ministack.services import cloudwatch, lambda_svc, s3, sns, waf
 
 # The batch calls of SQS have no actions of their own on AWS: the permission for one message
 # covers them. ministack asks for actions that do not exist.
@@ -166,6 +169,91 @@ def keep_logging_of_web_acls() -> None:
     waf.handle_request = handle_request
 
 
+def publish_attributes_of_workflows() -> None:
+    """Make workflows publish their message attributes; ministack drops them, and filters by none.
+
+    https://docs.aws.amazon.com/step-functions/latest/dg/connect-sns.html
+    """
+    as_shipped = sns._parse_message_attributes
+
+    @functools.wraps(as_shipped)
+    def parse(params: Mapping[str, Any]) -> dict[str, Any]:
+        given = params.get("MessageAttributes")
+        parsed: dict[str, Any] = given if isinstance(given, dict) else as_shipped(params)
+        return parsed
+
+    sns._parse_message_attributes = parse
+
+
+def count_embedded_metrics() -> None:
+    """Make metrics of what functions log in the embedded metric format; ministack only logs it.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+    """
+    as_shipped = lambda_svc._emit_lambda_logs
+
+    @functools.wraps(as_shipped)
+    def emit(func: Any, request_id: str, log_text: str, *args: Any, **kwargs: Any) -> None:
+        as_shipped(func, request_id, log_text, *args, **kwargs)
+        for line in (log_text or "").splitlines():
+            if line.startswith('{"_aws"'):
+                _record_embedded(json.loads(line))
+
+    lambda_svc._emit_lambda_logs = emit
+
+
+def _record_embedded(told: Mapping[str, Any]) -> None:
+    for directive in told["_aws"]["CloudWatchMetrics"]:
+        for names in directive["Dimensions"]:
+            dimensions = {name: told[name] for name in names}
+            for metric in directive["Metrics"]:
+                values = told[metric["Name"]]
+                for value in values if isinstance(values, list) else [values]:
+                    cloudwatch.record_metric(
+                        directive["Namespace"], metric["Name"], value, metric["Unit"], dimensions
+                    )
+
+
+def evaluate_alarms() -> None:
+    """Make alarms heed their dimensions and missing data, and be looked at every second.
+
+    ministack looks at them only when somebody puts metric data. ``ALARM_PERIOD_SCALE`` makes
+    their periods pass faster, as ``SFN_WAIT_SCALE`` does for workflows.
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
+    """
+    scale = float(os.environ.get("ALARM_PERIOD_SCALE", "1"))
+
+    def evaluate(alarm: dict[str, Any]) -> None:
+        dimensions = cloudwatch._dims_from_list(alarm["Dimensions"])
+        key = (alarm["Namespace"], alarm["MetricName"], cloudwatch._dims_key(dimensions))
+        since = time.time() - alarm["Period"] * alarm["EvaluationPeriods"] * scale
+        points = [each for each in cloudwatch._metrics.get(key) or [] if each["Timestamp"] >= since]
+        statistic = alarm.get("ExtendedStatistic") or alarm["Statistic"]
+        if points:
+            value = cloudwatch._stat_value(cloudwatch._calc_stats(points), statistic, points)
+            state = "ALARM" if value >= alarm["Threshold"] else "OK"
+            reason = f"{statistic} of {alarm['MetricName']} is {value}"
+        else:
+            state, reason = "OK", f"No data of {alarm['MetricName']}, which is not breaching"
+        before = alarm["StateValue"]
+        if state == before:
+            return
+        alarm.update(StateValue=state, StateReason=reason, StateUpdatedTimestamp=int(time.time()))
+        cloudwatch._record_history(alarm["AlarmName"], before, state, reason)
+        cloudwatch._dispatch_alarm_actions(alarm, before, state, reason)
+
+    def watch() -> None:
+        while True:
+            time.sleep(1)
+            for (account, region, _), alarm in list(cloudwatch._alarms._data.items()):
+                set_request_account_id(account)
+                set_request_region(region)
+                evaluate(alarm)
+
+    cloudwatch._evaluate_alarm = evaluate
+    threading.Thread(target=watch, daemon=True, name="alarms").start()
+
+
 def main() -> None:
     """Serve until SIGTERM."""
     check_the_actions_of_aws()
@@ -173,6 +261,9 @@ def main() -> None:
     list_versions_url_encoded()
     name_errors_of_functions()
     keep_logging_of_web_acls()
+    publish_attributes_of_workflows()
+    count_embedded_metrics()
+    evaluate_alarms()
     config = Config()
     config.bind = [f"{os.environ['BIND_HOST']}:{os.environ['GATEWAY_PORT']}"]
     config.certfile = os.environ["MINISTACK_SSL_CERT"]

@@ -13,11 +13,14 @@ from pathlib import Path
 import pytest
 
 from local import emulator
+from local.clients import Clients
 from local.deployment import Deployment
 from local.workspace import REPOSITORY, Workspace
 from tests.e2e.environment import Environment, Notifications
 
 HERE = Path(__file__).parent
+ALARM_EMAIL = "on-call@example.com"
+UPDATES_QUEUE = "updates-seen-by-tests"
 WORKSPACE = Workspace(state=REPOSITORY / ".local/e2e", suffix="e2e")
 
 
@@ -61,12 +64,16 @@ def environment() -> Iterator[Environment]:
         started = emulator.start(
             WORKSPACE,
             port=emulator.free_port(),
-            # A workflow's pauses between retries pass ten times as fast.
-            settings={"SFN_WAIT_SCALE": "0.1"},
+            # A workflow's pauses between retries pass ten times as fast, alarms' periods 25 times.
+            settings={"SFN_WAIT_SCALE": "0.1", "ALARM_PERIOD_SCALE": "0.04"},
         )
         deployment = Deployment(WORKSPACE, started)
         try:
-            deployment.deploy()
+            with pytest.MonkeyPatch.context() as configured:
+                queue_arn = _create_queue(deployment.clients, UPDATES_QUEUE)[1]
+                configured.setenv("ALARM_EMAIL", ALARM_EMAIL)
+                configured.setenv("PAYMENT_UPDATES_ENDPOINT", queue_arn)
+                deployment.deploy()
             yield Environment(deployment)
             if deployment.is_deployed() and not os.environ.get("E2E_KEEP"):
                 deployment.destroy()
@@ -83,21 +90,41 @@ def payment_id() -> Callable[[], str]:
 
 @pytest.fixture(scope="session")
 def notifications(environment: Environment) -> Notifications:
-    """A queue that is subscribed to everything about payments."""
-    return _subscribe(environment, "payments-seen-by-tests")
+    """The queue that the configuration names as endpoint for updates of payments."""
+    clients = environment.clients
+    return Notifications(clients, clients.sqs.get_queue_url(QueueName=UPDATES_QUEUE)["QueueUrl"])
 
 
 @pytest.fixture(scope="session")
 def alarms(environment: Environment) -> Notifications:
-    """A queue of its own for alarms, which go to the same topic."""
-    return _subscribe(environment, "alarms-seen-by-tests")
+    """An encrypted queue that is subscribed with the very filter of the address for alarms.
 
-
-def _subscribe(environment: Environment, name: str) -> Notifications:
+    It is subscribed by hand, because an email cannot be read here.
+    """
     clients, topic = environment.clients, environment.outputs["payment_notifications_topic_arn"]
+    [by_email] = (
+        subscription["SubscriptionArn"]
+        for subscription in clients.sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+        if subscription["Endpoint"] == ALARM_EMAIL
+    )
+    attributes = clients.sns.get_subscription_attributes(SubscriptionArn=by_email)["Attributes"]
+    queue_url, queue_arn = _create_queue(
+        clients, "alarms-seen-by-tests", key=f"alias/payments-{environment.suffix}"
+    )
+    clients.sns.subscribe(
+        TopicArn=topic,
+        Protocol="sqs",
+        Endpoint=queue_arn,
+        Attributes={name: attributes[name] for name in ("FilterPolicy", "FilterPolicyScope")},
+    )
+    return Notifications(clients, queue_url)
+
+
+def _create_queue(clients: Clients, name: str, *, key: str = "") -> tuple[str, str]:
+    """Create a queue that SNS may send to; return its URL and its ARN."""
     queue_url = clients.sqs.create_queue(QueueName=name)["QueueUrl"]
     described = clients.sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])
-    queue = described["Attributes"]["QueueArn"]
+    queue_arn = described["Attributes"]["QueueArn"]
     policy = {
         "Version": "2012-10-17",
         "Statement": [
@@ -105,11 +132,11 @@ def _subscribe(environment: Environment, name: str) -> Notifications:
                 "Effect": "Allow",
                 "Principal": {"Service": "sns.amazonaws.com"},
                 "Action": "sqs:SendMessage",
-                "Resource": queue,
-                "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
+                "Resource": queue_arn,
             }
         ],
     }
-    clients.sqs.set_queue_attributes(QueueUrl=queue_url, Attributes={"Policy": json.dumps(policy)})
-    clients.sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue)
-    return Notifications(clients, queue_url)
+    clients.sqs.set_queue_attributes(
+        QueueUrl=queue_url, Attributes={"Policy": json.dumps(policy), "KmsMasterKeyId": key}
+    )
+    return queue_url, queue_arn

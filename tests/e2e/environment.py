@@ -111,6 +111,12 @@ class Notifications:
 
         return eventually(look, patience=patience)
 
+    @property
+    def received(self) -> list[dict[str, Any]]:
+        """All that has come so far."""
+        self._receive()
+        return list(self._received)
+
     def with_id(self, event_id: str) -> dict[str, Any]:
         """Wait for the notification with an event id."""
         return self.matching(lambda event: event.get("event_id") == event_id)

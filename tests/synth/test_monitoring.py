@@ -1,11 +1,16 @@
 """The alarms of the contract, all to the topic, and the dashboard."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
+from lib.queries import LOG_QUERIES
 from payments.store import OPEN_INDEX
 from tests.synth.terraform import Stack
+
+RUNBOOK = Path(__file__).parents[2] / "docs/runbook.md"
 
 pytestmark = pytest.mark.xdist_group("synth")
 
@@ -196,6 +201,28 @@ def test_an_alarm_says_what_it_means_and_what_to_do_first(stack: Stack) -> None:
         assert len(alarm["alarm_description"]) <= 1024
 
 
+def test_an_alarm_leads_to_its_section_of_the_runbook(stack: Stack) -> None:
+    sections = set(re.findall(r'<a id="([a-z0-9-]+)"></a>', RUNBOOK.read_text()))
+    for alarm in stack.all("aws_cloudwatch_metric_alarm"):
+        base = alarm["alarm_name"].removesuffix(f"-{stack.suffix}")
+        assert alarm["alarm_description"].endswith(f" Runbook: docs/runbook.md#{base}")
+        assert base in sections
+
+
+def test_the_runbook_has_the_queries_of_the_dashboard() -> None:
+    text = RUNBOOK.read_text()
+    for query in LOG_QUERIES:
+        assert (
+            f"**{query.title}** ({', '.join(query.functions)})\n\n```\n{query.query}\n```" in text
+        )
+
+
+def test_links_within_the_runbook_lead_somewhere() -> None:
+    text = RUNBOOK.read_text()
+    sections = set(re.findall(r'<a id="([a-z0-9-]+)"></a>', text))
+    assert set(re.findall(r"\]\(#([a-z0-9-]+)\)", text)) <= sections
+
+
 def test_the_dashboard_shows_every_alarm_and_the_path_of_a_payment(stack: Stack) -> None:
     widgets = json.loads(stack.one("aws_cloudwatch_dashboard")["dashboard_body"])["widgets"]
     (shown,) = (w["properties"]["alarms"] for w in widgets if w["type"] == "alarm")
@@ -203,9 +230,39 @@ def test_the_dashboard_shows_every_alarm_and_the_path_of_a_payment(stack: Stack)
         f"${{{alarm.address}.arn}}" for alarm in stack.all("aws_cloudwatch_metric_alarm")
     }
     namespaces = {
-        line[0] for w in widgets if w["type"] == "metric" for line in w["properties"]["metrics"]
+        line[0]
+        for w in widgets
+        if w["type"] == "metric"
+        for line in w["properties"]["metrics"]
+        if isinstance(line[0], str)
     }
-    assert namespaces == {"AWS/ApiGateway", "AWS/SQS", "AWS/Lambda", "AWS/States"}
+    own = stack.name("payments")
+    assert namespaces == {"AWS/ApiGateway", "AWS/SQS", "AWS/Lambda", "AWS/States", own}
+
+
+@pytest.mark.parametrize("what", ["Payments", "Amount"])
+@pytest.mark.parametrize("status", ["Accepted", "Completed", "Failed"])
+def test_the_dashboard_shows_the_business_by_currency_on_top(
+    stack: Stack, what: str, status: str
+) -> None:
+    widgets = json.loads(stack.one("aws_cloudwatch_dashboard")["dashboard_body"])["widgets"]
+    (graph,) = (w for w in widgets if f'MetricName="{what}{status}"' in str(w))
+    assert graph["y"] < 12
+    ((line,),) = graph["properties"]["metrics"]
+    assert f"{{{stack.name('payments')},currency,service}}" in line["expression"]
+    assert 'service="payments"' in line["expression"]
+
+
+def test_the_dashboard_asks_the_logs_the_usual_questions(stack: Stack) -> None:
+    widgets = json.loads(stack.one("aws_cloudwatch_dashboard")["dashboard_body"])["widgets"]
+    asked = {
+        w["properties"]["title"]: w["properties"]["query"] for w in widgets if w["type"] == "log"
+    }
+    groups = {group["name"] for group in stack.all("aws_cloudwatch_log_group")}
+    assert set(asked) == {query.title for query in LOG_QUERIES}
+    for query in LOG_QUERIES:
+        assert asked[query.title].endswith(query.query)
+        assert set(re.findall(r"SOURCE '([^']+)'", asked[query.title])) <= groups
 
 
 @pytest.mark.parametrize("workflow", ["payment-workflow", "payment-batch-workflow"])
