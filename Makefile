@@ -9,7 +9,7 @@ RIG := $(PYTHON) -m local $(if $(PORT),--port $(PORT))
 
 SEEDS ?= 200
 
-.PHONY: help install up demo down status env batch trace simulate bench bench-publish capacity cost cost-record test lint scan format unit e2e synth snapshots lock clean
+.PHONY: help install up demo down status env batch trace dashboard simulate bench bench-publish capacity cost cost-record test lint scan format unit e2e synth snapshots lock clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## \(.*\)/\1	\2/p' Makefile | while IFS='	' read -r name text; do \
@@ -40,6 +40,9 @@ batch: install ## Upload a CSV file to the local cloud and show its report: make
 trace: install ## Follow one payment through the local cloud: make trace ID=pay_123456
 	@test -n "$(ID)" || { echo 'Name a payment: make trace ID=pay_123456' >&2; exit 2; }
 	@$(RIG) trace "$(ID)"
+
+dashboard: up ## Do some business in the local cloud and draw its dashboard into docs/dashboard.png
+	@$(RIG) dashboard
 
 test: install lint scan unit e2e ## Run everything: linters, scanners, unit and synth tests, end-to-end tests
 

@@ -9,6 +9,7 @@ from lib.queries import LOG_QUERIES, LogQuery, insights_text
 from lib.watched import Watched
 
 WIDGET_WIDTH: Final = 8
+LOG_WIDTH: Final = 12
 WIDGET_HEIGHT: Final = 6
 ROW_WIDTH: Final = 24
 PERIOD_SECONDS: Final = 60
@@ -42,7 +43,13 @@ def dashboard_body(
     ]
     widgets = [*(_metric_widget(config, graph) for graph in graphs), alarms]
     logs = [_log_widget(config, query) for query in LOG_QUERIES]
-    return {"widgets": [*_laid_out(widgets), *_below(_rows(widgets), logs)]}
+    rows = -(-len(widgets) * WIDGET_WIDTH // ROW_WIDTH)
+    return {
+        "widgets": [
+            *_laid_out(widgets, width=WIDGET_WIDTH),
+            *_laid_out(logs, width=LOG_WIDTH, below=rows),
+        ]
+    }
 
 
 def _business(config: StackConfig) -> list[_Graph]:
@@ -217,33 +224,17 @@ def _log_widget(config: StackConfig, query: LogQuery) -> dict[str, Any]:
     }
 
 
-def _laid_out(widgets: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Put the widgets into rows of three."""
-    in_a_row = ROW_WIDTH // WIDGET_WIDTH
+def _laid_out(
+    widgets: Sequence[dict[str, Any]], *, width: int, below: int = 0
+) -> list[dict[str, Any]]:
+    """Put widgets of one width into rows, below so many other rows."""
+    in_a_row = ROW_WIDTH // width
     return [
         {
             **widget,
-            "x": index % in_a_row * WIDGET_WIDTH,
-            "y": index // in_a_row * WIDGET_HEIGHT,
-            "width": WIDGET_WIDTH,
-            "height": WIDGET_HEIGHT,
-        }
-        for index, widget in enumerate(widgets)
-    ]
-
-
-def _rows(widgets: Sequence[dict[str, Any]]) -> int:
-    return -(-len(widgets) * WIDGET_WIDTH // ROW_WIDTH)
-
-
-def _below(rows: int, widgets: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Put the widgets below so many rows, each as wide as the dashboard."""
-    return [
-        {
-            **widget,
-            "x": 0,
-            "y": (rows + index) * WIDGET_HEIGHT,
-            "width": ROW_WIDTH,
+            "x": index % in_a_row * width,
+            "y": (below + index // in_a_row) * WIDGET_HEIGHT,
+            "width": width,
             "height": WIDGET_HEIGHT,
         }
         for index, widget in enumerate(widgets)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from local import batches, deployment, emulator, surroundings
+from local import batches, deployment, emulator, surroundings, traffic
 from local import demo as demonstration
 from local.console import console, step
 from local.deployment import Deployment
@@ -88,6 +88,9 @@ def _parser() -> argparse.ArgumentParser:
     trace_ = commands.add_parser("trace", help="follow one payment from accepted to announced")
     trace_.add_argument("payment_id")
     trace_.set_defaults(command=trace)
+    commands.add_parser(
+        "dashboard", help="do some business, then draw the dashboard into docs/dashboard.png"
+    ).set_defaults(command=dashboard)
     commands.add_parser(
         "synth", help="only synthesise Terraform, into the state directory"
     ).set_defaults(command=synth)
@@ -216,22 +219,35 @@ def batch(workspace: Workspace, options: argparse.Namespace) -> None:
 def trace(workspace: Workspace, options: argparse.Namespace) -> None:
     """Run on-call's command against the local cloud."""
     deployed = _deployment(workspace)
+    _run_operation(workspace, deployed, "trace", "--env", workspace.suffix, options.payment_id)
+
+
+def _run_operation(
+    workspace: Workspace, deployed: Deployment, operation: str, *arguments: str
+) -> None:
     access = surroundings.aws_access(
         endpoint=deployed.emulator.endpoint,
         authority=workspace.authority,
         region=workspace.region,
     )
-    traced = subprocess.run(
-        [
-            *(sys.executable, "-m", "operations.trace"),
-            *("--env", workspace.suffix, options.payment_id),
-        ],
+    done = subprocess.run(
+        [sys.executable, "-m", f"operations.{operation}", *arguments],
         check=False,
         cwd=REPOSITORY,
         env=os.environ | access,
     )
-    if traced.returncode:
-        raise RigError(f"{options.payment_id} could not be followed.")
+    if done.returncode:
+        raise RigError(f"{operation} ended with exit code {done.returncode}.")
+
+
+def dashboard(workspace: Workspace, _options: argparse.Namespace) -> None:
+    """Do some business at the local cloud, then draw its dashboard into the documentation."""
+    deployed = _deployment(workspace)
+    if not deployed.is_current():
+        raise RigError("The sources changed since it was deployed: run make up first.")
+    traffic.run(deployed)
+    with step("Drawing the dashboard"):
+        _run_operation(workspace, deployed, "dashboard", "--env", workspace.suffix)
 
 
 def synth(workspace: Workspace, _options: argparse.Namespace) -> None:

@@ -185,6 +185,27 @@ def publish_attributes_of_workflows() -> None:
     sns._parse_message_attributes = parse
 
 
+def count_every_invocation() -> None:
+    """Make metrics of every invocation of a function; ministack makes them of direct ones only."""
+    as_shipped, log = lambda_svc._emit_lambda_metrics, lambda_svc._emit_lambda_logs
+
+    @functools.wraps(as_shipped)
+    def emit_throttles(name: str, duration_ms: float, error: object, throttle: object) -> None:
+        if throttle:
+            as_shipped(name, duration_ms, error, throttle)
+
+    @functools.wraps(log)
+    def emit(
+        func: Any, request_id: str, log_text: str, error: Any, duration_ms: int, **kwargs: Any
+    ) -> None:
+        log(func, request_id, log_text, error, duration_ms, **kwargs)
+        name = (func.get("config") or func)["FunctionName"]
+        as_shipped(name, duration_ms, error, throttle=False)
+
+    lambda_svc._emit_lambda_metrics = emit_throttles
+    lambda_svc._emit_lambda_logs = emit
+
+
 def count_embedded_metrics() -> None:
     """Make metrics of what functions log in the embedded metric format; ministack only logs it.
 
@@ -262,6 +283,7 @@ def main() -> None:
     name_errors_of_functions()
     keep_logging_of_web_acls()
     publish_attributes_of_workflows()
+    count_every_invocation()
     count_embedded_metrics()
     evaluate_alarms()
     config = Config()

@@ -5,8 +5,10 @@ import re
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from lib.queries import LOG_QUERIES
+from operations.dashboard import FINGERPRINT, PICTURE, fingerprint
 from payments.store import OPEN_INDEX
 from tests.synth.terraform import Stack
 
@@ -276,6 +278,13 @@ def test_the_dashboard_shows_the_outcomes_of_each_workflow(stack: Stack, workflo
         "ExecutionsFailed",
         "ExecutionsTimedOut",
     }
+
+
+def test_the_picture_in_the_readme_shows_the_dashboard_of_today(dev: Stack) -> None:
+    """`make dashboard` draws it anew."""
+    body = json.loads(dev.one("aws_cloudwatch_dashboard")["dashboard_body"])
+    with Image.open(PICTURE) as picture:
+        assert picture.info[FINGERPRINT] == fingerprint(body)
 
 
 def test_widgets_of_the_dashboard_do_not_overlap(stack: Stack) -> None:
