@@ -92,7 +92,7 @@ def _messages(content: bytes) -> Iterator[str]:
     plan = plan_file(blocks(0, len(content)), len(content))
     [part] = plan.ranges
     rows = read_rows(blocks(part.start, part.end), plan.columns, part.first_line)
-    return queue_messages("batch_0", rows, RowTally(), RejectedRows(plan.columns))
+    return queue_messages("batch_0", rows, RowTally(), RejectedRows(plan.columns, lambda *_: None))
 
 
 def rows_per_second(rows: int) -> float:

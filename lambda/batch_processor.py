@@ -78,15 +78,16 @@ def run_step(event: Mapping[str, Any], processing: BatchProcessing) -> dict[str,
     # Counted once a step has done its work; one that is repeated for a lost answer counts again.
     match event["action"]:
         case "plan":
-            plan = processing.plan(batch, event["size"])
-            tally.count({"BatchesStarted": 1})
+            plan = processing.plan(batch, event["size"], event["before"])
+            if event["before"] is None:
+                tally.count({"BatchesStarted": 1})
             return plan
         case "range":
             result = processing.process_range(batch, event["columns"], event["range"])
             tally.count({"RowsAccepted": result.accepted, "RowsRejected": result.rejected})
             return {}
         case "follow":
-            progress = processing.follow(batch, event["waited_seconds"])
+            progress = processing.follow(batch, event["waited_seconds"], event["reported"])
             if progress["settled"]:
                 tally.count({"BatchesEnded": 1})
             return progress

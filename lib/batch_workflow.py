@@ -71,14 +71,35 @@ def definition(batch_processor: PythonFunction, messaging: Messaging, arns: Arns
     """
     return {
         "Comment": "One batch file, from uploaded to every payment final",
-        "StartAt": "Plan",
+        "StartAt": "BeginToPlan",
         "TimeoutSeconds": EXECUTION_TIMEOUT_SECONDS,
         "States": {
+            "BeginToPlan": {
+                "Type": "Pass",
+                "Parameters": {"batch.$": "$.batch", "size.$": "$.size", "plan": {"answer": None}},
+                "Next": "Plan",
+            },
+            # A huge file is read through in several calls; each goes on where the last one ended.
             "Plan": {
-                **_step(batch_processor, arns, {"action": "plan", "size.$": "$.size"}),
+                **_step(
+                    batch_processor,
+                    arns,
+                    {"action": "plan", "size.$": "$.size", "before.$": "$.plan.answer"},
+                ),
                 "ResultPath": "$.plan",
                 "Catch": _caught("RecordFailure"),
-                "Next": "AnnounceStart",
+                "Next": "Planned",
+            },
+            "Planned": {
+                "Type": "Choice",
+                "Choices": [
+                    {
+                        "Variable": "$.plan.answer.planned",
+                        "BooleanEquals": True,
+                        "Next": "AnnounceStart",
+                    }
+                ],
+                "Default": "Plan",
             },
             "AnnounceStart": {
                 **_announcement(messaging, arns, "$.plan.answer.notification"),
@@ -96,7 +117,9 @@ def definition(batch_processor: PythonFunction, messaging: Messaging, arns: Arns
                 "Parameters": {
                     "batch.$": "$.batch",
                     "size.$": "$.size",
-                    "progress": {"answer": {"wait_seconds": 0}},
+                    "progress": {
+                        "answer": {"wait_seconds": 0, "reported": {"shards": 0, "files": 0}}
+                    },
                 },
                 "Next": "Follow",
             },
@@ -104,7 +127,11 @@ def definition(batch_processor: PythonFunction, messaging: Messaging, arns: Arns
                 **_step(
                     batch_processor,
                     arns,
-                    {"action": "follow", "waited_seconds.$": "$.progress.answer.wait_seconds"},
+                    {
+                        "action": "follow",
+                        "waited_seconds.$": "$.progress.answer.wait_seconds",
+                        "reported.$": "$.progress.answer.reported",
+                    },
                 ),
                 "ResultPath": "$.progress",
                 "Catch": _caught("RecordFailure"),

@@ -6,20 +6,34 @@ replays, reports and range results are written again as they were.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Self
 
 from payments.batch_report import RejectedRows, not_paid_csv
-from payments.batch_store import BatchProgress, BatchStatus, BatchStore, RangeResult
-from payments.csv_rows import ByteRange, RejectedRow, ValidRow, plan_file, read_rows
+from payments.batch_store import (
+    BatchProgress,
+    BatchStatus,
+    BatchStore,
+    RangeResult,
+    not_paid_report,
+    rejected_report,
+)
+from payments.csv_rows import FilePlan, Place, RejectedRow, ValidRow, plan_file, read_rows
 from payments.errors import UnreadableFile
 from payments.events import PaymentQueue
 from payments.models import utc_now
 from payments.objects import ObjectStore, ObjectVersion
+from payments.row_outcomes import ROW_SHARDS
 
 RANGE_BYTES: Final = 8 * 1024 * 1024
 """About how much of a file one invocation works on."""
+
+PLAN_BYTES: Final = 16 * 1024 * 1024 * 1024
+"""About how much of a file one invocation reads to plan it: some minutes of its fifteen."""
+
+REPORTED_ROWS: Final = 4_000_000
+"""About how many rows that were not paid one invocation reports: some minutes, too."""
 
 DRY_RUN_PREFIX: Final = "dry-run/"
 """Files under this prefix are reported on as any other, and nothing of them is queued."""
@@ -36,6 +50,7 @@ As many as keep one core at work while SQS takes 10 ms for each; more only wait 
 # The plan of a file passes through the state of its workflow, which holds 256 KiB.
 _MOST_RANGES: Final = 2000
 _FIRST_WAIT_SECONDS: Final = 2
+_NOTHING_REPORTED: Final = {"shards": 0, "files": 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +105,8 @@ class BatchProcessing:
         *,
         clock: Callable[[], str] = utc_now,
         range_bytes: int = RANGE_BYTES,
+        plan_bytes: int = PLAN_BYTES,
+        reported_rows: int = REPORTED_ROWS,
     ) -> None:
         self._objects = objects
         self._queue = queue
@@ -97,43 +114,64 @@ class BatchProcessing:
         self._results_bucket = results_bucket
         self._clock = clock
         self._range_bytes = range_bytes
+        self._plan_bytes = plan_bytes
+        self._reported_rows = reported_rows
 
-    def plan(self, batch: Batch, size: int) -> dict[str, Any]:
-        """Read a file through once and cut it into ranges.
+    def plan(
+        self, batch: Batch, size: int, before: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Read a file through once and cut it into ranges; a huge one takes several calls.
 
         Args:
             batch: what to plan.
             size: bytes of the file, as the upload's event says.
+            before: what the call before returned, if there was one.
 
         Returns:
-            ``columns``, ``ranges`` and the ``notification`` that the batch has started. A file
+            ``columns``, ``ranges``, the ``notification`` that the batch has started, and whether
+            the file is ``planned`` to its end; ``unread`` says from where on it is not. A file
             that cannot be read as such has no ranges, and its status says why.
 
         Raises:
             ServiceUnavailable: try again.
         """
         started_at = self._record_start(batch)
-        range_bytes = max(self._range_bytes, -(-size // _MOST_RANGES))
-        columns: tuple[str, ...] = ()
-        ranges: tuple[ByteRange, ...] = ()
+        earlier: list[dict[str, int]] = before["ranges"] if before else []
         try:
-            plan = plan_file(self._objects.read(batch.source), range_bytes)
-            columns, ranges = plan.columns, plan.ranges
+            plan = self._read_on(batch, size, before)
         except UnreadableFile as fault:
+            plan, earlier = FilePlan((), ()), []
             self._store.record(
                 batch.batch_id,
                 BatchStatus.REFUSED,
                 self._clock(),
                 details={"reason_code": fault.code, "reason_message": str(fault)},
             )
+        ranges = [
+            {"number": number, "start": part.start, "end": part.end, "line": part.first_line}
+            for number, part in enumerate(plan.ranges, len(earlier))
+        ]
         return {
-            "columns": list(columns),
-            "ranges": [
-                {"number": number, "start": part.start, "end": part.end, "line": part.first_line}
-                for number, part in enumerate(ranges)
-            ],
+            "columns": list(plan.columns),
+            "ranges": [*earlier, *ranges],
+            "unread": asdict(plan.unread) if plan.unread else None,
+            "planned": plan.unread is None,
             "notification": _notification(batch, "started", started_at),
         }
+
+    def _read_on(self, batch: Batch, size: int, before: Mapping[str, Any] | None) -> FilePlan:
+        range_bytes = max(self._range_bytes, -(-size // _MOST_RANGES))
+        if before is None:
+            blocks = self._objects.read(batch.source)
+            return plan_file(blocks, range_bytes, most_bytes=self._plan_bytes)
+        place = Place(**before["unread"])
+        return plan_file(
+            self._objects.read(batch.source, place.start),
+            range_bytes,
+            most_bytes=self._plan_bytes,
+            columns=tuple(before["columns"]),
+            place=place,
+        )
 
     def process_range(self, batch: Batch, columns: list[str], part: dict[str, int]) -> RangeResult:
         """Queue every valid row of a range and write the report of the others.
@@ -149,7 +187,11 @@ class BatchProcessing:
         Raises:
             ServiceUnavailable: not all is done; process the same range again.
         """
-        tally, rejected = RowTally(), RejectedRows(columns)
+
+        def write(part_of_report: int, body: bytes) -> None:
+            self._write(batch, rejected_report(part["number"], part_of_report), body, "text/csv")
+
+        tally, rejected = RowTally(), RejectedRows(columns, write)
         blocks = self._objects.read(batch.source, part["start"], part["end"])
         rows = read_rows(blocks, tuple(columns), part["line"])
         messages = queue_messages(batch.batch_id, rows, tally, rejected)
@@ -158,48 +200,52 @@ class BatchProcessing:
                 pass
         else:
             self._queue.send_all(messages, calls_in_flight=CALLS_IN_FLIGHT)
-        report = None
-        if rejected.count:
-            report = f"rejected-{part['number']:05}.csv"
-            self._write(batch, report, rejected.to_csv(), "text/csv")
+        rejected.finish_part()
         result = RangeResult(
             number=part["number"],
             accepted=tally.accepted,
             rejected=rejected.count,
             accepted_minor=tally.accepted_minor,
-            report=report,
+            reports=rejected.parts,
         )
         self._store.record_range(batch.batch_id, result, self._clock())
         return result
 
-    def follow(self, batch: Batch, waited_seconds: int) -> dict[str, Any]:
-        """Say whether every payment of a batch is final, and write its summary if so.
+    def follow(
+        self, batch: Batch, waited_seconds: int, reported: Mapping[str, int] = _NOTHING_REPORTED
+    ) -> dict[str, Any]:
+        """Say whether every payment of a batch is final, and write its reports if so.
 
         Args:
             batch: the batch, all of whose ranges are processed.
             waited_seconds: how long the workflow waited before, 0 at first.
+            reported: what the call before returned of it: rows that were not paid are reported in
+                several calls if there are millions.
 
         Returns:
-            ``settled``; until then ``wait_seconds`` before the next look, and at the end the
-            ``notification`` that the batch has ended.
+            ``settled``; until then ``wait_seconds`` before the next look, and what is ``reported``
+            so far; at the end the ``notification`` that the batch has ended.
 
         Raises:
             ServiceUnavailable: try again.
         """
         progress = self._progress(batch)
         if progress.is_open and progress.is_settled:
+            reported = self._report_not_paid(batch, progress.not_paid, reported)
+            if reported["shards"] < ROW_SHARDS:
+                return {"settled": False, "wait_seconds": 0, "reported": reported}
             self._store.record(
                 batch.batch_id,
                 BatchStatus.COMPLETED,
                 self._clock(),
-                details={"not_paid_reports": self._report_not_paid(batch)},
+                details={"not_paid_reports": reported["files"]},
             )
             progress = self._progress(batch)
         if progress.is_open:
             # A quarter more each time: the end is seen a quarter of the batch's time late at most.
             longer = waited_seconds + waited_seconds // 4 + 1
             wait = max(_FIRST_WAIT_SECONDS, min(LONGEST_WAIT_SECONDS, longer))
-            return {"settled": False, "wait_seconds": wait}
+            return {"settled": False, "wait_seconds": wait, "reported": _NOTHING_REPORTED}
         # Written only of an end, which changes no more: a write that comes late says the same.
         summary = json.dumps(progress.describe(), indent=2).encode()
         self._write(batch, "summary.json", summary, "application/json")
@@ -243,12 +289,17 @@ class BatchProcessing:
             raise LookupError(f"{batch.batch_id} was never planned")
         return progress
 
-    def _report_not_paid(self, batch: Batch) -> int:
-        written = 0
-        for report in not_paid_csv(self._store.not_paid(batch.batch_id)):
-            self._write(batch, f"not-paid-{written:05}.csv", report, "text/csv")
-            written += 1
-        return written
+    def _report_not_paid(
+        self, batch: Batch, rows: int, reported: Mapping[str, int]
+    ) -> dict[str, int]:
+        """Report as many shards of the rows as one call can, and say how many are reported."""
+        at_once = max(1, ROW_SHARDS * self._reported_rows // max(1, rows))
+        shards = range(reported["shards"], min(ROW_SHARDS, reported["shards"] + at_once))
+        files = reported["files"]
+        for report in not_paid_csv(self._store.not_paid(batch.batch_id, shards)):
+            self._write(batch, not_paid_report(files), report, "text/csv")
+            files += 1
+        return {"shards": shards.stop, "files": files}
 
     def _write(self, batch: Batch, name: str, body: bytes, content_type: str) -> None:
         key = f"{batch.batch_id}/{name}"
@@ -289,6 +340,15 @@ def _ended(batch: Batch, progress: BatchProgress) -> dict[str, Any]:
     return _notification(batch, progress.status.value.lower(), progress.updated_at, progress)
 
 
+def _announced(progress: BatchProgress) -> dict[str, Any]:
+    """Return a batch as news of it tell: without the links to thousands of reports.
+
+    A message of SNS, and the state of a workflow, hold 256 KiB; the summary has the links.
+    """
+    described = progress.describe()
+    return {**described, "reports": {"summary": described["reports"]["summary"]}}
+
+
 def _notification(
     batch: Batch, event: str, at: str, progress: BatchProgress | None = None
 ) -> dict[str, Any]:
@@ -296,5 +356,5 @@ def _notification(
         "event_id": f"{batch.batch_id}:{event.upper()}",
         "event_type": f"batch.{event}",
         "occurred_at": at,
-        "batch": batch.to_dict() if progress is None else progress.describe(),
+        "batch": batch.to_dict() if progress is None else _announced(progress),
     }

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import batched
 from typing import Final
 
@@ -13,37 +13,68 @@ from payments.money import to_decimal_text
 REPORT_COLUMNS: Final = ("line_number", "field", "code", "message")
 """What a report of rejected rows adds to the file's own columns."""
 
+_PART_BYTES: Final = 16 * 1024 * 1024
 _ROWS_PER_REPORT = 100_000
 
 
 class RejectedRows:
-    """Rejected rows as a file that is valid input once mended: its own columns, then the faults.
+    """Rejected rows as files that are valid input once mended: their own columns, then the faults.
 
-    Rows are kept as text, so that a range full of faults takes little more memory than the range.
+    A report takes many times the memory of its rows, so it is written part by part.
+
+    Args:
+        columns: the columns of the batch file.
+        write: takes each part, UTF-8, with its number from 0.
+        part_bytes: about how large a part may become.
     """
 
-    def __init__(self, columns: Sequence[str]) -> None:
+    def __init__(
+        self,
+        columns: Sequence[str],
+        write: Callable[[int, bytes], None],
+        *,
+        part_bytes: int = _PART_BYTES,
+    ) -> None:
         self.count = 0
+        self.parts = 0
+        self._write = write
+        self._part_bytes = part_bytes
         self._width = len(columns)
-        self._text = io.StringIO()
-        self._writer = csv.writer(self._text, lineterminator="\n")
         # Columns of an earlier report are not repeated: a mended report may be sent back as it is.
         self._kept = [at for at, name in enumerate(columns) if name not in REPORT_COLUMNS]
-        self._writer.writerow([*(columns[at] for at in self._kept), *REPORT_COLUMNS])
+        self._header = [*(columns[at] for at in self._kept), *REPORT_COLUMNS]
+        self._begin()
 
     def add(self, row: RejectedRow) -> None:
         """Add a row."""
         cells = (*row.cells, *[""] * self._width)
+        if len(row.cells) > self._width:
+            # Cells that have no column stay with the last one that has: nothing gets lost.
+            cells = (*cells[: self._width - 1], ",".join(row.cells[self._width - 1 :]))
         faults = (
             "; ".join(getattr(error, name) for error in row.errors)
             for name in ("field", "code", "message")
         )
         self._writer.writerow([*(cells[at] for at in self._kept), row.line, *faults])
         self.count += 1
+        self._rows_in_part += 1
+        if self._part.tell() >= self._part_bytes:
+            self.finish_part()
 
-    def to_csv(self) -> bytes:
-        """Return the file, UTF-8."""
-        return self._text.getvalue().encode()
+    def finish_part(self) -> None:
+        """Write the part that is begun, if there is a row in it."""
+        if self._rows_in_part:
+            self._text.flush()
+            self._write(self.parts, self._part.getvalue())
+            self.parts += 1
+            self._begin()
+
+    def _begin(self) -> None:
+        self._rows_in_part = 0
+        self._part = io.BytesIO()
+        self._text = io.TextIOWrapper(self._part, encoding="utf-8", newline="")
+        self._writer = csv.writer(self._text, lineterminator="\n")
+        self._writer.writerow(self._header)
 
 
 def not_paid_csv(rows: Iterable[NotPaidRow]) -> Iterator[bytes]:

@@ -6,7 +6,7 @@ and outcomes of rows are counted in the transaction that brings them about (``pa
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
@@ -24,6 +24,16 @@ if TYPE_CHECKING:
 
 BATCH_ID: Final = re.compile(r"batch_[0-9a-f]{32}")
 """What a batch id looks like; always used with ``fullmatch``."""
+
+
+def rejected_report(range_number: int, part: int) -> str:
+    """Return the name of a part of a range's report; most ranges have one part at most."""
+    return f"rejected-{range_number:05}{f'-{part:05}' if part else ''}.csv"
+
+
+def not_paid_report(number: int) -> str:
+    """Return the name of a report of rows that were not paid."""
+    return f"not-paid-{number:05}.csv"
 
 
 class BatchStatus(StrEnum):
@@ -49,13 +59,16 @@ _SEQUENCE: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RangeResult:
-    """What became of the rows of one range; sums are in minor units by currency."""
+    """What became of the rows of one range; sums are in minor units by currency.
+
+    ``reports`` is how many parts the report of its rejected rows has.
+    """
 
     number: int
     accepted: int
     rejected: int
     accepted_minor: Mapping[str, int]
-    report: str | None
+    reports: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +111,12 @@ class BatchProgress:
         return sum(part.accepted for part in self.ranges)
 
     @property
+    def not_paid(self) -> int:
+        """Accepted rows so far whose payment id was taken."""
+        taken = (RowOutcome.DUPLICATE, RowOutcome.CONFLICT)
+        return sum(self.outcomes.get(outcome.value, 0) for outcome in taken)
+
+    @property
     def is_settled(self) -> bool:
         """Whether every accepted row has its outcome, given that all ranges are processed."""
         return self.timeline[0]["dry_run"] or sum(self.outcomes.values()) >= self.accepted
@@ -127,10 +146,12 @@ class BatchProgress:
             "reports": {
                 "summary": None if self.is_open else f"{head['reports']}/summary.json",
                 "rejected": [
-                    f"{head['reports']}/{part.report}" for part in self.ranges if part.report
+                    f"{head['reports']}/{rejected_report(part.number, number)}"
+                    for part in self.ranges
+                    for number in range(part.reports)
                 ],
                 "not_paid": [
-                    f"{head['reports']}/not-paid-{number:05}.csv"
+                    f"{head['reports']}/{not_paid_report(number)}"
                     for number in range(last.get("not_paid_reports", 0))
                 ],
             },
@@ -191,7 +212,7 @@ class BatchStore:
             "accepted": result.accepted,
             "rejected": result.rejected,
             "accepted_minor": dict(result.accepted_minor),
-            **({} if result.report is None else {"report": result.report}),
+            "reports": result.reports,
         }
         self._call(self._client.put_item, TableName=self._table, Item=serialize(item))
 
@@ -208,7 +229,7 @@ class BatchStore:
                 accepted_minor={
                     currency: int(minor) for currency, minor in item["accepted_minor"].items()
                 },
-                report=item.get("report"),
+                reports=item["reports"],
             )
             for item in self._query(f"{batch_id}#ranges")
         ]
@@ -218,9 +239,11 @@ class BatchStore:
                 outcomes[outcome.value] += item.get(outcome.value, 0)
         return BatchProgress(timeline, ranges, outcomes)
 
-    def not_paid(self, batch_id: str) -> Iterator[NotPaidRow]:
-        """Yield the accepted rows whose payment id was taken."""
-        for shard in range(ROW_SHARDS):
+    def not_paid(
+        self, batch_id: str, shards: Iterable[int] = range(ROW_SHARDS)
+    ) -> Iterator[NotPaidRow]:
+        """Yield the accepted rows whose payment id was taken, or some shards of them."""
+        for shard in shards:
             for item in self._query(rows_entity(batch_id, shard)):
                 yield NotPaidRow(
                     line=item["sequence"],

@@ -35,11 +35,20 @@ class ByteRange:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """The start of a line: its byte, and its number; the header's is 1."""
+
+    start: int
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
 class FilePlan:
-    """What is known of a file once it was read through: its columns, and ranges of its rows."""
+    """What is known of a file: its columns, ranges of its rows, and where it is still unread."""
 
     columns: tuple[str, ...]
     ranges: tuple[ByteRange, ...]
+    unread: Place | None = None
 
 
 class ValidRow(NamedTuple):
@@ -63,20 +72,33 @@ class RejectedRow:
     errors: tuple[FieldError, ...]
 
 
-def plan_file(blocks: Iterable[bytes], range_bytes: int) -> FilePlan:
+_BEGINNING: Final = Place(0, 1)
+
+
+def plan_file(
+    blocks: Iterable[bytes],
+    range_bytes: int,
+    *,
+    most_bytes: int | None = None,
+    columns: tuple[str, ...] | None = None,
+    place: Place = _BEGINNING,
+) -> FilePlan:
     """Read a file through once and say how it may be cut.
 
     Args:
-        blocks: the file's bytes in blocks of any size.
+        blocks: the file's bytes from ``place`` on, in blocks of any size.
         range_bytes: about how many bytes a range should have; a range ends with a line.
+        most_bytes: about how many bytes to read at most; the plan then says what is unread.
+        columns: the file's columns, if an earlier plan has read the header.
+        place: where that plan left the file unread.
 
     Raises:
         UnreadableFile: it is empty, not UTF-8, has no header or lacks a column.
     """
     decoder = codecs.getincrementaldecoder("utf-8")()
-    header = _HeaderReader()
+    header = _HeaderReader(columns)
     ranges: list[ByteRange] = []
-    position, line, start, first_line = 0, 1, 0, 1
+    position, line, start, first_line = place.start, place.line, place.start, place.line
     for block in blocks:
         _check_utf8(decoder, block, final=False)
         offset = 0
@@ -95,6 +117,10 @@ def plan_file(blocks: Iterable[bytes], range_bytes: int) -> FilePlan:
             offset, start, first_line = cut, position + cut, line
         line += block.count(b"\n", offset)
         position += len(block)
+        is_enough = most_bytes is not None and position - place.start >= most_bytes
+        # Where nothing is left over, the file may have ended, and there would be nothing to read.
+        if is_enough and ranges and position > start:
+            return FilePlan(header.result(), tuple(ranges), Place(start, first_line))
     _check_utf8(decoder, b"", final=True)
     if header.columns is None:
         header.feed(b"\n")
@@ -201,8 +227,8 @@ def _check_utf8(decoder: codecs.IncrementalDecoder, block: bytes, *, final: bool
 class _HeaderReader:
     """Takes lines until one is a header; its faults wait until the whole file is known as UTF-8."""
 
-    def __init__(self) -> None:
-        self.columns: tuple[str, ...] | None = None
+    def __init__(self, columns: tuple[str, ...] | None) -> None:
+        self.columns = columns
         self._line = bytearray()
         self._is_first = True
         self._fault = UnreadableFile(
@@ -213,7 +239,7 @@ class _HeaderReader:
         """Take bytes up to a line end at most; return whether a line is complete."""
         self._line += piece
         if len(self._line) > MAX_LINE_CHARACTERS:
-            self._refuse("no_header", "the first line is too long to be a header")
+            self._refuse("no_header", _CR_ALONE if b"\r" in self._line else _TOO_LONG)
         elif piece.endswith(b"\n"):
             self._read(bytes(self._line))
             self._line.clear()
@@ -231,6 +257,9 @@ class _HeaderReader:
         text = raw.decode("utf-8-sig" if self._is_first else "utf-8").rstrip("\r\n")
         if not text.strip():
             return
+        if "\r" in text:
+            self._refuse("no_header", _CR_ALONE)
+            return
         try:
             columns = tuple(name.strip() for name in next(csv.reader([text], strict=True)))
         except csv.Error:
@@ -239,7 +268,9 @@ class _HeaderReader:
         missing = ", ".join(name for name in FIELDS if columns.count(name) == 0)
         repeated = ", ".join(name for name in FIELDS if columns.count(name) > 1)
         if missing:
-            self._refuse("missing_column", f"no column {missing}; expected at least: {_HEADER}")
+            hint = next((hint for sign, hint in _OTHER_SEPARATORS if sign in text), "")
+            fault = f"no column {missing}; expected at least: {_HEADER}{hint}"
+            self._refuse("missing_column", fault)
         elif repeated:
             self._refuse("repeated_column", f"more than one column {repeated}")
         else:
@@ -255,11 +286,17 @@ def _wrong_width(found: int, expected: int) -> FieldError:
 
 
 _HEADER: Final = ",".join(FIELDS)
+_CR_ALONE: Final = "lines must end with LF or CRLF, and these end with CR alone"
+_TOO_LONG: Final = "the first line is too long to be a header"
+_OTHER_SEPARATORS: Final = tuple(
+    (sign, f"; cells must be separated by commas, not by {name}")
+    for sign, name in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars"))
+)
 _LINE_TOO_LONG: Final = FieldError(
     "row", "line_too_long", f"is longer than {MAX_LINE_CHARACTERS} characters"
 )
 _BAD_QUOTES: Final = FieldError(
     "row",
     "unbalanced_quotes",
-    'has a quote that is not closed on its line; write " as ""',
+    'has a quote that is not closed on its line; write " as "", and no line break in a cell',
 )

@@ -194,7 +194,7 @@ def range_dropped() -> Iterator[None]:
         try:
             return process_range(self, *arguments)
         except ServiceUnavailable:
-            return RangeResult(number=0, accepted=0, rejected=0, accepted_minor={}, report=None)
+            return RangeResult(number=0, accepted=0, rejected=0, accepted_minor={}, reports=0)
 
     with patch.object(BatchProcessing, "process_range", careless):
         yield

@@ -61,6 +61,8 @@ KEYS: Final = {
 RESULTS_BUCKET: Final = "results"
 _START: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _RANGE_BYTES: Final = (30, 80, 300)
+_PLAN_BYTES: Final = (1, 200, 10**9)
+_REPORTED_ROWS: Final = (1, 10**9)
 _CALM_AFTER_SECONDS: Final = 12 * 3600.0
 """When faults end at the latest: what still is under way then, comes to its end in peace."""
 _ON_CALL_EVERY_SECONDS: Final = 4 * 3600.0
@@ -128,6 +130,8 @@ class World:
         self.processes = Processes(scheduler, faults, random, self._make_environment)
         self.queue = SimulatedQueue(scheduler, faults, random)
         self._range_bytes = random.choice(_RANGE_BYTES)
+        self._plan_bytes = random.choice(_PLAN_BYTES)
+        self._reported_rows = random.choice(_REPORTED_ROWS)
         self.machine, self.batches = (
             StateMachine(
                 machine,
@@ -341,6 +345,8 @@ class World:
                 RESULTS_BUCKET,
                 clock=self.now,
                 range_bytes=self._range_bytes,
+                plan_bytes=self._plan_bytes,
+                reported_rows=self._reported_rows,
             )
             workflow = Workflow(_SDK.client("stepfunctions"), batch_machine().arn)
             return Environment(queue, batches=batches, batch_workflow=workflow)

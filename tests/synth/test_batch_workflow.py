@@ -38,8 +38,8 @@ def payload(stack: Stack, name: str) -> dict[str, Any]:
 
 def test_a_batch_is_planned_announced_processed_and_followed(stack: Stack) -> None:
     start = definition(stack, WORKFLOW)["StartAt"]
-    assert way(stack, start) == [
-        "Plan",
+    assert way(stack, start) == ["BeginToPlan", "Plan", "Planned"]
+    assert way(stack, "AnnounceStart") == [
         "AnnounceStart",
         "Ranges",
         "BeginToFollow",
@@ -92,6 +92,20 @@ def test_a_step_is_retried_for_a_quarter_of_an_hour(stack: Stack) -> None:
         assert state(stack, name)["Retry"] == [retry("States.ALL", 2, 8, 120)]
 
 
+def test_a_file_is_planned_call_by_call_to_its_end(stack: Stack) -> None:
+    assert state(stack, "BeginToPlan")["Parameters"]["plan"] == {"answer": None}
+    assert payload(stack, "Plan")["before.$"] == "$.plan.answer"
+    planned = state(stack, "Planned")
+    assert planned["Choices"] == [
+        {"Variable": "$.plan.answer.planned", "BooleanEquals": True, "Next": "AnnounceStart"}
+    ]
+    assert planned["Default"] == "Plan"
+
+
+def test_reporting_goes_on_where_the_last_look_ended(stack: Stack) -> None:
+    assert payload(stack, "Follow")["reported.$"] == "$.progress.answer.reported"
+
+
 def test_the_plan_is_made_from_the_size_that_the_upload_had(stack: Stack) -> None:
     assert payload(stack, "Plan")["size.$"] == "$.size"
     assert state(stack, "Plan")["ResultPath"] == "$.plan"
@@ -139,7 +153,7 @@ def test_following_begins_without_the_plan_and_without_having_waited(stack: Stac
     assert state(stack, "BeginToFollow")["Parameters"] == {
         "batch.$": "$.batch",
         "size.$": "$.size",
-        "progress": {"answer": {"wait_seconds": 0}},
+        "progress": {"answer": {"wait_seconds": 0, "reported": {"shards": 0, "files": 0}}},
     }
     assert payload(stack, "Follow")["waited_seconds.$"] == "$.progress.answer.wait_seconds"
     assert state(stack, "Follow")["ResultPath"] == "$.progress"

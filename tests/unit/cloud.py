@@ -68,12 +68,23 @@ def payment_request(
     return PaymentRequest(payment_id, amount_minor, currency, source, correlation_id)
 
 
+def planned(batches: BatchProcessing, batch: Batch, size: int) -> dict[str, Any]:
+    """Plan a batch, call by call, to the end of its file."""
+    plan = batches.plan(batch, size)
+    while not plan["planned"]:
+        plan = batches.plan(batch, size, plan)
+    return plan
+
+
 def process(batches: BatchProcessing, batch: Batch, size: int) -> dict[str, Any]:
     """Take a batch through its workflow's steps, once each, up to the first look at its end."""
-    plan = batches.plan(batch, size)
+    plan = planned(batches, batch, size)
     for part in plan["ranges"]:
         batches.process_range(batch, plan["columns"], part)
-    return batches.follow(batch, 0)
+    followed = batches.follow(batch, 0)
+    while followed.get("wait_seconds") == 0:
+        followed = batches.follow(batch, 0, followed["reported"])
+    return followed
 
 
 def create_table(dynamodb: "DynamoDBClient", name: str, keys: dict[str, str]) -> None:

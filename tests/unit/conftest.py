@@ -78,4 +78,4 @@ def batch_store(cloud: Cloud) -> BatchStore:
 @pytest.fixture
 def batches(objects: ObjectStore, queue: PaymentQueue, batch_store: BatchStore) -> BatchProcessing:
     """The steps of a batch's workflow on an empty account, 50 bytes or so to a range."""
-    return BatchProcessing(objects, queue, batch_store, "results", range_bytes=50)
+    return BatchProcessing(objects, queue, batch_store, "results", range_bytes=50, plan_bytes=200)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from batch_processor import run_step, start
 from payments.batch import Batch, BatchProcessing, encode_row
-from payments.batch_store import BatchStore
+from payments.batch_report import RejectedRows
+from payments.batch_store import BatchStatus, BatchStore, RangeResult
 from payments.csv_rows import (
     MAX_LINE_CHARACTERS,
     RejectedRow,
@@ -20,15 +21,16 @@ from payments.csv_rows import (
     plan_file,
     read_rows,
 )
-from payments.errors import InvalidMessage, ServiceUnavailable, UnreadableFile
+from payments.errors import FieldError, InvalidMessage, ServiceUnavailable, UnreadableFile
 from payments.events import PaymentQueue, decode_message, encode_message
 from payments.gateway import SandboxGateway
 from payments.models import PaymentRequest
 from payments.objects import ObjectStore, ObjectVersion, unversioned
+from payments.row_outcomes import RowOutcome
 from payments.service import PaymentDispatch, PaymentProcessing, StepContext
 from payments.store import PaymentStore, SandboxLedger
 from tests.unit.aws_events import load
-from tests.unit.cloud import TABLES, Cloud, Started, payment_request, process
+from tests.unit.cloud import TABLES, Cloud, Started, payment_request, planned, process
 
 DOCUMENTED = (
     b"payment_id,amount,currency\npay_001,100.00,USD\npay_002,50.00,EUR\npay_003,75.50,USD\n"
@@ -48,6 +50,27 @@ def rows_of(
         row
         for part in plan.ranges
         for row in read_rows(blocks(part.start, part.end), plan.columns, part.first_line)
+    ]
+
+
+def rows_planned_in_portions(content: bytes, *, most_bytes: int) -> list[ValidRow | RejectedRow]:
+    """Plan a file in several calls, each of which goes on where the last one ended."""
+    plan = plan_file([content[at : at + 5] for at in range(0, len(content), 5)], 7, most_bytes=1)
+    ranges = list(plan.ranges)
+    while plan.unread:
+        rest = content[plan.unread.start :]
+        plan = plan_file(
+            [rest[at : at + 5] for at in range(0, len(rest), 5)],
+            7,
+            most_bytes=most_bytes,
+            columns=plan.columns,
+            place=plan.unread,
+        )
+        ranges.extend(plan.ranges)
+    return [
+        row
+        for part in ranges
+        for row in read_rows([content[part.start : part.end]], plan.columns, part.first_line)
     ]
 
 
@@ -163,6 +186,11 @@ class TestRows:
             assert rows_of(content, range_bytes=size) == whole
             assert rows_of(content, block_bytes=size) == whole
             assert rows_of(content, range_bytes=size, block_bytes=7) == whole
+            assert rows_planned_in_portions(content, most_bytes=size) == whole
+
+    def test_what_is_not_utf_8_is_refused_in_whichever_portion_it_is(self) -> None:
+        with pytest.raises(UnreadableFile):
+            rows_planned_in_portions(DOCUMENTED + b"pay_4,1,US\xff\npay_5,1,USD\n", most_bytes=10)
 
     @pytest.mark.parametrize(
         ("content", "code"),
@@ -174,6 +202,8 @@ class TestRows:
             (b"payment_id,amount,currency,amount\n", "repeated_column"),
             (b'payment_id,"amount,currency\n', "no_header"),
             (b"x" * (2 * MAX_LINE_CHARACTERS), "no_header"),
+            (DOCUMENTED.replace(b"\n", b"\r"), "no_header"),
+            (DOCUMENTED.replace(b",", b";"), "missing_column"),
             ("payment_id,amount,currency\npay_1,1,USD\n".encode("utf-16"), "not_utf8"),
             (DOCUMENTED + b"pay_4,1,USD,\xe9\n", "not_utf8"),
             (DOCUMENTED + b"\xc3", "not_utf8"),
@@ -188,6 +218,54 @@ class TestRows:
             with pytest.raises(UnreadableFile) as refused:
                 rows_of(content, block_bytes=block_bytes)
             assert refused.value.code == code
+
+    @pytest.mark.parametrize(
+        ("content", "hint"),
+        [
+            (DOCUMENTED.replace(b"\n", b"\r"), "end with CR alone"),
+            (DOCUMENTED.replace(b"\n", b"\r") * 2000, "end with CR alone"),
+            (DOCUMENTED.replace(b",", b";"), "by commas, not by semicolons"),
+            (DOCUMENTED.replace(b",", b"\t"), "by commas, not by tabs"),
+        ],
+    )
+    def test_a_refusal_says_what_a_spreadsheet_did_to_the_file(
+        self, content: bytes, hint: str
+    ) -> None:
+        with pytest.raises(UnreadableFile, match=hint):
+            rows_of(content)
+
+    def test_a_line_break_within_quotes_ends_the_row_and_harms_no_neighbour(self) -> None:
+        rows = rows_of(
+            b"payment_id,amount,currency,note\n"
+            b"pay_1,1,USD,before\n"
+            b'pay_2,1,USD,"two\n'
+            b'lines"\n'
+            b"pay_3,1,USD,after\n"
+        )
+        assert [row.line for row in rows if isinstance(row, ValidRow)] == [2, 5]
+        assert codes(rows) == {3: ["unbalanced_quotes"], 4: ["column_count"]}
+        message = rows[1].errors[0].message if isinstance(rows[1], RejectedRow) else ""
+        assert "no line break in a cell" in message
+
+    @given(
+        st.lists(
+            st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\r\n")), min_size=3)
+        )
+    )
+    def test_cells_are_those_that_the_csv_module_reads(self, table: list[list[str]]) -> None:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(
+            [["payment_id", "amount", "currency"], *table]
+        )
+        read = [
+            row
+            for row in csv.reader(io.StringIO(text.getvalue(), newline="\n"))
+            if row and not ",".join(row).isspace()
+        ]
+        rejected = [
+            row for row in rows_of(text.getvalue().encode()) if isinstance(row, RejectedRow)
+        ]
+        assert [list(row.cells) for row in rejected] == read[1:]
 
     def test_a_header_alone_is_a_file_without_rows(self) -> None:
         assert rows_of(b"payment_id,amount,currency") == []
@@ -269,7 +347,7 @@ class TestBatch:
         store.create(payment_request("pay_002", 1), actor="api", at="2026-01-01")
         batch = self.upload(cloud, DOCUMENTED + b"pay_003,75.50,USD\n")
         followed = process(batches, batch, 0)
-        assert followed == {"settled": False, "wait_seconds": 2}
+        assert (followed["settled"], followed["wait_seconds"]) == (False, 2)
         assert batches.follow(batch, 400)["wait_seconds"] == 501
         assert batches.follow(batch, 501)["wait_seconds"] == 600
         ledger = SandboxLedger(cloud.dynamodb, TABLES.processing_status)
@@ -347,6 +425,92 @@ class TestBatch:
             for row in csv.DictReader(io.StringIO(reports[uri.rpartition("/")[2]]))
         ]
         assert lines == list(range(2, 102))
+
+    def test_a_report_of_many_rows_is_written_in_parts(self) -> None:
+        written: dict[int, bytes] = {}
+        rejected = RejectedRows(["payment_id"], written.__setitem__, part_bytes=2000)
+        fault = FieldError("payment_id", "invalid_format", "is wrong")
+        for line in range(2, 3002):
+            rejected.add(RejectedRow(line, ("€",), (fault,)))
+            assert len(written) == rejected.parts
+        rejected.finish_part()
+        rejected.finish_part()
+        assert (rejected.count, rejected.parts) == (3000, len(written))
+        assert len(written) > 10
+        # Text is written on in chunks of 8 KiB, so that is how far a part may go beyond.
+        assert max(map(len, written.values())) < 2000 + 9000
+        lines = [
+            int(row["line_number"])
+            for number in range(rejected.parts)
+            for row in csv.DictReader(io.StringIO(written[number].decode()))
+        ]
+        assert lines == list(range(2, 3002))
+
+    def test_every_part_of_a_report_is_listed_in_order(self, batch_store: BatchStore) -> None:
+        batch_id = f"batch_{'0' * 32}"
+        head = {"batch_id": batch_id, "bucket": "b", "key": "k", "version_id": "v"}
+        details = {**head, "dry_run": False, "reports": "s3://results/x"}
+        batch_store.record(
+            batch_id, BatchStatus.PROCESSING, "2026-01-01T00:00:00Z", details=details
+        )
+        for number, reports in ((0, 2), (1, 0), (2, 1)):
+            result = RangeResult(
+                number=number, accepted=0, rejected=1, accepted_minor={}, reports=reports
+            )
+            batch_store.record_range(batch_id, result, "2026-01-01T00:00:00Z")
+        progress = batch_store.progress(batch_id)
+        assert progress is not None
+        assert progress.describe()["reports"]["rejected"] == [
+            "s3://results/x/rejected-00000.csv",
+            "s3://results/x/rejected-00000-00001.csv",
+            "s3://results/x/rejected-00002.csv",
+        ]
+
+    def test_cells_beyond_the_header_are_kept_in_the_report(
+        self, batches: BatchProcessing, cloud: Cloud
+    ) -> None:
+        batch = self.upload(cloud, b"payment_id,amount,currency\npay_1,1,000.00,USD\n")
+        process(batches, batch, 0)
+        [row] = csv.DictReader(io.StringIO(self.reports(cloud, batch)["rejected-00000.csv"]))
+        assert (row["payment_id"], row["amount"], row["currency"]) == ("pay_1", "1", "000.00,USD")
+        assert row["code"] == "column_count"
+
+    def test_millions_of_rows_that_were_not_paid_are_reported_in_several_calls(
+        self, objects: ObjectStore, queue: PaymentQueue, store: PaymentStore, cloud: Cloud
+    ) -> None:
+        batch_store = BatchStore(cloud.dynamodb, TABLES.processing_status)
+        batches = BatchProcessing(objects, queue, batch_store, "results", reported_rows=5)
+        rows = b"".join(b"pay_%d,1,USD\n" % number for number in range(40))
+        batch = self.upload(cloud, b"payment_id,amount,currency\n" + rows)
+        plan = batches.plan(batch, 0)
+        for part in plan["ranges"]:
+            batches.process_range(batch, plan["columns"], part)
+        for message in self.queued(cloud):
+            store.record_not_paid(message, RowOutcome.DUPLICATE, at="2026-01-01T00:00:00Z")
+        answers = [batches.follow(batch, 0)]
+        while not answers[-1]["settled"]:
+            assert answers[-1]["wait_seconds"] == 0
+            assert self.summary(cloud, batch)["status"] == "PROCESSING"
+            answers.append(batches.follow(batch, 0, answers[-1]["reported"]))
+        assert len(answers) == 8
+        reports = self.reports(cloud, batch)
+        links = self.summary(cloud, batch)["reports"]["not_paid"]
+        told = [
+            row["payment_id"]
+            for link in links
+            for row in csv.DictReader(io.StringIO(reports[link.rpartition("/")[2]]))
+        ]
+        assert sorted(told) == sorted(f"pay_{number}" for number in range(40))
+
+    def test_news_of_a_batch_name_its_summary_and_no_other_report(
+        self, batches: BatchProcessing, cloud: Cloud
+    ) -> None:
+        rows = b"".join(b"pay %d,1,USD\n" % number for number in range(100))
+        batch = self.upload(cloud, b"payment_id,amount,currency\n" + rows)
+        news = process(batches, batch, 0)["notification"]["batch"]
+        summary = self.summary(cloud, batch)
+        assert len(summary["reports"]["rejected"]) > 10
+        assert news == {**summary, "reports": {"summary": summary["reports"]["summary"]}}
 
     def test_a_refused_file_has_a_report_that_says_so(
         self, batches: BatchProcessing, cloud: Cloud
@@ -429,9 +593,35 @@ class TestBatch:
         rows = b"".join(b"pay_%d,1,USD\n" % number for number in range(1000))
         batch = self.upload(cloud, b"payment_id,amount,currency\n" + rows)
         # As if it were a thousand times as large, with ranges of 50 bytes.
-        plan = batches.plan(batch, size=1000 * len(rows))
+        plan = planned(batches, batch, 1000 * len(rows))
         assert 1 < len(plan["ranges"]) <= 2
-        assert len(batches.plan(batch, size=len(rows))["ranges"]) > 100
+        assert len(planned(batches, batch, len(rows))["ranges"]) > 100
+
+    def test_a_huge_file_is_planned_in_several_calls_as_in_one(
+        self, batches: BatchProcessing, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("payments.objects._BLOCK_BYTES", 64)
+        rows = b"".join(b"pay_%d,1,USD\n" % number for number in range(100))
+        batch = self.upload(cloud, b"payment_id,amount,currency\n" + rows)
+        plan, calls = batches.plan(batch, 0), 1
+        while not plan["planned"]:
+            assert plan["unread"]["start"] == plan["ranges"][-1]["end"]
+            plan, calls = batches.plan(batch, 0, plan), calls + 1
+        assert calls > 3
+        ranges = plan["ranges"]
+        assert [part["number"] for part in ranges] == list(range(len(ranges)))
+        assert [part["start"] for part in ranges[1:]] == [part["end"] for part in ranges[:-1]]
+        assert ranges[-1]["end"] == 27 + len(rows)
+
+    def test_a_huge_file_that_is_refused_late_has_no_ranges(
+        self, batches: BatchProcessing, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("payments.objects._BLOCK_BYTES", 64)
+        rows = b"".join(b"pay_%d,1,USD\n" % number for number in range(100))
+        batch = self.upload(cloud, b"payment_id,amount,currency\n" + rows + b"\xff")
+        assert batches.plan(batch, 0)["planned"] is False
+        assert planned(batches, batch, 0)["ranges"] == []
+        assert self.summary(cloud, batch)["status"] == "REFUSED"
 
     def test_a_batch_id_follows_from_the_object_version(self) -> None:
         first = Batch(ObjectVersion("files", "a.csv", "1"))
@@ -507,12 +697,16 @@ class TestUploads:
     ) -> None:
         version = cloud.s3.put_object(Bucket="files", Key="a.csv", Body=DOCUMENTED)["VersionId"]
         batch = Batch(ObjectVersion("files", "a.csv", version)).to_dict()
-        plan = run_step({"action": "plan", "batch": batch, "size": len(DOCUMENTED)}, batches)
+        plan = None
+        while plan is None or not plan["planned"]:
+            step = {"action": "plan", "batch": batch, "size": len(DOCUMENTED), "before": plan}
+            plan = run_step(step, batches)
         assert plan["notification"]["event_type"] == "batch.started"
         for part in plan["ranges"]:
             step = {"action": "range", "batch": batch, "columns": plan["columns"], "range": part}
             assert run_step(step, batches) == {}
-        followed = run_step({"action": "follow", "batch": batch, "waited_seconds": 0}, batches)
+        step = {"action": "follow", "batch": batch, "waited_seconds": 0}
+        followed = run_step({**step, "reported": {"shards": 0, "files": 0}}, batches)
         assert followed["settled"] is False
         failed = run_step({"action": "fail", "batch": batch}, batches)
         assert failed["notification"]["event_type"] == "batch.failed"

@@ -18,6 +18,25 @@ def test_the_table_of_currencies_is_the_iso_4217_list() -> None:
     assert published == EXPONENTS
 
 
+def test_only_codes_without_minor_units_are_left_out() -> None:
+    """Metals, units of account, and codes for tests or no currency: nothing that one can pay in."""
+    left_out = {currency.code for currency in iso4217.Currency} - set(EXPONENTS)
+    assert left_out == {
+        *("XAG", "XAU", "XPD", "XPT"),
+        *("XBA", "XBB", "XBC", "XBD"),
+        *("XDR", "XSU", "XUA"),
+        *("XTS", "XXX"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("currency", "exponent"),
+    [("JPY", 0), ("UYI", 0), ("USD", 2), ("KWD", 3), ("TND", 3), ("CLF", 4), ("UYW", 4)],
+)
+def test_a_currency_has_its_own_decimals(currency: str, exponent: int) -> None:
+    assert EXPONENTS[currency] == exponent
+
+
 @pytest.mark.parametrize(
     ("text", "currency", "minor"),
     [
