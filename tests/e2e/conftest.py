@@ -1,13 +1,16 @@
-"""One deployed environment for all end-to-end tests: an emulator and a deployment of their own.
+"""Two deployed environments for all end-to-end tests, in an emulator of their own.
 
-It lives beside whatever `make up` runs: another port, another suffix, another directory.
+A disposable one and a protected one share the emulator as they would an account. They live beside
+whatever `make up` runs: another port, other suffixes, other directories.
 """
 
 import json
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -22,6 +25,7 @@ HERE = Path(__file__).parent
 ALARM_EMAIL = "on-call@example.com"
 UPDATES_QUEUE = "updates-seen-by-tests"
 WORKSPACE = Workspace(state=REPOSITORY / ".local/e2e", suffix="e2e")
+PROTECTED = Workspace(state=REPOSITORY / ".local/e2e/protected", suffix="staging")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -50,11 +54,25 @@ def _require_tools() -> None:
     pytest.skip(message)
 
 
-@pytest.fixture(scope="session")
-def environment() -> Iterator[Environment]:
-    """The deployed stack; destroyed through cdktf in the end, and its emulator stopped.
+@dataclass(frozen=True, kw_only=True)
+class Deployments:
+    """Both environments on their way: deploying is mostly waiting, so they wait side by side."""
 
-    E2E_KEEP=1 leaves both as they are, to look around with
+    disposable: Future[Environment]
+    protected: Future[Environment] | None
+
+
+def _deployed(deployment: Deployment) -> Environment:
+    deployment.deploy()
+    return Environment(deployment)
+
+
+@pytest.fixture(scope="session")
+def deployments(request: pytest.FixtureRequest) -> Iterator[Deployments]:
+    """The emulator with both environments, the protected one only if a test wants it.
+
+    The disposable one is destroyed through cdktf in the end; the other one refuses that, and ends
+    with the emulator. E2E_KEEP=1 leaves everything as it is, to look around with
     `python -m local --state .local/e2e --suffix e2e status`.
     """
     _require_tools()
@@ -68,18 +86,43 @@ def environment() -> Iterator[Environment]:
             settings={"SFN_WAIT_SCALE": "0.1", "ALARM_PERIOD_SCALE": "0.04"},
         )
         deployment = Deployment(WORKSPACE, started)
+        is_wanted = any("protected" in item.fixturenames for item in request.session.items)  # type: ignore[attr-defined]  # every test function has them
         try:
-            with pytest.MonkeyPatch.context() as configured:
-                queue_arn = _create_queue(deployment.clients, UPDATES_QUEUE)[1]
-                configured.setenv("ALARM_EMAIL", ALARM_EMAIL)
-                configured.setenv("PAYMENT_UPDATES_ENDPOINT", queue_arn)
-                deployment.deploy()
-            yield Environment(deployment)
+            queue_arn = _create_queue(deployment.clients, UPDATES_QUEUE)[1]
+            deployment.environment.update(
+                ALARM_EMAIL=ALARM_EMAIL, PAYMENT_UPDATES_ENDPOINT=queue_arn
+            )
+            with ThreadPoolExecutor() as pool:
+                yield Deployments(
+                    disposable=pool.submit(_deployed, deployment),
+                    protected=(pool.submit(_deployed, _protected(started)) if is_wanted else None),
+                )
             if deployment.is_deployed() and not os.environ.get("E2E_KEEP"):
                 deployment.destroy()
         finally:
             if not os.environ.get("E2E_KEEP"):
                 emulator.stop(WORKSPACE)
+
+
+def _protected(started: emulator.Emulator) -> Deployment:
+    """Return an empty place for the protected environment in the emulator of the other one."""
+    emulator.forget(PROTECTED)
+    PROTECTED.state.mkdir(parents=True, exist_ok=True)
+    shutil.copy(WORKSPACE.authority, PROTECTED.authority)
+    return Deployment(PROTECTED, started)
+
+
+@pytest.fixture(scope="session")
+def environment(deployments: Deployments) -> Environment:
+    """The deployed disposable environment."""
+    return deployments.disposable.result()
+
+
+@pytest.fixture(scope="session")
+def protected(deployments: Deployments) -> Environment:
+    """The deployed protected environment."""
+    assert deployments.protected is not None
+    return deployments.protected.result()
 
 
 @pytest.fixture
@@ -108,14 +151,26 @@ def alarms(environment: Environment) -> Notifications:
         if subscription["Endpoint"] == ALARM_EMAIL
     )
     attributes = clients.sns.get_subscription_attributes(SubscriptionArn=by_email)["Attributes"]
-    queue_url, queue_arn = _create_queue(
-        clients, "alarms-seen-by-tests", key=f"alias/payments-{environment.suffix}"
-    )
+    filter_ = {name: attributes[name] for name in ("FilterPolicy", "FilterPolicyScope")}
+    return _subscribe(environment, "alarms-seen-by-tests", filter_)
+
+
+@pytest.fixture(scope="session")
+def subscribe() -> Callable[[Environment, str], Notifications]:
+    """Subscribe a new, encrypted queue to all of an environment's notifications."""
+    return _subscribe
+
+
+def _subscribe(
+    environment: Environment, name: str, attributes: Mapping[str, str] | None = None
+) -> Notifications:
+    clients = environment.clients
+    queue_url, queue_arn = _create_queue(clients, name, key=f"alias/payments-{environment.suffix}")
     clients.sns.subscribe(
-        TopicArn=topic,
+        TopicArn=environment.outputs["payment_notifications_topic_arn"],
         Protocol="sqs",
         Endpoint=queue_arn,
-        Attributes={name: attributes[name] for name in ("FilterPolicy", "FilterPolicyScope")},
+        Attributes=attributes or {},
     )
     return Notifications(clients, queue_url)
 
