@@ -117,7 +117,7 @@ def _look_up_batch(event: dict[str, Any], batches: BatchStore) -> Response:
 
 
 def _json_body(event: dict[str, Any]) -> str:
-    content_type = _header(event, "content-type").partition(";")
+    content_type = _content_type(event).partition(";")
     charset = content_type[2].replace(" ", "").lower()
     if content_type[0].strip().lower() != "application/json" or charset not in _CHARSETS:
         raise _UnsupportedMediaType
@@ -137,9 +137,19 @@ def _json_body(event: dict[str, Any]) -> str:
 _CHARSETS: Final = frozenset({"", "charset=utf-8", 'charset="utf-8"'})
 
 
-def _header(event: dict[str, Any], name: str) -> str:
+def _content_type(event: dict[str, Any]) -> str:
+    """Return what the body is declared as; nothing, if it is declared more than once."""
+    # API Gateway keeps one value of each name in "headers", and all of them here.
+    repeated: dict[str, list[str] | None] = event.get("multiValueHeaders") or {}
+    if sum(len(said or ()) for name, said in repeated.items() if _is_content_type(name)) > 1:
+        return ""
     headers: dict[str, str | None] = event.get("headers") or {}
-    return next((value for key, value in headers.items() if value and key.lower() == name), "")
+    declared = [value for name, value in headers.items() if value and _is_content_type(name)]
+    return declared[0] if len(declared) == 1 else ""
+
+
+def _is_content_type(name: str) -> bool:
+    return name.lower() == "content-type"
 
 
 def _path_parameter(event: dict[str, Any], name: str) -> str:

@@ -1,4 +1,8 @@
-"""Reports on a batch's rows, as CSV."""
+"""Reports on a batch's rows, as CSV that people open in a spreadsheet.
+
+A cell that a spreadsheet would take for a formula gets an apostrophe before it. That of a payment's
+field may stay when a report is mended and sent back: ``payments.csv_rows`` reads over it.
+"""
 
 import csv
 import io
@@ -15,6 +19,12 @@ REPORT_COLUMNS: Final = ("line_number", "field", "code", "message")
 
 _PART_BYTES: Final = 16 * 1024 * 1024
 _ROWS_PER_REPORT = 100_000
+
+# https://owasp.org/www-community/attacks/CSV_Injection, and their full-width forms.
+_FORMULA_STARTS: Final = frozenset("=+-@\t\r\n＝＋－＠")  # noqa: RUF001 - look-alikes are the point
+# Ends of lines as in RFC 4180: then a carriage return within a cell is quoted, too, and starts no
+# row of its own.
+_LINE_END: Final = "\r\n"
 
 
 class RejectedRows:
@@ -42,7 +52,7 @@ class RejectedRows:
         self._width = len(columns)
         # Columns of an earlier report are not repeated: a mended report may be sent back as it is.
         self._kept = [at for at, name in enumerate(columns) if name not in REPORT_COLUMNS]
-        self._header = [*(columns[at] for at in self._kept), *REPORT_COLUMNS]
+        self._header = [*(_harmless(columns[at]) for at in self._kept), *REPORT_COLUMNS]
         self._begin()
 
     def add(self, row: RejectedRow) -> None:
@@ -55,7 +65,7 @@ class RejectedRows:
             "; ".join(getattr(error, name) for error in row.errors)
             for name in ("field", "code", "message")
         )
-        self._writer.writerow([*(cells[at] for at in self._kept), row.line, *faults])
+        self._writer.writerow([*(_harmless(cells[at]) for at in self._kept), row.line, *faults])
         self.count += 1
         self._rows_in_part += 1
         if self._part.tell() >= self._part_bytes:
@@ -73,7 +83,7 @@ class RejectedRows:
         self._rows_in_part = 0
         self._part = io.BytesIO()
         self._text = io.TextIOWrapper(self._part, encoding="utf-8", newline="")
-        self._writer = csv.writer(self._text, lineterminator="\n")
+        self._writer = csv.writer(self._text, lineterminator=_LINE_END)
         self._writer.writerow(self._header)
 
 
@@ -81,9 +91,15 @@ def not_paid_csv(rows: Iterable[NotPaidRow]) -> Iterator[bytes]:
     """Yield files of rows that were accepted and not paid, because their id was taken."""
     for part in batched(rows, _ROWS_PER_REPORT):
         text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
+        writer = csv.writer(text, lineterminator=_LINE_END)
         writer.writerow(["line_number", "payment_id", "amount", "currency", "outcome"])
         for row in part:
             amount = to_decimal_text(row.amount_minor, row.currency)
-            writer.writerow([row.line, row.payment_id, amount, row.currency, row.outcome])
+            payment_id = _harmless(row.payment_id)
+            writer.writerow([row.line, payment_id, amount, row.currency, row.outcome])
         yield text.getvalue().encode()
+
+
+def _harmless(cell: str) -> str:
+    """Return a cell so that no spreadsheet takes it for a formula."""
+    return f"'{cell}" if cell[:1] in _FORMULA_STARTS else cell

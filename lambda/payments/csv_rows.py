@@ -192,7 +192,8 @@ def _read_row(number: int, text: str, columns: tuple[str, ...]) -> ValidRow | Re
         return RejectedRow(number, (text,), (_BAD_QUOTES,))
     if len(cells) != len(columns):
         return RejectedRow(number, tuple(cells), (_wrong_width(len(cells), len(columns)),))
-    payment_id, amount, currency = (cells[columns.index(name)] for name in FIELDS)
+    # Our reports put an apostrophe before what a spreadsheet would take for a formula, such as -1.
+    payment_id, amount, currency = (cells[columns.index(name)].removeprefix("'") for name in FIELDS)
     checked = check_fields(payment_id, amount, currency)
     if isinstance(checked, int):
         return ValidRow(number, payment_id, checked, currency)

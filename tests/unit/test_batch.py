@@ -395,7 +395,7 @@ class TestBatch:
         assert row == {
             "note": "a, b",
             "payment_id": "pay_4",
-            "amount": "-1",
+            "amount": "'-1",
             "currency": "usd",
             "line_number": "2",
             "field": "amount; currency",
