@@ -1,7 +1,8 @@
 """What a function runs on: settings from its environment, AWS clients, logger."""
 
+import json
 import os
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final
 
 import boto3
@@ -38,7 +39,8 @@ SETTINGS: Final[dict[str, frozenset[str]]] = {
 }
 """The environment variables that each function reads; the stack sets exactly these."""
 
-logger = Logger()
+# All but ASCII is escaped: some readers of logs end lines at U+2028, or heed what turns text around.
+logger = Logger(json_serializer=partial(json.dumps, default=str, separators=(",", ":")))
 
 
 def about_payment(payment_id: str) -> None:
