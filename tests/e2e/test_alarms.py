@@ -25,7 +25,12 @@ def test_every_alarm_fires_and_recovers_and_both_are_announced(
     environment: Environment, alarms: Notifications, notifications: Notifications
 ) -> None:
     stuck = _lose_a_message(environment)
-    described = environment.clients.cloudwatch.describe_alarms()["MetricAlarms"]
+    # Another environment in the same account has its own.
+    described = [
+        alarm
+        for alarm in environment.clients.cloudwatch.describe_alarms()["MetricAlarms"]
+        if alarm["AlarmName"].endswith(f"-{environment.suffix}")
+    ]
     names = {alarm["AlarmName"] for alarm in described}
     with ThreadPoolExecutor(len(described)) as pool:
         list(pool.map(lambda alarm: _hold_until_it_fires(environment, alarm), described))
