@@ -9,7 +9,7 @@ RIG := $(PYTHON) -m local $(if $(PORT),--port $(PORT))
 
 SEEDS ?= 200
 
-.PHONY: help install up demo down status env batch trace dashboard simulate bench bench-publish capacity cost cost-record test lint scan format unit e2e synth snapshots lock clean
+.PHONY: help install up demo down status env batch trace dashboard simulate bench bench-publish capacity cost cost-record test lint scan iam-mutants format unit e2e synth snapshots lock clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## \(.*\)/\1	\2/p' Makefile | while IFS='	' read -r name text; do \
@@ -64,6 +64,9 @@ unit: install ## Run the tests that need no emulator
 
 e2e: install ## Run the end-to-end tests against an emulator of their own
 	@E2E_REQUIRED=1 $(PYTHON) -m pytest --durations 5 tests/e2e
+
+iam-mutants: install ## Take each permission of each role away, one at a time, and see what fails
+	@$(PYTHON) -m tests.iam_mutants
 
 simulate: install ## Run the functions under injected faults: make simulate SEEDS=1000
 	@$(PYTHON) -m tests.simulation --seeds $(SEEDS)

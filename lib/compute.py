@@ -129,8 +129,10 @@ def _batch_processor(
         },
         permissions=[
             Statement(
+                # Every read names a version, and then S3 asks for nothing else:
+                # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
                 sid="ReadBatches",
-                actions=("s3:GetObject", "s3:GetObjectVersion"),
+                actions=("s3:GetObjectVersion",),
                 resources=(f"{storage.batch_bucket.arn}/*",),
             ),
             Statement(

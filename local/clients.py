@@ -45,6 +45,11 @@ class Clients:
         return self._session.client("dynamodb", **self._options)
 
     @cached_property
+    def iam(self) -> Any:
+        """Users, roles and their policies."""
+        return self._session.client("iam", **self._options)
+
+    @cached_property
     def kms(self) -> "KMSClient":
         """Keys."""
         return self._session.client("kms", **self._options)

@@ -40,7 +40,6 @@ ACTIONS = {
     "batch-processor": {
         "dynamodb:PutItem",
         "dynamodb:Query",
-        "s3:GetObject",
         "s3:GetObjectVersion",
         "s3:ListBucket",
         "s3:PutObject",

@@ -1,0 +1,295 @@
+"""What the roles are for, each scenario with payments and files of its own.
+
+Where it can, a scenario calls a function directly with the event it would get: the function acts by
+its own role all the same, and a refusal shows at once instead of after its retries.
+"""
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from local.api import PaymentsApi
+from local.deployment import Deployment
+from payments.batch import Batch
+from payments.models import PaymentRequest, utc_now, utc_text
+from payments.objects import ObjectVersion
+from payments.store import PaymentStore, Tables
+from tests.e2e.environment import Environment, eventually
+
+PATIENCE: Final = 20.0
+"""Seconds for what takes a few when everything is allowed."""
+WORKFLOW_PATIENCE: Final = 120.0
+"""Seconds for a whole workflow, which is slow on a busy machine, and slow is not refused."""
+
+CSV: Final = "payment_id,amount,currency\n"
+
+_LONG_AGO: Final = utc_text(datetime(2026, 1, 1, tzinfo=UTC))
+"""When a payment was accepted that a sweep finds stuck."""
+
+
+class Scenarios:
+    """Every scenario in one deployed environment; each raises if it did not come to its end."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self._environment = Environment(deployment)
+        self._outputs = self._environment.outputs
+        self._clients = self._environment.clients
+        self._api = PaymentsApi(deployment.api_url_by_path, authority=deployment.emulator.authority)
+        self._store = PaymentStore(
+            self._clients.dynamodb,
+            Tables(
+                payments=self._outputs["payments_table"],
+                processing_status=self._outputs["processing_status_table"],
+                audit_logs=self._outputs["audit_logs_table"],
+            ),
+        )
+
+    def of_role(self, role: str) -> tuple[Callable[[], None], ...]:
+        """Return the scenarios that need something of a role, the quickest first."""
+        return {
+            "api-handler": (self.pays_over_http, self.looks_a_batch_up),
+            "batch-processor": (
+                self.carries_a_file_through,
+                self.tells_that_a_file_is_gone,
+                self.records_a_failed_batch,
+                self.starts_a_batch_twice,
+            ),
+            "payment-processor": (
+                self.charges,
+                self.settles,
+                self.dispatches_a_row_twice,
+                self.sweeps,
+                self.sets_a_hopeless_message_aside,
+            ),
+            "payment-sweep": (self.sweeps_by_schedule,),
+            "payment-workflow": (self.pays_over_http_to_the_end,),
+            "payment-batch-workflow": (
+                self.pays_a_file_to_the_end,
+                self.sets_a_hopeless_batch_aside,
+            ),
+        }[role]
+
+    # --- API handler
+
+    def pays_over_http(self) -> None:
+        payment = _payment()
+        assert self._api.submit(payment).status == 202
+        assert self._api.submit(payment).status == 200
+        answer = self._api.payment(str(payment["payment_id"]))
+        assert answer.status == 200
+        assert answer.json()["history"]
+
+    def looks_a_batch_up(self) -> None:
+        assert self._api.request("GET", f"/batches/batch_{'0' * 32}").status == 404
+
+    # --- batch processor
+
+    def carries_a_file_through(self) -> None:
+        """One row is paid, one is rejected, and one is not paid: every kind of report."""
+        paid = f"{_new_id()},1.00,USD\n"
+        batch, size = self._upload("by-hand.txt", f"{CSV}{paid}{paid}a b,1,USD\n")
+        plan = self._step(batch, action="plan", size=size, before=None)
+        [part] = plan["ranges"]
+        self._step(batch, action="range", columns=plan["columns"], range=part)
+
+        reported = {"shards": 0, "files": 0}
+
+        def settled() -> dict[str, Any] | None:
+            answer = self._step(batch, action="follow", waited_seconds=1, reported=reported)
+            reported.update(answer.get("reported", {}))
+            return answer if answer["settled"] else None
+
+        announced = eventually(settled, patience=PATIENCE)["notification"]["batch"]
+        ended = json.loads(self._read(announced["reports"]["summary"]))
+        assert (ended["completed"], ended["duplicate"], ended["rejected"]) == (1, 1, 1)
+        for report in (*ended["reports"]["rejected"], *ended["reports"]["not_paid"]):
+            assert self._read(report)
+
+    def tells_that_a_file_is_gone(self) -> None:
+        batch, size = self._upload("gone.txt", CSV)
+        source = batch.source
+        self._clients.s3.delete_object(
+            Bucket=source.bucket, Key=source.key, VersionId=source.version_id
+        )
+        assert self._step(batch, action="plan", size=size, before=None)["ranges"] == []
+
+    def records_a_failed_batch(self) -> None:
+        batch, _ = self._upload("failed.txt", CSV)
+        notification = self._step(batch, action="fail")["notification"]
+        assert notification["batch"]["status"] == "FAILED"
+
+    def starts_a_batch_twice(self) -> None:
+        batch, size = self._upload("dry-run/twice.txt", f"{CSV}{_new_id()},1.00,USD\n")
+        uploaded = {
+            "key": batch.source.key,
+            "size": size,
+            "versionId": batch.source.version_id,
+        }
+        event = {"Records": [{"s3": {"bucket": {"name": batch.source.bucket}, "object": uploaded}}]}
+        for _ in range(2):
+            self._invoke("batch-processor", event)
+
+    # --- payment processor
+
+    def charges(self) -> None:
+        assert self._finish("charge", self._stored(9999))["status"] == "COMPLETED"
+
+    def settles(self) -> None:
+        """Of a row of a batch, whose end is counted."""
+        payment_id = self._stored(50003, source=f"batch:batch_{'0' * 32}:2")
+        assert self._finish("settle", payment_id)["status"] == "FAILED"
+
+    def sweeps(self) -> None:
+        self._stored(100, at=_LONG_AGO)
+        assert self._invoke("payment-processor", {"action": "sweep"})["stuck"] >= 1
+
+    def dispatches_a_row_twice(self) -> None:
+        """Once as itself, once more as itself, and once as another row's duplicate."""
+        message = {
+            "payment_id": _new_id(),
+            "amount_minor": 100,
+            "currency": "USD",
+            "source": f"batch:batch_{uuid.uuid4().hex}:2",
+            "correlation_id": "iam-mutants",
+        }
+        duplicate = {**message, "source": f"batch:batch_{uuid.uuid4().hex}:2"}
+        for body in (message, message, duplicate):
+            record = {"messageId": "1", "receiptHandle": "none", "body": json.dumps(body)}
+            answer = self._invoke("payment-processor", {"Records": [record]})
+            assert answer == {"batchItemFailures": []}
+
+    def sets_a_hopeless_message_aside(self) -> None:
+        """Within seconds, because the function gives it back at once after each receive."""
+        text = f"no payment {uuid.uuid4().hex}"
+        self._clients.sqs.send_message(
+            QueueUrl=self._outputs["payment_events_queue_url"], MessageBody=text
+        )
+        self._dead_letter(lambda body: body == text, patience=PATIENCE)
+
+    # --- schedule
+
+    def sweeps_by_schedule(self) -> None:
+        """The same target by the same role, but now and once."""
+        scheduler = self._environment.client("scheduler")
+        deployed = scheduler.get_schedule(Name=f"payment-sweep-{self._environment.suffix}")
+        payment_id = self._stored(100, at=_LONG_AGO)
+        scheduler.create_schedule(
+            Name=f"at-once-{uuid.uuid4().hex}",
+            ScheduleExpression=f"at({datetime.now(UTC):%Y-%m-%dT%H:%M:%S})",
+            ActionAfterCompletion="DELETE",
+            FlexibleTimeWindow=deployed["FlexibleTimeWindow"],
+            Target=deployed["Target"],
+        )
+        assert self._api.final(payment_id, patience=WORKFLOW_PATIENCE)["status"] == "COMPLETED"
+
+    # --- workflows
+
+    def pays_over_http_to_the_end(self) -> None:
+        payment = _payment()
+        assert self._api.submit(payment).status == 202
+        final = self._api.final(str(payment["payment_id"]), patience=WORKFLOW_PATIENCE)
+        assert final["status"] == "COMPLETED"
+
+        def succeeded() -> bool | None:
+            return self._execution("payment_workflow_arn", str(payment["payment_id"])) or None
+
+        eventually(succeeded, patience=WORKFLOW_PATIENCE)
+
+    def pays_a_file_to_the_end(self) -> None:
+        batch, _ = self._upload("to-the-end.csv", f"{CSV}{_new_id()},1.00,USD\n")
+
+        def succeeded() -> bool | None:
+            return self._execution("batch_workflow_arn", batch.batch_id) or None
+
+        eventually(succeeded, patience=WORKFLOW_PATIENCE)
+
+    def sets_a_hopeless_batch_aside(self) -> None:
+        """Its input has no size, so that its first state fails; no retry helps."""
+        name = f"hopeless-{uuid.uuid4().hex}"
+        self._clients.stepfunctions.start_execution(
+            stateMachineArn=self._outputs["batch_workflow_arn"],
+            name=name,
+            input=json.dumps(
+                {
+                    "batch": {"batch_id": name, "bucket": "none", "key": "none", "version_id": "0"},
+                    "size": "none",
+                }
+            ),
+        )
+        self._dead_letter(lambda body: name in body, patience=WORKFLOW_PATIENCE)
+
+    # --- what they are made of
+
+    def _upload(self, key: str, text: str) -> tuple[Batch, int]:
+        """Put a file into the batch bucket; unless its name ends in .csv, it starts nothing."""
+        bucket, body = self._outputs["batch_bucket"], text.encode()
+        stored = self._clients.s3.put_object(Bucket=bucket, Key=key, Body=body)
+        return Batch(ObjectVersion(bucket, key, stored["VersionId"])), len(body)
+
+    def _read(self, uri: str) -> bytes:
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        content: bytes = self._clients.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        return content
+
+    def _stored(self, amount_minor: int, *, source: str = "api", at: str | None = None) -> str:
+        """Store a payment that nobody works on."""
+        request = PaymentRequest(_new_id(), amount_minor, "USD", source, "iam-mutants")
+        self._store.create(request, actor="iam-mutants", at=at or utc_now())
+        return request.payment_id
+
+    def _finish(self, action: str, payment_id: str) -> dict[str, Any]:
+        event = {
+            "action": action,
+            "payment_id": payment_id,
+            "correlation_id": "iam-mutants",
+            "execution_arn": "iam-mutants",
+            "attempt": 0,
+        }
+        return self._invoke("payment-processor", event)
+
+    def _step(self, batch: Batch, **event: Any) -> dict[str, Any]:
+        return self._invoke("batch-processor", {"batch": batch.to_dict(), **event})
+
+    def _invoke(self, function: str, event: Mapping[str, Any]) -> dict[str, Any]:
+        answer = self._clients.functions.invoke(
+            FunctionName=f"{function}-{self._environment.suffix}", Payload=json.dumps(event)
+        )
+        payload: dict[str, Any] = json.loads(answer["Payload"].read())
+        assert "FunctionError" not in dict(answer), payload
+        return payload
+
+    def _execution(self, workflow: str, name: str) -> bool:
+        machine = self._outputs[workflow].replace(":stateMachine:", ":execution:")
+        client = self._clients.stepfunctions
+        try:
+            described = client.describe_execution(executionArn=f"{machine}:{name}")
+        except client.exceptions.ExecutionDoesNotExist:
+            return False
+        assert described["status"] in {"RUNNING", "SUCCEEDED"}, described
+        return described["status"] == "SUCCEEDED"
+
+    def _dead_letter(self, is_wanted: Callable[[str], bool], *, patience: float) -> None:
+        """Wait for a dead letter and take it away; all others are left-overs and go, too."""
+        deadline = time.monotonic() + patience
+        url = self._outputs["payment_events_dlq_url"]
+        while time.monotonic() < deadline:
+            received = self._clients.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)
+            for message in received.get("Messages", []):
+                self._clients.sqs.delete_message(
+                    QueueUrl=url, ReceiptHandle=message["ReceiptHandle"]
+                )
+                if is_wanted(message["Body"]):
+                    return
+            time.sleep(0.2)
+        raise TimeoutError(f"no dead letter within {patience:.0f} s")
+
+
+def _new_id() -> str:
+    return f"pay_{uuid.uuid4().hex}"
+
+
+def _payment() -> dict[str, object]:
+    return {"payment_id": _new_id(), "amount": "1.00", "currency": "USD"}
