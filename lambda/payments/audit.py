@@ -16,6 +16,15 @@ from payments.models import (
 GENESIS: Final = "0" * 64
 """``previous_hash`` of a payment's first record."""
 
+WITNESSED_FIELDS: Final = ("amount_minor", "currency", "content_hash")
+"""What every record of a payment says again."""
+
+# Pairs, found by comparison: what was tampered with may be of any type.
+_STEPS: Final = (
+    (None, PaymentStatus.PENDING.value),
+    *((status.value, to.value) for status, successors in SUCCESSORS.items() for to in successors),
+)
+
 type AuditRecord = dict[str, Any]
 """One record as stored: flat, strings and integers only, ``hash`` over all the rest."""
 
@@ -72,25 +81,35 @@ def record_hash(record: AuditRecord) -> str:
 def chain_faults(payment_id: str, records: Iterable[AuditRecord]) -> list[str]:
     """Check one payment's records, in the order of their sequence, for tampering.
 
+    Whatever a record holds, or lacks, is reported and never raised.
+
     Returns:
-        A sentence per fault: a changed, missing, repeated or foreign record, or a transition that
-        no payment may make. Empty means that the chain is whole.
+        A sentence per fault: a changed, missing, repeated or foreign record, another amount, or a
+        transition that no payment may make. Empty means that the chain is whole.
     """
     faults: list[str] = []
     expected_sequence, previous_hash, status = 1, GENESIS, None
+    accepted: AuditRecord | None = None
     for record in records:
+        accepted = accepted or record
         sequence = record.get("sequence")
         where = f"{payment_id} record {sequence}"
         if record.get("payment_id") != payment_id:
             faults.append(f"{where}: belongs to {record.get('payment_id')!r}")
         if sequence != expected_sequence:
             faults.append(f"{where}: record {expected_sequence} was expected here")
-        if record.get("hash") != record_hash(record):
+        if not _is_sealed(record):
             faults.append(f"{where}: its content does not match its hash")
         if record.get("previous_hash") != previous_hash:
             faults.append(f"{where}: is not chained to the record before it")
-        if record.get("from") != status or not _may_follow(status, record.get("to")):
-            faults.append(f"{where}: {record.get('from')} → {record.get('to')} after {status}")
+        step = (record.get("from"), record.get("to"))
+        if step[0] != status or step not in _STEPS:
+            faults.append(f"{where}: {step[0]!r} → {step[1]!r} after {status!r}")
+        faults.extend(
+            f"{where}: {name} is not what was accepted"
+            for name in WITNESSED_FIELDS
+            if record.get(name) != accepted.get(name)
+        )
         expected_sequence = (sequence if isinstance(sequence, int) else expected_sequence) + 1
         previous_hash, status = record.get("hash", ""), record.get("to")
     return faults
@@ -100,7 +119,9 @@ def _sealed(record: AuditRecord) -> AuditRecord:
     return {**record, "hash": record_hash(record)}
 
 
-def _may_follow(status: str | None, successor: Any) -> bool:
-    if status is None:
-        return bool(successor == PaymentStatus.PENDING)
-    return successor in SUCCESSORS.get(PaymentStatus(status), frozenset())
+def _is_sealed(record: AuditRecord) -> bool:
+    try:
+        return bool(record.get("hash") == record_hash(record))
+    except TypeError:
+        # JSON has no such value, so none of ours holds it.
+        return False

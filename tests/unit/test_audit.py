@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from operations.audit import AuditTrail, Verification, main
+from payments.audit import GENESIS, chain_faults, record_hash
 from payments.gateway import SandboxGateway
 from payments.service import PaymentProcessing, StepContext
 from payments.store import PaymentStore, SandboxLedger, Tables
@@ -92,19 +93,69 @@ def test_a_record_from_another_payment_is_found(trail: AuditTrail, cloud: Cloud)
     assert verified(trail).faults
 
 
-def test_a_payment_changed_behind_its_trail_is_found(trail: AuditTrail, cloud: Cloud) -> None:
-    for name, value in (
-        ("amount_minor", {"N": "1"}),
-        ("currency", {"S": "EUR"}),
-        ("status", {"S": "FAILED"}),
-        ("version", {"N": "4"}),
-    ):
-        item = cloud.dynamodb.get_item(
-            TableName=TABLES.payments, Key={"payment_id": {"S": "pay_1"}}
-        )["Item"]
-        cloud.dynamodb.put_item(TableName=TABLES.payments, Item={**item, name: value})
+@pytest.mark.parametrize("payment_id", ["pay_1", "pay_2", "pay_3"])
+def test_a_change_to_any_attribute_of_a_payment_is_found(
+    trail: AuditTrail, cloud: Cloud, payment_id: str
+) -> None:
+    key_ = {"payment_id": {"S": payment_id}}
+    item = cloud.dynamodb.get_item(TableName=TABLES.payments, Key=key_)["Item"]
+    for name in set(item) - {"payment_id", "open_shard"}:
+        [(kind, value)] = item[name].items()
+        without = {field: content for field, content in item.items() if field != name}
+        for tampered in (
+            {**item, name: {kind: f"{value}1"}},
+            {**item, name: {"L": [{"N": "1.5"}]}},
+            without,
+        ):
+            cloud.dynamodb.put_item(TableName=TABLES.payments, Item=tampered)
+            assert any(name in fault for fault in verified(trail).faults), name
+    cloud.dynamodb.put_item(TableName=TABLES.payments, Item={**item, "note": {"S": "added"}})
+    assert verified(trail).faults == [f"{payment_id}: note is 'added', its records say None"]
+    cloud.dynamodb.put_item(TableName=TABLES.payments, Item=item)
+    assert verified(trail).faults == []
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"N": "1.5"},
+        {"B": b"bytes"},
+        {"NULL": True},
+        {"L": [{"N": "1"}]},
+        {"M": {"S": {"S": "PENDING"}}},
+        {"SS": ["PENDING"]},
+        {"S": ""},
+    ],
+    ids=lambda value: next(iter(value)),
+)
+def test_a_value_that_no_record_can_have_is_a_fault_and_no_crash(
+    trail: AuditTrail, cloud: Cloud, value: Any
+) -> None:
+    _, record, _ = records(cloud, "pay_1")
+    for name in ("at", "amount_minor", "from", "to", "hash", "previous_hash"):
+        cloud.dynamodb.put_item(TableName=TABLES.audit_logs, Item={**record, name: value})
         assert verified(trail).faults, name
-        cloud.dynamodb.put_item(TableName=TABLES.payments, Item=item)
+
+
+@pytest.mark.parametrize("to", ["NO_STATUS", "PENDING", None])
+def test_a_chain_sealed_anew_over_a_step_that_none_may_take_is_found(to: str | None) -> None:
+    first: dict[str, Any] = {"payment_id": "pay_1", "sequence": 1, "to": "PENDING"}
+    first["previous_hash"] = GENESIS
+    first["hash"] = record_hash(first)
+    second: dict[str, Any] = {"payment_id": "pay_1", "sequence": 2, "from": "PENDING", "to": to}
+    second["previous_hash"] = first["hash"]
+    second["hash"] = record_hash(second)
+    third: dict[str, Any] = {"payment_id": "pay_1", "sequence": 3, "from": to, "to": "COMPLETED"}
+    third["previous_hash"] = second["hash"]
+    third["hash"] = record_hash(third)
+    assert chain_faults("pay_1", [first]) == []
+    assert any("record 2" in fault for fault in chain_faults("pay_1", [first, second, third]))
+
+
+def test_a_trail_that_is_gone_is_found(trail: AuditTrail, cloud: Cloud) -> None:
+    for sequence in (1, 2, 3):
+        cloud.dynamodb.delete_item(TableName=TABLES.audit_logs, Key=key("pay_1", sequence))
+    assert "pay_1: has no audit records" in verified(trail).faults
 
 
 def test_a_payment_removed_behind_its_trail_is_found(trail: AuditTrail, cloud: Cloud) -> None:
