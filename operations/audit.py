@@ -1,7 +1,6 @@
 """``pipenv run audit verify``: walk the audit trail and report what does not hold."""
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from operations.options import add_environment
 from payments.audit import WITNESSED_FIELDS, AuditRecord, chain_faults
 from payments.models import PaymentStatus
 
@@ -110,13 +110,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="audit", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     verify = commands.add_parser("verify", help="check every record's hash, chain and payment")
-    verify.add_argument(
-        "--env",
-        default=os.environ.get("ENVIRONMENT_SUFFIX"),
-        required="ENVIRONMENT_SUFFIX" not in os.environ,
-        metavar="SUFFIX",
-        help="the environment, e.g. dev (default: $ENVIRONMENT_SUFFIX)",
-    )
+    add_environment(verify)
     options = parser.parse_args(arguments)
     console = Console(stderr=True)
     try:

@@ -1,7 +1,6 @@
 """``pipenv run redrive``: put dead letters that are payments back on the queue; keep the others."""
 
 import argparse
-import os
 import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
+from operations.options import add_environment
 from payments.errors import InvalidMessage
 from payments.events import decode_message
 
@@ -56,13 +56,7 @@ def redrive(client: "SQSClient", environment: str) -> Redriven:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; return 0, 1 if letters remain that are no payments, 2 if it failed."""
     parser = argparse.ArgumentParser(prog="redrive", description=__doc__)
-    parser.add_argument(
-        "--env",
-        default=os.environ.get("ENVIRONMENT_SUFFIX"),
-        required="ENVIRONMENT_SUFFIX" not in os.environ,
-        metavar="SUFFIX",
-        help="the environment, e.g. dev (default: $ENVIRONMENT_SUFFIX)",
-    )
+    add_environment(parser)
     options = parser.parse_args(arguments)
     try:
         done = redrive(boto3.client("sqs"), options.env)

@@ -1,7 +1,6 @@
 """``pipenv run trace``: follow one payment through an environment, from accepted to announced."""
 
 import argparse
-import os
 import sys
 from itertools import pairwise
 
@@ -11,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from operations.options import add_environment
 from operations.timeline import Moment, Timeline, Witnesses
 
 _COLOURS = {
@@ -26,13 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; return 0, 1 if there is no such payment or its trail is broken, 2 if unread."""
     parser = argparse.ArgumentParser(prog="trace", description=__doc__)
     parser.add_argument("payment_id", help="such as pay_123456")
-    parser.add_argument(
-        "--env",
-        default=os.environ.get("ENVIRONMENT_SUFFIX"),
-        required="ENVIRONMENT_SUFFIX" not in os.environ,
-        metavar="SUFFIX",
-        help="the environment, e.g. dev (default: $ENVIRONMENT_SUFFIX)",
-    )
+    add_environment(parser)
     options = parser.parse_args(arguments)
     errors = Console(stderr=True)
     try:
