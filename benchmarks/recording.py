@@ -23,6 +23,7 @@ from botocore.compat import HTTPHeaders
 from moto import mock_aws
 
 from benchmarks.measurement import REPOSITORY
+from payments.keys import SANDBOX_PREFIX
 
 RECORD: Final = REPOSITORY / "benchmarks/recorded.json"
 API_PAYMENTS: Final = 10
@@ -79,7 +80,7 @@ class Recorder:
 
     def _count_write(self, write: Mapping[str, Any], size: int, *, transactional: bool) -> None:
         table = write["TableName"]
-        if "gateway#" in str(write.get("Key", "")):
+        if SANDBOX_PREFIX in str(write.get("Key", "")):
             # The sandbox's memory, which a real payment processor keeps for itself.
             self.counts["sandbox writes, left out"] += 1
             return

@@ -22,9 +22,9 @@ from payments.batch_store import (
 from payments.csv_rows import FilePlan, Place, RejectedRow, ValidRow, plan_file, read_rows
 from payments.errors import UnreadableFile
 from payments.events import PaymentQueue
+from payments.keys import ROW_SHARDS
 from payments.models import utc_now
 from payments.objects import ObjectStore, ObjectVersion
-from payments.row_outcomes import ROW_SHARDS
 
 RANGE_BYTES: Final = 8 * 1024 * 1024
 """About how much of a file one invocation works on."""

@@ -15,8 +15,17 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from payments.dynamodb_items import deserialize, expires_at, serialize
 from payments.errors import ServiceUnavailable
+from payments.keys import (
+    ROW_SHARDS,
+    batch_outcomes,
+    batch_ranges,
+    batch_rows,
+    batch_status_key,
+    batch_statuses,
+    range_key,
+)
 from payments.money import to_decimal_text
-from payments.row_outcomes import ROW_SHARDS, RowOutcome, counts_entity, rows_entity
+from payments.row_outcomes import RowOutcome
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -182,8 +191,7 @@ class BatchStore:
             Since when the batch has had a status at this point.
         """
         item = {
-            "entity_id": batch_id,
-            "sequence": _SEQUENCE[status],
+            **batch_status_key(batch_id, _SEQUENCE[status]),
             "status": status.value,
             "at": at,
             "expires_at": expires_at(at),
@@ -206,8 +214,7 @@ class BatchStore:
     def record_range(self, batch_id: str, result: RangeResult, at: str) -> None:
         """Write what became of a range; a repeated range writes the same once more."""
         item = {
-            "entity_id": f"{batch_id}#ranges",
-            "sequence": result.number,
+            **range_key(batch_id, result.number),
             "expires_at": expires_at(at),
             "accepted": result.accepted,
             "rejected": result.rejected,
@@ -218,7 +225,7 @@ class BatchStore:
 
     def progress(self, batch_id: str) -> BatchProgress | None:
         """Return a batch as it stands, or ``None``."""
-        timeline = list(self._query(batch_id))
+        timeline = list(self._query(batch_statuses(batch_id)))
         if not timeline:
             return None
         ranges = [
@@ -231,10 +238,10 @@ class BatchStore:
                 },
                 reports=item["reports"],
             )
-            for item in self._query(f"{batch_id}#ranges")
+            for item in self._query(batch_ranges(batch_id))
         ]
         outcomes: Counter[str] = Counter()
-        for item in self._query(counts_entity(batch_id)):
+        for item in self._query(batch_outcomes(batch_id)):
             for outcome in RowOutcome:
                 outcomes[outcome.value] += item.get(outcome.value, 0)
         return BatchProgress(timeline, ranges, outcomes)
@@ -244,7 +251,7 @@ class BatchStore:
     ) -> Iterator[NotPaidRow]:
         """Yield the accepted rows whose payment id was taken, or some shards of them."""
         for shard in shards:
-            for item in self._query(rows_entity(batch_id, shard)):
+            for item in self._query(batch_rows(batch_id, shard)):
                 yield NotPaidRow(
                     line=item["sequence"],
                     payment_id=item["payment_id"],

@@ -18,6 +18,14 @@ from payments.audit import AuditRecord, acceptance_record, transition_record
 from payments.dynamodb_items import Item, deserialize, expires_at, serialize
 from payments.errors import ServiceUnavailable, StaleTransition
 from payments.gateway import Approved, ChargeOutcome, Declined
+from payments.keys import (
+    outcomes_key,
+    payment_key,
+    payment_status_key,
+    payment_statuses,
+    row_key,
+    sandbox_key,
+)
 from payments.models import (
     Failure,
     HistoryEntry,
@@ -26,13 +34,7 @@ from payments.models import (
     PaymentStatus,
     Transition,
 )
-from payments.row_outcomes import (
-    RowOutcome,
-    batch_row,
-    count_shard,
-    counts_entity,
-    rows_entity,
-)
+from payments.row_outcomes import RowOutcome, batch_row
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -139,7 +141,7 @@ class PaymentStore:
             expression += " REMOVE open_shard, accepted_at"
         update: UpdateTypeDef = {
             "TableName": self._tables.payments,
-            "Key": serialize({"payment_id": payment.payment_id}),
+            "Key": serialize(payment_key(payment.payment_id)),
             "UpdateExpression": expression,
             "ConditionExpression": "#status = :expected_status AND #version = :expected_version",
             "ExpressionAttributeNames": {f"#{name}": name for name in changes},
@@ -163,7 +165,7 @@ class PaymentStore:
         answer = self._call(
             self._client.get_item,
             TableName=self._tables.payments,
-            Key=serialize({"payment_id": payment_id}),
+            Key=serialize(payment_key(payment_id)),
             ConsistentRead=True,
         )
         return _payment(deserialize(answer["Item"])) if "Item" in answer else None
@@ -174,7 +176,7 @@ class PaymentStore:
             self._client.query,
             TableName=self._tables.processing_status,
             KeyConditionExpression="entity_id = :id",
-            ExpressionAttributeValues=serialize({":id": payment_id}),
+            ExpressionAttributeValues=serialize({":id": payment_statuses(payment_id)}),
             ConsistentRead=True,
         )
         items = (deserialize(item) for item in answer["Items"])
@@ -214,8 +216,7 @@ class PaymentStore:
             return
         batch_id, line = row
         item = {
-            "entity_id": rows_entity(batch_id, line),
-            "sequence": line,
+            **row_key(batch_id, line),
             "outcome": outcome.value,
             "payment_id": request.payment_id,
             "amount_minor": request.amount_minor,
@@ -240,11 +241,10 @@ class PaymentStore:
     def _counted(
         self, batch_id: str, payment_id: str, outcome: RowOutcome, at: str
     ) -> "TransactWriteItemTypeDef":
-        key = {"entity_id": counts_entity(batch_id), "sequence": count_shard(payment_id)}
         return {
             "Update": {
                 "TableName": self._tables.processing_status,
-                "Key": serialize(key),
+                "Key": serialize(outcomes_key(batch_id, payment_id)),
                 "UpdateExpression": "SET expires_at = :expires_at ADD #outcome :one",
                 "ExpressionAttributeNames": {"#outcome": outcome.value},
                 "ExpressionAttributeValues": serialize({":one": 1, ":expires_at": expires_at(at)}),
@@ -261,8 +261,9 @@ class PaymentStore:
         history: PutTypeDef = {
             "TableName": self._tables.processing_status,
             "Item": serialize(_history_item(record)),
+            "ConditionExpression": "attribute_not_exists(entity_id)",
         }
-        # The condition makes the trail append-only even against a fault in this code.
+        # These conditions make both append-only even if this code has a fault.
         audit: PutTypeDef = {
             "TableName": self._tables.audit_logs,
             "Item": serialize(record),
@@ -334,7 +335,7 @@ class SandboxLedger:
         try:
             answer = self._client.update_item(
                 TableName=self._table,
-                Key=serialize({"entity_id": f"gateway#{payment_id}", "sequence": 0}),
+                Key=serialize(sandbox_key(payment_id)),
                 UpdateExpression=expression,
                 ExpressionAttributeValues=serialize(values),
                 ReturnValues="ALL_NEW",
@@ -387,8 +388,7 @@ def _payment(item: Item) -> Payment:
 
 def _history_item(record: AuditRecord) -> Item:
     return {
-        "entity_id": record["payment_id"],
-        "sequence": record["sequence"],
+        **payment_status_key(record["payment_id"], record["sequence"]),
         "status": record["to"],
         "at": record["at"],
         "actor": record["actor"],

@@ -96,7 +96,7 @@ def _draw(random: Random) -> tuple[str, dict[str, Any]]:
     }
     ledger = {
         "TableName": TABLES.processing_status,
-        "Key": {"entity_id": {"S": f"gateway#{random.choice('abc')}"}, "sequence": {"N": "0"}},
+        "Key": {"entity_id": {"S": f"sandbox#{random.choice('abc')}"}, "sequence": {"N": "0"}},
         "ReturnValues": "ALL_NEW",
     }
     kept = {":kept": {"M": {"reference": {"S": random.choice("xyz")}}}}

@@ -28,6 +28,7 @@ from payments.batch_store import BatchProgress, BatchStore, NotPaidRow
 from payments.dynamodb_items import deserialize
 from payments.events import PaymentQueue, Workflow, encode_message
 from payments.gateway import PaymentGateway, SandboxGateway
+from payments.keys import SANDBOX_PREFIX
 from payments.models import HistoryEntry, Payment
 from payments.objects import ObjectStore
 from payments.service import (
@@ -216,9 +217,9 @@ class World:
         if self.gateway is not None:
             return self.gateway.charges
         charged = [
-            self.end.payments[item["entity_id"]["S"].removeprefix("gateway#")]
+            self.end.payments[item["entity_id"]["S"].removeprefix(SANDBOX_PREFIX)]
             for item in self.items(TABLES.processing_status)
-            if item["entity_id"]["S"].startswith("gateway#")
+            if item["entity_id"]["S"].startswith(SANDBOX_PREFIX)
             and "reference" in item.get("outcome", {"M": {}})["M"]
         ]
         return [

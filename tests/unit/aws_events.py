@@ -14,6 +14,11 @@ def load(name: str) -> dict[str, Any]:
     return document
 
 
+def api_post(payment: object) -> dict[str, Any]:
+    """Return the event of a POST to /payments with this body."""
+    return {**load("api_post_payment"), "body": json.dumps(payment)}
+
+
 def context() -> Any:
     """Return the context of an invocation, as far as handlers look at it."""
     return SimpleNamespace(aws_request_id="invocation-1")

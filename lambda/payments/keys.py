@@ -1,0 +1,105 @@
+"""Every key that is written, in one place.
+
+========================  ===========================  ==========================  ==============
+kind of item              table                        partition key               sort key
+========================  ===========================  ==========================  ==============
+payment                   payments                     ``{payment_id}``
+audit record              audit-logs                   ``{payment_id}``            sequence
+status of a payment       processing-status            ``payment#{payment_id}``    sequence
+status of a batch         processing-status            ``batch#{batch_id}``        1, 2 or 3
+range of a batch          processing-status            ``range#{batch_id}``        range number
+outcomes of its rows      processing-status            ``outcomes#{batch_id}``     shard
+row that was not paid     processing-status            ``row#{shard}#{batch_id}``  line
+sandbox's memory          processing-status            ``sandbox#{payment_id}``    0
+========================  ===========================  ==========================  ==============
+
+``processing-status`` holds several kinds of items. Each kind has a prefix of its own that ends with
+``#``, so that no two kinds can meet whatever the ids are: clients choose payment ids, and a payment
+may be called like a batch.
+"""
+
+import zlib
+from typing import Any, Final
+
+type Key = dict[str, Any]
+"""The key attributes of an item, in plain Python."""
+
+OUTCOME_SHARDS: Final = 512
+"""How many items the outcomes of a batch's rows are counted over."""
+
+ROW_SHARDS: Final = 16
+"""Over how many partitions a batch's rows that were not paid are spread."""
+
+
+def payment_key(payment_id: str) -> Key:
+    """Return the key of a payment in the table of payments."""
+    return {"payment_id": payment_id}
+
+
+def audit_key(payment_id: str, sequence: int) -> Key:
+    """Return the key of an audit record; ``sequence`` counts a payment's records from 1."""
+    return {"payment_id": payment_id, "sequence": sequence}
+
+
+def payment_status_key(payment_id: str, sequence: int) -> Key:
+    """Return the key of a status that a payment has had; ``sequence`` counts them from 1."""
+    return _status_key(payment_statuses(payment_id), sequence)
+
+
+def payment_statuses(payment_id: str) -> str:
+    """Return the partition of all statuses that a payment has had."""
+    return f"payment#{payment_id}"
+
+
+def batch_status_key(batch_id: str, sequence: int) -> Key:
+    """Return the key of a status of a batch, by its place in the batch's life."""
+    return _status_key(batch_statuses(batch_id), sequence)
+
+
+def batch_statuses(batch_id: str) -> str:
+    """Return the partition of all statuses that a batch has had."""
+    return f"batch#{batch_id}"
+
+
+def range_key(batch_id: str, number: int) -> Key:
+    """Return the key of the result of a range, by the range's number."""
+    return _status_key(batch_ranges(batch_id), number)
+
+
+def batch_ranges(batch_id: str) -> str:
+    """Return the partition of the results of all ranges of a batch."""
+    return f"range#{batch_id}"
+
+
+def outcomes_key(batch_id: str, payment_id: str) -> Key:
+    """Return the key under which the outcome of a row is counted: its payment's shard."""
+    shard = zlib.crc32(payment_id.encode()) % OUTCOME_SHARDS
+    return _status_key(batch_outcomes(batch_id), shard)
+
+
+def batch_outcomes(batch_id: str) -> str:
+    """Return the partition in which the outcomes of a batch's rows are counted."""
+    return f"outcomes#{batch_id}"
+
+
+def row_key(batch_id: str, line: int) -> Key:
+    """Return the key of a row that was not paid, by its line in the file."""
+    return _status_key(batch_rows(batch_id, line % ROW_SHARDS), line)
+
+
+def batch_rows(batch_id: str, shard: int) -> str:
+    """Return the partition of one shard of a batch's rows that were not paid."""
+    return f"row#{shard}#{batch_id}"
+
+
+def sandbox_key(payment_id: str) -> Key:
+    """Return the key of what the sandbox gateway remembers of a payment."""
+    return _status_key(f"{SANDBOX_PREFIX}{payment_id}", 0)
+
+
+SANDBOX_PREFIX: Final = "sandbox#"
+"""How the partitions of the sandbox's memory begin."""
+
+
+def _status_key(entity_id: str, sequence: int) -> Key:
+    return {"entity_id": entity_id, "sequence": sequence}
