@@ -84,7 +84,7 @@ def run_step(
         # Lambda's own line about it knows no payment.
         logger.exception("step has no outcome yet")
         raise
-    logger.info("payment is final", extra={"status": payment.status.value})
+    logger.info("payment is settled", extra={"status": payment.status.value})
     return {
         "payment_id": payment_id,
         "status": payment.status.value,

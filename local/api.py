@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from local.errors import RigError
+from payments.models import PaymentStatus
 
-FINAL_STATUSES = frozenset({"COMPLETED", "FAILED"})
+SETTLED = frozenset(status.value for status in PaymentStatus if status.is_settled)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +85,7 @@ class PaymentsApi:
         return self.request("GET", f"/payments/{payment_id}")
 
     def final(self, payment_id: str, *, patience: float = 60.0) -> dict[str, Any]:
-        """Wait until a payment is COMPLETED or FAILED and return it.
+        """Wait until a payment is settled and return it.
 
         A payment that is not there yet is waited for, too: rows of a batch arrive on their own.
 
@@ -94,7 +95,7 @@ class PaymentsApi:
         deadline = time.monotonic() + patience
         while True:
             answer = self.payment(payment_id)
-            if answer.status == 200 and answer.json()["status"] in FINAL_STATUSES:  # noqa: PLR2004
+            if answer.status == 200 and answer.json()["status"] in SETTLED:  # noqa: PLR2004
                 return answer.json()
             if time.monotonic() > deadline:
                 raise TimeoutError(

@@ -1,7 +1,6 @@
 """Batch files: from this machine into the batch bucket, and the report back."""
 
 import csv
-import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,8 +12,9 @@ from typing import Any
 from local.api import PaymentsApi
 from local.deployment import Deployment
 from local.errors import RigError
-
-FINAL_STATUSES = frozenset({"COMPLETED", "REFUSED", "FAILED"})
+from payments.batch import Batch
+from payments.batch_store import BatchStatus
+from payments.objects import ObjectVersion
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +40,7 @@ def upload(deployment: Deployment, file: Path, *, prefix: str = "") -> str:
             stored = deployment.clients.s3.put_object(Bucket=bucket, Key=key, Body=content)
     except OSError as error:
         raise RigError(f"Cannot read {file}: {error.strerror}") from error
-    name = f"{bucket}\n{key}\n{stored['VersionId']}"
-    return f"batch_{hashlib.sha256(name.encode()).hexdigest()[:32]}"
+    return Batch(ObjectVersion(bucket, key, stored["VersionId"])).batch_id
 
 
 def follow(
@@ -68,7 +67,7 @@ def follow(
         answer = api.request("GET", f"/batches/{batch_id}")
         if answer.status == HTTPStatus.OK:
             summary = answer.json()
-            if summary["status"] in FINAL_STATUSES:
+            if BatchStatus(summary["status"]).has_ended:
                 return _report(deployment, summary)
             progress = _progress(summary)
             if progress != seen:

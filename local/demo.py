@@ -18,13 +18,12 @@ from local.console import console, step
 from local.deployment import Deployment
 from local.errors import RigError
 from local.workspace import REPOSITORY
+from payments.models import PaymentStatus
 
 PAYMENT = '{"payment_id": "pay_123456", "amount": 99.99, "currency": "USD"}'
 BATCH = REPOSITORY / "samples/payments.csv"
 BATCH_WITH_BAD_ROWS = REPOSITORY / "samples/payments-with-bad-rows.csv"
 PATIENCE = 120.0  # seconds for all payments to become final
-
-_COLOURS = {"COMPLETED": "green", "FAILED": "red"}
 
 
 def run(deployment: Deployment) -> None:
@@ -97,7 +96,7 @@ def _wait_for_all(deployment: Deployment, payment_ids: list[str]) -> list[dict[s
 def _table(payments: list[dict[str, Any]]) -> Table:
     table = Table("payment", "amount", "currency", "status", "history", box=None, pad_edge=False)
     for payment in payments:
-        colour = _COLOURS.get(payment["status"], "yellow")
+        colour = PaymentStatus(payment["status"]).colour
         table.add_row(
             escape(payment["payment_id"]),
             payment["amount"],

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _OUTCOME_FIELDS = ("failure_code", "failure_message", "gateway_reference")
-# Not told in the trail: where a payment that is not final stands in the index of open payments.
+# A tuple, because what was tampered with may be of any type, and not every type has a hash.
+_OPEN_STATUSES = tuple(status.value for status in PaymentStatus if status.is_open)
+# Not told in the trail: where an open payment stands in the index of open payments.
 _UNWITNESSED_FIELDS = frozenset({"open_shard"})
 
 
@@ -148,7 +150,7 @@ def _left_by(records: Sequence[AuditRecord]) -> dict[str, Any]:
         "updated_at": last.get("at"),
         "audit_hash": last.get("hash"),
     }
-    if last.get("to") in (PaymentStatus.PENDING, PaymentStatus.PROCESSING):
+    if last.get("to") in _OPEN_STATUSES:
         payment["accepted_at"] = first.get("at")
     for record in records:
         payment |= {name: record[name] for name in _OUTCOME_FIELDS if name in record}

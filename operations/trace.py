@@ -12,14 +12,14 @@ from rich.table import Table
 
 from operations.options import add_environment
 from operations.timeline import Moment, Timeline, Witnesses
+from payments.models import PaymentStatus
 
 _COLOURS = {
-    "PENDING": "yellow",
-    "PROCESSING": "cyan",
-    "COMPLETED": "green",
-    "FAILED": "red",
+    **{status.value: status.colour for status in PaymentStatus},
     "notification": "magenta",
 }
+
+_ANNOUNCED = frozenset(status.value for status in PaymentStatus if status.is_announced)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -62,13 +62,13 @@ def _show(console: Console, timeline: Timeline) -> None:
     payment = timeline.payment
     console.print(
         f"[bold]{escape(payment['payment_id'])}[/bold]  {timeline.amount}  "
-        f"[{_COLOURS[payment['status']]}]{payment['status']}[/]"
+        f"[{_COLOURS.get(payment['status'], 'bold')}]{escape(payment['status'])}[/]"
     )
     console.print(
         f"from {payment['source']}, correlation id {payment['correlation_id']}", markup=False
     )
     console.print(_table(timeline.moments))
-    if payment["status"] in {"COMPLETED", "FAILED"}:
+    if payment["status"] in _ANNOUNCED:
         console.print(f"Its notification's event id: {payment['payment_id']}:{payment['status']}")
     for fault in timeline.faults:
         console.print(fault, style="red", markup=False)

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from payments.models import (
-    SUCCESSORS,
     Payment,
     PaymentRequest,
     PaymentStatus,
@@ -22,7 +21,7 @@ WITNESSED_FIELDS: Final = ("amount_minor", "currency", "content_hash")
 # Pairs, found by comparison: what was tampered with may be of any type.
 _STEPS: Final = (
     (None, PaymentStatus.PENDING.value),
-    *((status.value, to.value) for status, successors in SUCCESSORS.items() for to in successors),
+    *((status.value, to.value) for status in PaymentStatus for to in status.successors),
 )
 
 type AuditRecord = dict[str, Any]

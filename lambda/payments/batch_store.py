@@ -24,8 +24,8 @@ from payments.keys import (
     batch_statuses,
     range_key,
 )
+from payments.models import RowOutcome
 from payments.money import to_decimal_text
-from payments.row_outcomes import RowOutcome
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -55,6 +55,16 @@ class BatchStatus(StrEnum):
     COMPLETED = "COMPLETED"
     REFUSED = "REFUSED"
     FAILED = "FAILED"
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nobody works on the batch any more."""
+        return self is not BatchStatus.PROCESSING
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the batch may still complete: another try of one that failed may."""
+        return self in {BatchStatus.PROCESSING, BatchStatus.FAILED}
 
 
 # A batch that failed may be tried again and still complete; the others are ends.
@@ -107,7 +117,7 @@ class BatchProgress:
     @property
     def is_open(self) -> bool:
         """Whether it may still complete."""
-        return self.status in {BatchStatus.PROCESSING, BatchStatus.FAILED}
+        return self.status.is_open
 
     @property
     def updated_at(self) -> str:

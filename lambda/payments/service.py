@@ -13,14 +13,14 @@ from payments.models import (
     Payment,
     PaymentRequest,
     PaymentStatus,
+    RowOutcome,
     Transition,
     utc_now,
     utc_text,
 )
-from payments.row_outcomes import RowOutcome
 
 STUCK_AFTER: Final = timedelta(minutes=15)
-"""A payment that is not final so long after it was accepted is stuck."""
+"""A payment that is still open so long after it was accepted is stuck."""
 
 
 class Store(Protocol):
@@ -47,7 +47,7 @@ class Store(Protocol):
         ...
 
     def open_payments(self, accepted_before: str) -> Iterator[str]:
-        """Yield the ids of payments that are not final, the oldest of each shard first."""
+        """Yield the ids of open payments, the oldest of each shard first."""
         ...
 
 
@@ -176,9 +176,10 @@ class PaymentDispatch:
                 return
             if payment.source != request.source:
                 self._not_paid(request, RowOutcome.DUPLICATE)
-                if payment.status.is_final:
+                if payment.status.is_settled:
                     return
-            # Final is not announced: also then the row's execution may have died and is restarted.
+            # A settled payment may not have been announced yet: its execution may have died in
+            # between, and is restarted then.
         workflow_input = {
             "payment_id": request.payment_id,
             "correlation_id": request.correlation_id,
@@ -208,7 +209,7 @@ class PaymentProcessing:
         """Charge a payment and record the outcome.
 
         Returns:
-            The payment in its final status; a payment that already is final, untouched.
+            The settled payment; one that was settled before, untouched.
 
         Raises:
             PaymentNotFound: there is none with this id.
@@ -235,7 +236,7 @@ class PaymentProcessing:
             raise PaymentNotFound(payment_id)
         if payment.status is PaymentStatus.PENDING:
             payment = self._move(payment, self._step_to(PaymentStatus.PROCESSING, step))
-        if payment.status.is_final:
+        if payment.status.is_settled:
             return payment
         answer = ask(payment)
         if isinstance(answer, Approved):
@@ -281,7 +282,7 @@ class PaymentSweep:
         self._clock = clock
 
     def stuck(self, *, has_time: Callable[[], bool]) -> list[Payment]:
-        """Return what was accepted 15 minutes ago or earlier and is not final.
+        """Return what was accepted 15 minutes ago or earlier and is still open.
 
         Args:
             has_time: asked before each payment; once it says no, the rest is for the next sweep.
@@ -296,7 +297,7 @@ class PaymentSweep:
                 break
             payment = self._store.get(payment_id)
             # The index lags behind the table, which knows best.
-            if payment is not None and not payment.status.is_final:
+            if payment is not None and payment.status.is_open:
                 found.append(payment)
         return found
 

@@ -32,9 +32,10 @@ from payments.models import (
     Payment,
     PaymentRequest,
     PaymentStatus,
+    RowOutcome,
     Transition,
+    batch_row,
 )
-from payments.row_outcomes import RowOutcome, batch_row
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     )
 
 OPEN_INDEX: Final = "open-payments"
-"""The sparse index of the payments that are not final."""
+"""The sparse index of the payments that are open."""
 
 OPEN_SHARDS: Final = 16
 """Over how many partitions of that index they are spread."""
@@ -137,7 +138,7 @@ class PaymentStore:
         if transition.gateway_reference is not None:
             changes["gateway_reference"] = transition.gateway_reference
         expression = "SET " + ", ".join(f"#{name} = :{name}" for name in changes)
-        if transition.to.is_final:
+        if not transition.to.is_open:
             expression += " REMOVE open_shard, accepted_at"
         update: UpdateTypeDef = {
             "TableName": self._tables.payments,
@@ -154,8 +155,7 @@ class PaymentStore:
             ),
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
-        count = self._count(payment, transition) if transition.to.is_final else []
-        stored = self._transact({"Update": update}, record, *count)
+        stored = self._transact({"Update": update}, record, *self._count(payment, transition))
         if stored is not None and stored.audit_hash != record["hash"]:
             raise StaleTransition(stored)
         return _payment({**_payment_item(payment), **changes})
@@ -186,7 +186,7 @@ class PaymentStore:
         ]
 
     def open_payments(self, accepted_before: str) -> Iterator[str]:
-        """Yield the ids of payments that are not final, from an index that lags a little behind.
+        """Yield the ids of open payments, from an index that lags a little behind.
 
         A page of each shard in turn, so that one shard's backlog does not hide the others; within
         a shard the oldest first.
@@ -232,10 +232,9 @@ class PaymentStore:
         self._write([{"Put": put}, self._counted(batch_id, request.payment_id, outcome, at)])
 
     def _count(self, payment: Payment, transition: Transition) -> list["TransactWriteItemTypeDef"]:
-        row = batch_row(payment.source)
-        if row is None:
+        row, outcome = batch_row(payment.source), transition.to.row_outcome
+        if row is None or outcome is None:
             return []
-        outcome = RowOutcome(transition.to.value.lower())
         return [self._counted(row[0], payment.payment_id, outcome, transition.at)]
 
     def _counted(
@@ -359,7 +358,7 @@ def _payment_item(payment: Payment) -> Item:
         "updated_at": payment.updated_at,
         "audit_hash": payment.audit_hash,
     }
-    if not payment.status.is_final:
+    if payment.status.is_open:
         item["open_shard"] = zlib.crc32(payment.payment_id.encode()) % OPEN_SHARDS
         item["accepted_at"] = payment.created_at
     return item

@@ -8,16 +8,10 @@ from typing import Final
 
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
-from payments.models import Payment, PaymentStatus
+from payments.models import Payment
 
 _ALL_FUNCTIONS: Final = "payments"
 """The service of what is counted of payments, whichever function it was that wrote."""
-
-_COUNTED: Final = {
-    PaymentStatus.PENDING: "Accepted",
-    PaymentStatus.COMPLETED: "Completed",
-    PaymentStatus.FAILED: "Failed",
-}
 
 
 def count_payment(payment: Payment) -> None:
@@ -26,7 +20,7 @@ def count_payment(payment: Payment) -> None:
     Amounts are in minor units: a metric is a double, which holds every whole number up to 2^53
     exactly. These are figures for graphs; the money itself is in the tables.
     """
-    reached = _COUNTED.get(payment.status)
+    reached = payment.status.counted_as
     if reached is None:
         return
     figures = EphemeralMetrics(service=_ALL_FUNCTIONS)

@@ -29,13 +29,13 @@ from payments.models import (
     Failure,
     PaymentRequest,
     PaymentStatus,
+    RowOutcome,
     Transition,
     describe,
     utc_now,
 )
 from payments.money import EXPONENTS
 from payments.objects import ObjectStore, ObjectVersion
-from payments.row_outcomes import RowOutcome
 from payments.service import PaymentDispatch, PaymentIntake, PaymentProcessing, StepContext
 from payments.store import PaymentStore, SandboxLedger
 from payments.validation import FIELDS, PAYMENT_ID, check_fields, parse_payment_json

@@ -172,7 +172,7 @@ def outcome_counted_apart() -> Iterator[None]:
 
     def careless(self: PaymentStore, payment: Payment, change: Transition) -> Payment:
         moved = transition(self, payment, change)
-        if change.to.is_final:
+        if change.to.is_settled:
             writes = count(self, payment, change)
             if writes:
                 self._write(writes)

@@ -25,7 +25,7 @@ def violations_of(world: "World") -> list[str]:
         _charges_match_outcomes,
         _records_agree,
         _nothing_is_rewritten,
-        _final_statuses_are_announced,
+        _statuses_are_announced,
         _money_adds_up,
         _readers_see_time_go_forward,
         _one_execution_at_a_time,
@@ -45,7 +45,7 @@ def _promises_are_kept(world: "World") -> Iterator[str]:
         payment = world.end.payments.get(content.payment_id)
         if payment is None:
             yield f"{content.payment_id} was answered {answer.status} and is lost"
-        elif not payment.status.is_final:
+        elif not payment.status.is_settled:
             yield f"{content.payment_id} was answered {answer.status} and stays {payment.status}"
         elif _content(payment) != content:
             yield f"{content} was answered {answer.status}, stored is {_content(payment)}"
@@ -58,7 +58,7 @@ def _rows_are_paid(world: "World") -> Iterator[str]:
             payment = world.end.payments.get(row.payment_id)
             if payment is None:
                 yield f"{row.payment_id} of {upload.key} is lost"
-            elif not payment.status.is_final and _content(payment) == row:
+            elif not payment.status.is_settled and _content(payment) == row:
                 yield f"{row.payment_id} of {upload.key} stays {payment.status}"
     for body in world.on_call.discarded:
         if body not in POISON_MESSAGES:
@@ -133,8 +133,8 @@ def _nothing_is_rewritten(world: "World") -> Iterator[str]:
     yield from world.rewrites
 
 
-def _final_statuses_are_announced(world: "World") -> Iterator[str]:
-    """Each final status is announced at least once, always with the same content."""
+def _statuses_are_announced(world: "World") -> Iterator[str]:
+    """Each status that subscribers are told of is announced at least once, always with the same content."""
     announced: dict[str, set[str]] = defaultdict(set)
     for message, attributes in world.announcements:
         if "payment" not in message:
@@ -143,7 +143,7 @@ def _final_statuses_are_announced(world: "World") -> Iterator[str]:
         announced[payment_id].add(json.dumps([message, attributes], sort_keys=True))
     for payment in world.end.payments.values():
         versions = announced.pop(payment.payment_id, set())
-        if not payment.status.is_final:
+        if not payment.status.is_announced:
             if versions:
                 yield f"{payment.payment_id} was announced while {payment.status}"
             continue
@@ -166,7 +166,7 @@ def _money_adds_up(world: "World") -> Iterator[str]:
         if payment_id not in unpromised:
             accepted[trail[0]["currency"]] += trail[0]["amount_minor"]
     for payment_id, payment in world.end.payments.items():
-        if payment_id not in unpromised and payment.status.is_final:
+        if payment_id not in unpromised and payment.status.is_settled:
             ended[payment.currency] += payment.amount_minor
     if accepted != ended:
         yield f"accepted {dict(accepted)}, completed and failed {dict(ended)}"
@@ -181,7 +181,7 @@ def _readers_see_time_go_forward(world: "World") -> Iterator[str]:
             sequences = [entry["sequence"] for entry in body["history"]]
             if history[-1:] != [body["status"]] or sequences != list(range(1, len(history) + 1)):
                 yield f"{payment_id} was shown {body['status']} with the history {history}"
-            final = PaymentStatus(body["status"]).is_final
+            final = PaymentStatus(body["status"]).is_terminal
             if final and (payment is None or payment.status.value != body["status"]):
                 yield f"{payment_id} was shown {body['status']} and did not stay so"
         versions = [len(body["history"]) for body in answers]

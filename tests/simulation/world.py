@@ -29,7 +29,7 @@ from payments.dynamodb_items import deserialize
 from payments.events import PaymentQueue, Workflow, encode_message
 from payments.gateway import PaymentGateway, SandboxGateway
 from payments.keys import SANDBOX_PREFIX
-from payments.models import HistoryEntry, Payment
+from payments.models import HistoryEntry, Payment, PaymentStatus
 from payments.objects import ObjectStore
 from payments.service import (
     STUCK_AFTER,
@@ -275,7 +275,7 @@ class World:
         dead = [
             payment
             for payment in self._stored_payments()
-            if payment.status.is_final
+            if payment.status.is_settled
             if (executions := self.machine.executions_of(payment.payment_id))
             if executions[-1].has_died
         ]
@@ -292,7 +292,7 @@ class World:
         if table == TABLES.payments:
             fixed = ("amount_minor", "currency", "content_hash", "source", "created_at")
             changed = [name for name in fixed if before[name] != after.get(name)]
-            if changed or before["status"]["S"] in {"COMPLETED", "FAILED"}:
+            if changed or PaymentStatus(before["status"]["S"]).is_terminal:
                 self.rewrites.append(f"{before} became {after}")
 
     def _read_end_state(self) -> int:

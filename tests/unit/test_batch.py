@@ -24,9 +24,8 @@ from payments.csv_rows import (
 from payments.errors import FieldError, InvalidMessage, ServiceUnavailable, UnreadableFile
 from payments.events import PaymentQueue, decode_message, encode_message
 from payments.gateway import SandboxGateway
-from payments.models import PaymentRequest
+from payments.models import PaymentRequest, RowOutcome
 from payments.objects import ObjectStore, ObjectVersion, unversioned
-from payments.row_outcomes import RowOutcome
 from payments.service import PaymentDispatch, PaymentProcessing, StepContext
 from payments.store import PaymentStore, SandboxLedger
 from tests.unit.aws_events import load
