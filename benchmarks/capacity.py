@@ -18,7 +18,7 @@ from benchmarks.cost import PRICES, synthesised, transitions
 from benchmarks.measurement import REPOSITORY
 from benchmarks.page import markdown_table, replace_table
 from benchmarks.recording import RECORD
-from payments.store import OPEN_SHARDS
+from payments.aws.payments import OPEN_SHARDS
 
 LIMITS: Final = REPOSITORY / "benchmarks/limits.json"
 PAGE: Final = REPOSITORY / "docs/capacity.md"

@@ -13,8 +13,7 @@ import boto3
 from botocore.config import Config
 
 from benchmarks.measurement import Measurement, interleaved_seconds
-from payments.batch import CALLS_IN_FLIGHT
-from payments.events import PaymentQueue
+from payments.aws.queue import CALLS_IN_FLIGHT, PaymentQueue
 
 LATENCY_SECONDS = 0.010
 RUNS = 5

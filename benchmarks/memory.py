@@ -6,8 +6,9 @@ from pathlib import Path
 
 from benchmarks.measurement import Measurement
 from benchmarks.rows import BLOCK_BYTES, file_of
-from payments.batch import Batch, BatchProcessing
-from payments.objects import ObjectStore, ObjectVersion
+from payments.aws.objects import ObjectStore
+from payments.batches.batch import Batch, ObjectVersion
+from payments.batches.steps import BatchProcessing
 
 MEGABYTE = 1024 * 1024
 SIZES = (1, 100, 1024)

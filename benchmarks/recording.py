@@ -23,7 +23,7 @@ from botocore.compat import HTTPHeaders
 from moto import mock_aws
 
 from benchmarks.measurement import REPOSITORY
-from payments.keys import SANDBOX_PREFIX
+from payments.aws.keys import SANDBOX_PREFIX
 
 RECORD: Final = REPOSITORY / "benchmarks/recorded.json"
 API_PAYMENTS: Final = 10
@@ -138,12 +138,9 @@ def _cloud(recorder: Recorder) -> Iterator[SimpleNamespace]:
             s3.create_bucket(Bucket=bucket)
             s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
         os.environ["PAYMENT_EVENTS_QUEUE_URL"] = sqs.create_queue(QueueName="events")["QueueUrl"]
-        import api_handler  # noqa: PLC0415 - they read the environment that is set above
-        import batch_processor  # noqa: PLC0415 - likewise
-        import payment_processor  # noqa: PLC0415 - likewise
-        from payments import runtime  # noqa: PLC0415 - likewise
+        from payments.runtime import clients as runtime_clients  # noqa: PLC0415 - reads the above
 
-        make = runtime._client  # noqa: SLF001 - every client passes here
+        make = runtime_clients.client
         clients: dict[str, Any] = {}
 
         def watched(service: str) -> Any:
@@ -151,7 +148,11 @@ def _cloud(recorder: Recorder) -> Iterator[SimpleNamespace]:
                 clients[service] = recorder.watch(make(service))
             return clients[service]
 
-        runtime._client = watched  # type: ignore[assignment]  # noqa: SLF001 - likewise
+        runtime_clients.client = watched  # type: ignore[assignment]  # stands in for it
+        import api_handler  # noqa: PLC0415 - they take the function that is set above
+        import batch_processor  # noqa: PLC0415 - likewise
+        import payment_processor  # noqa: PLC0415 - likewise
+
         yield SimpleNamespace(
             sqs=sqs,
             s3=s3,

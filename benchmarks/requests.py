@@ -31,10 +31,12 @@ from aws_lambda_powertools.utilities.parser import parse  # noqa: E402
 from aws_lambda_powertools.utilities.parser.envelopes import ApiGatewayEnvelope  # noqa: E402
 
 import api_handler  # noqa: E402
-from payments import runtime  # noqa: E402
-from payments.models import Payment, PaymentRequest, PaymentStatus, describe, utc_now  # noqa: E402
-from payments.money import EXPONENTS  # noqa: E402
-from payments.validation import FIELDS  # noqa: E402
+from payments.core.announcements import describe  # noqa: E402
+from payments.core.clock import utc_now  # noqa: E402
+from payments.core.fields import FIELDS  # noqa: E402
+from payments.core.money import EXPONENTS  # noqa: E402
+from payments.core.payment import Payment, PaymentRequest, PaymentStatus  # noqa: E402
+from payments.runtime import api_handler as runtime  # noqa: E402
 
 _EVENT: dict[str, Any] = json.loads((REPOSITORY / "tests/events/api_post_payment.json").read_text())
 _CONTEXT: Any = SimpleNamespace(

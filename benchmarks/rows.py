@@ -10,10 +10,10 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from benchmarks.measurement import Measurement, interleaved_seconds
-from payments.batch import RowTally, queue_messages
-from payments.batch_report import RejectedRows
-from payments.csv_rows import plan_file, read_rows
-from payments.money import EXPONENTS
+from payments.batches.records import plan_file, read_rows
+from payments.batches.reports import RejectedRows
+from payments.batches.steps import RowTally, queue_messages
+from payments.core.money import EXPONENTS
 
 ROWS = 100_000
 RUNS = 7

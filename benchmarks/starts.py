@@ -44,8 +44,8 @@ def _measure(function: str) -> Measurement:
     module = function.replace("-", "_")
     ready = "; ".join(f"runtime.{service}()" for service in services)
     # The benchmark must not compare a function with clients that it does not create.
-    created = f"assert runtime._client.cache_info().currsize == {len(clients)}"
-    ours = f"import {module}; from payments import runtime; {ready}; {created}"
+    created = f"assert client.cache_info().currsize == {len(clients)}"
+    ours = f"import {module}; from payments.runtime import {module} as runtime; from payments.runtime.clients import client; {ready}; {created}"
     bare = "import boto3; " + "; ".join(f"boto3.client({client!r})" for client in clients)
 
     def run(code: str) -> None:

@@ -6,13 +6,14 @@ from urllib.parse import unquote_plus
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from payments import runtime, tally
-from payments.batch import Batch, BatchProcessing
-from payments.errors import InvalidMessage
-from payments.objects import ObjectVersion, unversioned
-from payments.runtime import logger
-from payments.service import Workflow
-from payments.tracing import traced
+from payments.batches.batch import Batch, ObjectVersion, unversioned
+from payments.batches.steps import BatchProcessing
+from payments.core.faults import InvalidMessage
+from payments.flows.ports import Workflow
+from payments.runtime import batch_processor as runtime
+from payments.telemetry import metrics
+from payments.telemetry.logs import logger
+from payments.telemetry.traces import traced
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -80,20 +81,20 @@ def run_step(event: Mapping[str, Any], processing: BatchProcessing) -> dict[str,
         case "plan":
             plan = processing.plan(batch, event["size"], event["before"])
             if event["before"] is None:
-                tally.count({"BatchesStarted": 1})
+                metrics.count({"BatchesStarted": 1})
             return plan
         case "range":
             result = processing.process_range(batch, event["columns"], event["range"])
-            tally.count({"RowsAccepted": result.accepted, "RowsRejected": result.rejected})
+            metrics.count({"RowsAccepted": result.accepted, "RowsRejected": result.rejected})
             return {}
         case "follow":
             progress = processing.follow(batch, event["waited_seconds"], event["reported"])
             if progress["settled"]:
-                tally.count({"BatchesEnded": 1})
+                metrics.count({"BatchesEnded": 1})
             return progress
         case "fail":
             failure = processing.fail(batch)
-            tally.count({"BatchesEnded": 1})
+            metrics.count({"BatchesEnded": 1})
             return failure
         case unknown:
             raise ValueError(f"the batch workflow has no step {unknown!r}")

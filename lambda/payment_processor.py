@@ -4,13 +4,17 @@ from typing import Any, Final
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from payments import runtime, tally
-from payments.errors import InvalidMessage, PaymentError
-from payments.events import PaymentQueue, decode_message
-from payments.models import notification
-from payments.runtime import about_payment, logger
-from payments.service import PaymentDispatch, PaymentProcessing, PaymentSweep, StepContext
-from payments.tracing import part_of_trace, traced
+from payments.core.announcements import notification
+from payments.core.faults import InvalidMessage, PaymentError
+from payments.core.messages import decode_message
+from payments.flows.charge import PaymentProcessing, StepContext
+from payments.flows.dispatch import PaymentDispatch
+from payments.flows.ports import Received
+from payments.flows.sweep import PaymentSweep
+from payments.runtime import payment_processor as runtime
+from payments.telemetry import metrics
+from payments.telemetry.logs import about_payment, logger
+from payments.telemetry.traces import part_of_trace, traced
 
 _SWEEP_MARGIN_MS: Final = 10_000
 """What a sweep leaves of its time to put back what it found."""
@@ -27,9 +31,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return run_step(event, context.aws_request_id, runtime.payment_processing())
 
 
-def dispatch(
-    event: dict[str, Any], payments: PaymentDispatch, queue: PaymentQueue
-) -> dict[str, Any]:
+def dispatch(event: dict[str, Any], payments: PaymentDispatch, queue: Received) -> dict[str, Any]:
     """Hand each message to the workflow; each fails alone.
 
     Returns:
@@ -104,7 +106,7 @@ def sweep(payments: PaymentSweep, context: LambdaContext) -> dict[str, Any]:
     found = payments.stuck(
         has_time=lambda: context.get_remaining_time_in_millis() > _SWEEP_MARGIN_MS
     )
-    tally.count({"StuckPayments": len(found)})
+    metrics.count({"StuckPayments": len(found)})
     for payment in found:
         about = {"payment_id": payment.payment_id, "correlation_id": payment.correlation_id}
         logger.warning("payment is stuck", extra={**about, "accepted_at": payment.created_at})
@@ -112,7 +114,7 @@ def sweep(payments: PaymentSweep, context: LambdaContext) -> dict[str, Any]:
     return {"stuck": len(found)}
 
 
-def _release(queue: PaymentQueue, receipt_handle: str) -> None:
+def _release(queue: Received, receipt_handle: str) -> None:
     """Let a hopeless message burn its receives at once instead of one visibility timeout each."""
     try:
         queue.release(receipt_handle)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from local.errors import RigError
-from payments.models import PaymentStatus
+from payments.core.payment import PaymentStatus
 
 SETTLED = frozenset(status.value for status in PaymentStatus if status.is_settled)
 

@@ -12,9 +12,8 @@ from typing import Any
 from local.api import PaymentsApi
 from local.deployment import Deployment
 from local.errors import RigError
-from payments.batch import Batch
-from payments.batch_store import BatchStatus
-from payments.objects import ObjectVersion
+from payments.batches.batch import Batch, ObjectVersion
+from payments.batches.progress import BatchStatus
 
 
 @dataclass(frozen=True, kw_only=True)

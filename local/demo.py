@@ -18,7 +18,7 @@ from local.console import console, step
 from local.deployment import Deployment
 from local.errors import RigError
 from local.workspace import REPOSITORY
-from payments.models import PaymentStatus
+from payments.core.payment import PaymentStatus
 
 PAYMENT = '{"payment_id": "pay_123456", "amount": 99.99, "currency": "USD"}'
 BATCH = REPOSITORY / "samples/payments.csv"

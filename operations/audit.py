@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from operations.options import add_environment
-from payments.audit import WITNESSED_FIELDS, AuditRecord, chain_faults
-from payments.models import PaymentStatus
+from payments.core.audit import WITNESSED_FIELDS, AuditRecord, chain_faults
+from payments.core.payment import PaymentStatus
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -10,8 +10,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
 from operations.options import add_environment
-from payments.errors import InvalidMessage
-from payments.events import decode_message
+from payments.core.faults import InvalidMessage
+from payments.core.messages import decode_message
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

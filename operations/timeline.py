@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from payments.audit import AuditRecord, chain_faults
-from payments.dynamodb_items import deserialize
-from payments.money import to_decimal_text
+from payments.aws.items import deserialize
+from payments.core.audit import AuditRecord, chain_faults
+from payments.core.money import to_decimal_text
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from operations.options import add_environment
 from operations.timeline import Moment, Timeline, Witnesses
-from payments.models import PaymentStatus
+from payments.core.payment import PaymentStatus
 
 _COLOURS = {
     **{status.value: status.colour for status in PaymentStatus},

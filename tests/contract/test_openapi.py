@@ -18,27 +18,29 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 import api_handler
 from lib.gateway_problems import Problem, problems
-from payments.batch import DRY_RUN_PREFIX, Batch, BatchProcessing
-from payments.batch_report import REPORT_COLUMNS
-from payments.batch_store import BATCH_ID, BatchStatus, BatchStore
-from payments.dynamodb_items import TIMELINE_RETENTION
-from payments.errors import InvalidRequest, ServiceUnavailable
-from payments.events import PaymentQueue, decode_message
-from payments.gateway import CANCELLED, DECLINED_AMOUNTS, TROUBLED_AMOUNTS, SandboxGateway
-from payments.models import (
-    Failure,
-    PaymentRequest,
-    PaymentStatus,
-    RowOutcome,
-    Transition,
-    describe,
-    utc_now,
-)
-from payments.money import EXPONENTS
-from payments.objects import ObjectStore, ObjectVersion
-from payments.service import PaymentDispatch, PaymentIntake, PaymentProcessing, StepContext
-from payments.store import PaymentStore, SandboxLedger
-from payments.validation import FIELDS, PAYMENT_ID, check_fields, parse_payment_json
+from payments.api.requests import MAX_BODY_BYTES, parse_payment_json
+from payments.aws.batches import BatchStore
+from payments.aws.items import TIMELINE_RETENTION
+from payments.aws.objects import ObjectStore
+from payments.aws.payments import PaymentStore
+from payments.aws.queue import PaymentQueue
+from payments.aws.sandbox_ledger import SandboxLedger
+from payments.batches.batch import BATCH_ID, DRY_RUN_PREFIX, Batch, ObjectVersion
+from payments.batches.progress import BatchStatus
+from payments.batches.reports import REPORT_COLUMNS
+from payments.batches.steps import BatchProcessing
+from payments.core.announcements import describe
+from payments.core.clock import utc_now
+from payments.core.faults import InvalidRequest, ServiceUnavailable
+from payments.core.fields import FIELDS, PAYMENT_ID, check_fields
+from payments.core.messages import decode_message
+from payments.core.money import EXPONENTS
+from payments.core.payment import Failure, PaymentRequest, PaymentStatus, RowOutcome, Transition
+from payments.flows.charge import PaymentProcessing, StepContext
+from payments.flows.dispatch import PaymentDispatch
+from payments.flows.intake import PaymentIntake
+from payments.gateways.port import CANCELLED
+from payments.gateways.sandbox import DECLINED_AMOUNTS, TROUBLED_AMOUNTS, SandboxGateway
 from tests.contract.contract import Contract, load
 from tests.synth.terraform import Stack
 from tests.unit.aws_events import load as load_event
@@ -268,7 +270,7 @@ def test_sandbox_amounts_failures_and_limits_are_told(contract: Contract) -> Non
     codes = {failure.code for failure in (*DECLINED_AMOUNTS.values(), CANCELLED)}
     payment = contract.resolve("#/components/schemas/Payment")
     assert set(payment["properties"]["failure_code"]["examples"]) == codes
-    assert f"{api_handler.MAX_BODY_BYTES // 1024} KiB" in contract.codes["too_large"]
+    assert f"{MAX_BODY_BYTES // 1024} KiB" in contract.codes["too_large"]
 
 
 _REQUEST = {"$ref": "#/components/schemas/PaymentRequest"}
@@ -448,7 +450,7 @@ def test_every_answer_of_the_handler_is_documented_and_every_documented_answer_i
     encoded = base64.b64encode(b"\xff").decode()
     assert send(SUBMIT, body=encoded, isBase64Encoded=True)[0] == 400
     assert _submit(send, PAYMENT, headers={"Content-Type": "text/plain"})[0] == 415
-    assert _submit(send, " " * (api_handler.MAX_BODY_BYTES + 1))[0] == 413
+    assert _submit(send, " " * (MAX_BODY_BYTES + 1))[0] == 413
     for error, status in ((ServiceUnavailable(), 503), (RuntimeError(), 500)):
         broken: Any = _Broken(error)
         without = {"intake": PaymentIntake(broken, broken), "batches": broken}
@@ -651,7 +653,12 @@ SOURCES = Path(api_handler.__file__).parent
 
 
 def test_every_code_in_the_source_is_documented(contract: Contract) -> None:
-    sources = ["api_handler.py", "payments/money.py", "payments/validation.py"]
+    sources = [
+        "api_handler.py",
+        "payments/api/*.py",
+        "payments/core/money.py",
+        "payments/core/fields.py",
+    ]
     codes = {code for source in sources for code in _codes(source, "FieldError", argument=1)}
     assert codes
     assert codes <= set(contract.codes)
@@ -659,29 +666,36 @@ def test_every_code_in_the_source_is_documented(contract: Contract) -> None:
 
 def test_every_code_of_a_batch_in_the_source_is_documented(contract: Contract) -> None:
     reasons = {
-        *_codes("payments/objects.py", "UnreadableFile", argument=0),
-        *_codes("payments/csv_rows.py", "UnreadableFile", "_refuse", argument=0),
-        *_values("payments/batch.py", "reason_code"),
+        *_codes("payments/*/*.py", "UnreadableFile", "_refuse", argument=0),
+        *_values("payments/batches/*.py", "reason_code"),
     }
     assert reasons == set(contract.reasons)
     reports = contract.resolve("#/components/schemas/BatchReports")["properties"]
-    codes = set(_codes("payments/csv_rows.py", "FieldError", argument=1))
+    codes = set(_codes("payments/batches/*.py", "FieldError", argument=1))
     assert codes
     assert all(f"`{code}`" in reports["rejected"]["description"] for code in codes)
 
 
-def _codes(source: str, *makers: str, argument: int) -> Iterator[str]:
+def _nodes(sources: str) -> Iterator[ast.AST]:
+    """Yield the syntax nodes of every file that a pattern names; it must name one."""
+    files = sorted(SOURCES.glob(sources))
+    assert files, sources
+    for file in files:
+        yield from ast.walk(ast.parse(file.read_text()))
+
+
+def _codes(sources: str, *makers: str, argument: int) -> Iterator[str]:
     """Yield the literals that are this argument of calls of functions or methods by name."""
-    for node in ast.walk(ast.parse((SOURCES / source).read_text())):
+    for node in _nodes(sources):
         if isinstance(node, ast.Call):
             name = getattr(node.func, "id", getattr(node.func, "attr", None))
             if name in makers and isinstance(node.args[argument], ast.Constant):
                 yield ast.literal_eval(node.args[argument])
 
 
-def _values(source: str, key: str) -> Iterator[str]:
+def _values(sources: str, key: str) -> Iterator[str]:
     """Yield the literals that stand under a key in dictionaries."""
-    for node in ast.walk(ast.parse((SOURCES / source).read_text())):
+    for node in _nodes(sources):
         if isinstance(node, ast.Dict):
             for name, value in zip(node.keys, node.values, strict=True):
                 names_key = isinstance(name, ast.Constant) and name.value == key

@@ -14,8 +14,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from payments.models import PaymentRequest, utc_text
-from payments.store import PaymentStore, Tables
+from payments.aws.payments import PaymentStore, Tables
+from payments.core.clock import utc_text
+from payments.core.payment import PaymentRequest
 from tests.e2e.environment import Environment, Notifications, eventually
 
 PATIENCE = 120.0

@@ -13,10 +13,10 @@ from typing import Any, Final
 
 from local.api import PaymentsApi
 from local.deployment import Deployment
-from payments.batch import Batch
-from payments.models import PaymentRequest, utc_now, utc_text
-from payments.objects import ObjectVersion
-from payments.store import PaymentStore, Tables
+from payments.aws.payments import PaymentStore, Tables
+from payments.batches.batch import Batch, ObjectVersion
+from payments.core.clock import utc_now, utc_text
+from payments.core.payment import PaymentRequest
 from tests.e2e.environment import Environment, eventually
 
 PATIENCE: Final = 20.0

@@ -7,10 +7,9 @@ from random import Random
 from typing import Any, Final
 from urllib.parse import quote_plus
 
-from payments.batch import Batch
-from payments.errors import InvalidMessage
-from payments.events import decode_message
-from payments.objects import ObjectVersion
+from payments.batches.batch import Batch, ObjectVersion
+from payments.core.faults import InvalidMessage
+from payments.core.messages import decode_message
 from tests.simulation.faults import Fault, FaultPlan
 from tests.simulation.processes import Handler, InvocationFailed, Processes
 from tests.simulation.queue import Message, SimulatedQueue

@@ -15,14 +15,18 @@ from unittest.mock import patch
 from botocore.exceptions import BotoCoreError, ClientError
 
 import payment_processor
-from payments.batch import BatchProcessing
-from payments.batch_store import BatchStore, RangeResult
-from payments.errors import PaymentConflict, ServiceUnavailable
-from payments.events import PaymentQueue, Workflow
-from payments.gateway import CANCELLED, Declined
-from payments.models import Payment, PaymentRequest, Transition, notification
-from payments.service import PaymentIntake, PaymentProcessing, StepContext
-from payments.store import OPEN_SHARDS, PaymentStore
+from payments.aws.batches import BatchStore
+from payments.aws.payments import OPEN_SHARDS, PaymentStore
+from payments.aws.queue import PaymentQueue
+from payments.aws.workflows import Workflow
+from payments.batches.progress import RangeResult
+from payments.batches.steps import BatchProcessing
+from payments.core.announcements import notification
+from payments.core.faults import PaymentConflict, ServiceUnavailable
+from payments.core.payment import Payment, PaymentRequest, Transition
+from payments.flows.charge import PaymentProcessing, StepContext
+from payments.flows.intake import PaymentIntake
+from payments.gateways.port import CANCELLED, Declined
 from tests.simulation.dynamodb import PAGE_ITEMS
 from tests.simulation.processes import ProcessKilled
 from tests.simulation.wire import Wire

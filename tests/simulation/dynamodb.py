@@ -12,7 +12,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final, NoReturn
 
-from payments.store import OPEN_INDEX
+from payments.aws.payments import OPEN_INDEX
 from tests.simulation.scheduler import SimulatorError
 
 type Value = dict[str, Any]

@@ -4,15 +4,10 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-from payments.errors import GatewayUnavailable
-from payments.gateway import (
-    CANCELLED,
-    DECLINED_AMOUNTS,
-    Approved,
-    ChargeOutcome,
-    Declined,
-)
-from payments.models import Payment
+from payments.core.faults import GatewayUnavailable
+from payments.core.payment import Payment
+from payments.gateways.port import CANCELLED, Approved, ChargeOutcome, Declined
+from payments.gateways.sandbox import DECLINED_AMOUNTS
 from tests.simulation.faults import Fault, FaultPlan
 from tests.simulation.processes import Processes
 from tests.simulation.scheduler import Scheduler
@@ -44,14 +39,14 @@ class SimulatedGateway:
         self._processes = processes
 
     def charge(self, payment: Payment) -> ChargeOutcome:
-        """See :meth:`payments.gateway.PaymentGateway.charge`."""
+        """See :meth:`payments.gateways.port.PaymentGateway.charge`."""
         declined = DECLINED_AMOUNTS.get(payment.amount_minor)
         approved = Approved(f"sim_{payment.payment_id}")
         verdict = approved if declined is None else Declined(declined)
         return self._answer("charge", payment, verdict)
 
     def cancel(self, payment: Payment) -> ChargeOutcome:
-        """See :meth:`payments.gateway.PaymentGateway.cancel`."""
+        """See :meth:`payments.gateways.port.PaymentGateway.cancel`."""
         return self._answer("cancel", payment, Declined(CANCELLED))
 
     def _answer(self, operation: str, payment: Payment, verdict: ChargeOutcome) -> ChargeOutcome:

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from payments.audit import chain_faults
-from payments.models import Payment, PaymentStatus, notification
-from payments.money import to_decimal_text
+from payments.core.announcements import notification
+from payments.core.audit import chain_faults
+from payments.core.money import to_decimal_text
+from payments.core.payment import Payment, PaymentStatus
 from tests.simulation.scenario import POISON_MESSAGES, Content
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Final
 
-from payments.batch import DRY_RUN_PREFIX
-from payments.gateway import DECLINED_AMOUNTS, TROUBLED_AMOUNTS
-from payments.money import to_decimal_text
+from payments.batches.batch import DRY_RUN_PREFIX
+from payments.core.money import to_decimal_text
+from payments.gateways.sandbox import DECLINED_AMOUNTS, TROUBLED_AMOUNTS
 
 _CURRENCIES: Final = ("USD", "EUR", "JPY", "KWD", "CLF")
 _BUSY_SECONDS: Final = 60.0

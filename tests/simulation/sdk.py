@@ -14,7 +14,7 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.config import Config
 from botocore.retries import quota
 
-from payments import runtime
+from payments.runtime.clients import CLIENT_CONFIG
 
 type Send = Callable[..., AWSResponse]
 
@@ -58,7 +58,7 @@ class SdkPool:
         return self._send(request, **event) if self._send else None
 
 
-_CONFIG: Final = runtime._CLIENT_CONFIG.merge(
+_CONFIG: Final = CLIENT_CONFIG.merge(
     Config(
         signature_version=UNSIGNED,
         ignore_configured_endpoint_urls=True,  # type: ignore[call-arg]  # the stubs lack it

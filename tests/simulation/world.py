@@ -11,7 +11,7 @@ from functools import partial
 from inspect import unwrap
 from random import Random
 from types import SimpleNamespace
-from typing import Any, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 from unittest.mock import patch
 
 import botocore.endpoint
@@ -19,26 +19,30 @@ import botocore.endpoint
 import api_handler
 import batch_processor
 import payment_processor
-import payments.events
-import payments.tally
-from payments import runtime
-from payments.audit import AuditRecord
-from payments.batch import BatchProcessing
-from payments.batch_store import BatchProgress, BatchStore, NotPaidRow
-from payments.dynamodb_items import deserialize
-from payments.events import PaymentQueue, Workflow, encode_message
-from payments.gateway import PaymentGateway, SandboxGateway
-from payments.keys import SANDBOX_PREFIX
-from payments.models import HistoryEntry, Payment, PaymentStatus
-from payments.objects import ObjectStore
-from payments.service import (
-    STUCK_AFTER,
-    PaymentDispatch,
-    PaymentIntake,
-    PaymentProcessing,
-    PaymentSweep,
-)
-from payments.store import PaymentStore, SandboxLedger, Tables
+import payments.aws.queue
+import payments.telemetry.metrics
+from payments.aws.batches import BatchStore
+from payments.aws.items import deserialize
+from payments.aws.keys import SANDBOX_PREFIX
+from payments.aws.objects import ObjectStore
+from payments.aws.payments import PaymentStore, Tables
+from payments.aws.queue import PaymentQueue
+from payments.aws.sandbox_ledger import SandboxLedger
+from payments.aws.workflows import Workflow
+from payments.batches.progress import BatchProgress, NotPaidRow
+from payments.batches.steps import BatchProcessing
+from payments.core.audit import AuditRecord
+from payments.core.messages import encode_message
+from payments.core.payment import HistoryEntry, Payment, PaymentStatus
+from payments.flows.charge import PaymentProcessing
+from payments.flows.dispatch import PaymentDispatch
+from payments.flows.intake import PaymentIntake
+from payments.flows.sweep import STUCK_AFTER, PaymentSweep
+from payments.gateways.sandbox import SandboxGateway
+from payments.runtime import api_handler as api_runtime
+from payments.runtime import batch_processor as batch_runtime
+from payments.runtime import payment_processor as payment_runtime
+from payments.telemetry.logs import logger
 from tests.simulation.actors import Clients, OnCall, Poller, Uploads
 from tests.simulation.dynamodb import InMemoryDynamoDB, Item
 from tests.simulation.faults import Fault, FaultPlan
@@ -52,6 +56,9 @@ from tests.simulation.sdk import SdkPool
 from tests.simulation.services import ObjectService, QueueService, WorkflowService
 from tests.simulation.wire import Service, Wire
 from tests.simulation.workflow import StateMachine, batch_machine, payment_machine
+
+if TYPE_CHECKING:
+    from payments.gateways.port import PaymentGateway
 
 TABLES: Final = Tables(payments="payments", processing_status="status", audit_logs="audit")
 KEYS: Final = {
@@ -380,22 +387,22 @@ class World:
         state = global_random.getstate()
         with ExitStack() as stack:
             for target, name, replacement in (
-                (runtime, "payment_intake", service("intake")),
-                (runtime, "payment_dispatch", service("dispatch")),
-                (runtime, "payment_queue", service("queue")),
-                (runtime, "payment_processing", service("processing")),
-                (runtime, "payment_sweep", service("sweep")),
-                (runtime, "batch_processing", service("batches")),
-                (runtime, "batch_workflow", service("batch_workflow")),
-                (runtime, "batch_store", service("batch_store")),
-                (payments.tally, "count", lambda _: None),
+                (api_runtime, "payment_intake", service("intake")),
+                (api_runtime, "batch_store", service("batch_store")),
+                (payment_runtime, "payment_dispatch", service("dispatch")),
+                (payment_runtime, "payment_queue", service("queue")),
+                (payment_runtime, "payment_processing", service("processing")),
+                (payment_runtime, "payment_sweep", service("sweep")),
+                (batch_runtime, "batch_processing", service("batches")),
+                (batch_runtime, "batch_workflow", service("batch_workflow")),
+                (payments.telemetry.metrics, "count", lambda _: None),
                 (botocore.endpoint, "time", SimpleNamespace(sleep=self.processes.sleep)),
-                (payments.events, "ThreadPoolExecutor", InlineExecutor),
+                (payments.aws.queue, "ThreadPoolExecutor", InlineExecutor),
             ):
                 stack.enter_context(patch.object(target, name, replacement))
-            level = runtime.logger.log_level
-            stack.callback(runtime.logger.setLevel, level)
-            runtime.logger.setLevel("CRITICAL")
+            level = logger.log_level
+            stack.callback(logger.setLevel, level)
+            logger.setLevel("CRITICAL")
             # The jitter of SDK and adapters is drawn from the module's own generator.
             global_random.seed(self.random.getrandbits(64))
             try:

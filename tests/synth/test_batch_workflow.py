@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from payments.batch import LONGEST_WAIT_SECONDS
+from payments.batches.steps import LONGEST_WAIT_SECONDS
 from tests.synth.states import definition, retry, states, tasks
 from tests.synth.terraform import Stack
 

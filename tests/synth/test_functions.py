@@ -2,7 +2,7 @@
 
 import pytest
 
-from payments.runtime import SETTINGS
+from payments.runtime.settings import SETTINGS
 from tests.synth.terraform import Resource, Stack
 
 pytestmark = pytest.mark.xdist_group("synth")

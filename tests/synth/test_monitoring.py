@@ -9,7 +9,7 @@ from PIL import Image
 
 from lib.queries import LOG_QUERIES
 from operations.dashboard import FINGERPRINT, PICTURE, fingerprint
-from payments.store import OPEN_INDEX
+from payments.aws.payments import OPEN_INDEX
 from tests.synth.terraform import Stack
 
 RUNBOOK = Path(__file__).parents[2] / "docs/runbook.md"

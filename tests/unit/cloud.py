@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from payments.batch import Batch, BatchProcessing
-from payments.errors import ServiceUnavailable
-from payments.models import PaymentRequest
-from payments.store import OPEN_INDEX, Tables
+from payments.aws.payments import OPEN_INDEX, PaymentStore, Tables
+from payments.batches.batch import Batch
+from payments.batches.steps import BatchProcessing
+from payments.core.faults import ServiceUnavailable
+from payments.core.payment import PaymentRequest
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -124,3 +125,19 @@ def add_open_index(dynamodb: "DynamoDBClient", table: str) -> None:
             }
         ],
     )
+
+
+def statuses(store: PaymentStore, payment_id: str = "pay_1") -> list[str]:
+    """Return every status that a payment has had, oldest first."""
+    return [entry.status.value for entry in store.history(payment_id)]
+
+
+def repeat_committed_writes(cloud: Cloud) -> None:
+    """Send every transaction twice, as the SDK does when the first answer is lost."""
+    write = cloud.dynamodb.transact_write_items
+
+    def write_twice(**arguments: object) -> object:
+        write(**arguments)  # type: ignore[arg-type]  # passed through
+        return write(**arguments)  # type: ignore[arg-type]  # passed through
+
+    cloud.dynamodb.transact_write_items = write_twice  # type: ignore[method-assign,assignment]  # the fault

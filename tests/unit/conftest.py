@@ -11,12 +11,15 @@ os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "test")
 os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "payments-test")
 os.environ.setdefault("POWERTOOLS_TRACE_DISABLED", "true")
 
-from payments.batch import BatchProcessing
-from payments.batch_store import BatchStore
-from payments.events import PaymentQueue
-from payments.objects import ObjectStore
-from payments.service import PaymentIntake
-from payments.store import PaymentStore
+from payments.aws.batches import BatchStore
+from payments.aws.objects import ObjectStore
+from payments.aws.payments import PaymentStore
+from payments.aws.queue import PaymentQueue
+from payments.aws.sandbox_ledger import SandboxLedger
+from payments.batches.steps import BatchProcessing
+from payments.flows.charge import PaymentProcessing
+from payments.flows.intake import PaymentIntake
+from payments.gateways.sandbox import SandboxGateway
 from tests.unit.cloud import TABLES, Cloud, create_table
 
 
@@ -79,3 +82,15 @@ def batch_store(cloud: Cloud) -> BatchStore:
 def batches(objects: ObjectStore, queue: PaymentQueue, batch_store: BatchStore) -> BatchProcessing:
     """The steps of a batch's workflow on an empty account, 50 bytes or so to a range."""
     return BatchProcessing(objects, queue, batch_store, "results", range_bytes=50, plan_bytes=200)
+
+
+@pytest.fixture
+def ledger(cloud: Cloud) -> SandboxLedger:
+    """The sandbox's memory on an empty account."""
+    return SandboxLedger(cloud.dynamodb, TABLES.processing_status)
+
+
+@pytest.fixture
+def processing(store: PaymentStore, ledger: SandboxLedger) -> PaymentProcessing:
+    """The real rules of charging, on the sandbox."""
+    return PaymentProcessing(store, SandboxGateway(ledger, sleep=lambda _: None))

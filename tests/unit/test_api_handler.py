@@ -8,15 +8,16 @@ from typing import Any
 
 import pytest
 
-from api_handler import MAX_BODY_BYTES, answer, handler
-from payments import runtime
-from payments.batch import Batch, BatchProcessing
-from payments.batch_store import BatchStore
-from payments.errors import ServiceUnavailable
-from payments.models import Payment
-from payments.objects import ObjectVersion
-from payments.service import PaymentIntake
-from payments.store import PaymentStore
+from api_handler import answer, handler
+from payments.api.requests import MAX_BODY_BYTES
+from payments.aws.batches import BatchStore
+from payments.aws.payments import PaymentStore
+from payments.batches.batch import Batch, ObjectVersion
+from payments.batches.steps import BatchProcessing
+from payments.core.faults import ServiceUnavailable
+from payments.core.payment import Payment
+from payments.flows.intake import PaymentIntake
+from payments.runtime import api_handler as runtime
 from tests.unit.aws_events import context, load
 from tests.unit.cloud import Cloud, process
 

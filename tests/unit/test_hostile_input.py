@@ -12,16 +12,19 @@ import pytest
 import api_handler
 import batch_processor
 import payment_processor
-from payments import runtime
-from payments.batch import Batch, BatchProcessing
-from payments.batch_report import REPORT_COLUMNS, not_paid_csv
-from payments.batch_store import BatchStore, NotPaidRow
-from payments.csv_rows import ValidRow, read_rows
-from payments.events import PaymentQueue
-from payments.models import Payment
-from payments.objects import ObjectVersion
-from payments.service import PaymentDispatch, PaymentIntake
-from payments.store import PaymentStore
+from payments.aws.batches import BatchStore
+from payments.aws.payments import PaymentStore
+from payments.aws.queue import PaymentQueue
+from payments.batches.batch import Batch, ObjectVersion
+from payments.batches.progress import NotPaidRow
+from payments.batches.records import ValidRow, read_rows
+from payments.batches.reports import REPORT_COLUMNS, not_paid_csv
+from payments.batches.steps import BatchProcessing
+from payments.core.payment import Payment
+from payments.flows.dispatch import PaymentDispatch
+from payments.flows.intake import PaymentIntake
+from payments.runtime import api_handler as runtime
+from payments.telemetry.logs import logger
 from tests.unit.aws_events import load
 from tests.unit.cloud import Cloud, Started, process
 
@@ -52,7 +55,7 @@ FORMULAS = (
 def log_lines(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[dict[str, Any]]]:
     """Return the log so far: each line must be one JSON object."""
     written = io.StringIO()
-    monkeypatch.setattr(runtime.logger.registered_handler, "stream", written)
+    monkeypatch.setattr(logger.registered_handler, "stream", written)
 
     def read() -> list[dict[str, Any]]:
         # Python breaks lines at more characters than any reader of logs.
@@ -69,7 +72,7 @@ def wired(
     monkeypatch.setattr(runtime, "payment_intake", lambda: intake)
     monkeypatch.setattr(runtime, "batch_store", lambda: batch_store)
     yield
-    runtime.logger.remove_keys(["payment_id", "correlation_id", "batch_id", "step"])
+    logger.remove_keys(["payment_id", "correlation_id", "batch_id", "step"])
 
 
 def post(body: str, **event: Any) -> dict[str, Any]:

@@ -8,11 +8,16 @@ import boto3
 import pytest
 
 from payment_processor import dispatch, run_step, sweep
-from payments.errors import InvalidMessage, PaymentNotFound
-from payments.events import PaymentQueue, Workflow, decode_message, encode_message
-from payments.gateway import SandboxGateway
-from payments.service import PaymentDispatch, PaymentProcessing, PaymentSweep
-from payments.store import PaymentStore, SandboxLedger
+from payments.aws.payments import PaymentStore
+from payments.aws.queue import PaymentQueue
+from payments.aws.sandbox_ledger import SandboxLedger
+from payments.aws.workflows import Workflow
+from payments.core.faults import InvalidMessage, PaymentNotFound
+from payments.core.messages import decode_message, encode_message
+from payments.flows.charge import PaymentProcessing
+from payments.flows.dispatch import PaymentDispatch
+from payments.flows.sweep import PaymentSweep
+from payments.gateways.sandbox import SandboxGateway
 from tests.unit.aws_events import load
 from tests.unit.cloud import TABLES, Cloud, Started, add_open_index, payment_request
 

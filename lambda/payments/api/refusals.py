@@ -1,0 +1,120 @@
+"""Every error of the API as a problem (RFC 9457), in one table."""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+from payments.api.answers import RETRY_AFTER_SECONDS, Response, problem
+from payments.api.requests import (
+    MAX_BODY_BYTES,
+    BodyTooLarge,
+    UnknownRoute,
+    UnsupportedMediaType,
+)
+from payments.core.announcements import describe
+from payments.core.faults import (
+    BatchNotFound,
+    FieldError,
+    InvalidRequest,
+    PaymentConflict,
+    PaymentNotFound,
+    ServiceUnavailable,
+)
+from payments.telemetry.logs import logger
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """How an error is answered: status, end of the problem's type, detail, and what is wrong."""
+
+    status: HTTPStatus
+    code: str
+    detail: str
+    faults: tuple[FieldError, ...] = ()
+
+
+REFUSALS: Final[dict[type[Exception], Refusal]] = {
+    InvalidRequest: Refusal(
+        HTTPStatus.BAD_REQUEST,
+        "invalid-request",
+        "The request has faults; each is listed in errors.",
+    ),
+    PaymentNotFound: Refusal(
+        HTTPStatus.NOT_FOUND,
+        "payment-not-found",
+        "No payment has this id.",
+        (FieldError("payment_id", "not_found", "names no payment"),),
+    ),
+    BatchNotFound: Refusal(
+        HTTPStatus.NOT_FOUND,
+        "batch-not-found",
+        "No batch has this id, or its file is not read yet.",
+        (FieldError("batch_id", "not_found", "names no batch"),),
+    ),
+    PaymentConflict: Refusal(
+        HTTPStatus.CONFLICT,
+        "payment-conflict",
+        "This payment id belongs to a payment with another amount or currency,"
+        " which stays as it is.",
+        (FieldError("payment_id", "conflict", "is taken by another payment"),),
+    ),
+    UnknownRoute: Refusal(
+        HTTPStatus.NOT_FOUND,
+        "unknown-route",
+        "There is POST /payments, GET /payments/{payment_id} and GET /batches/{batch_id},"
+        " and nothing else.",
+        (FieldError("request", "unknown_route", "is for no route of this API"),),
+    ),
+    UnsupportedMediaType: Refusal(
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        "unsupported-media-type",
+        "Send the payment as JSON in UTF-8: Content-Type: application/json.",
+        (FieldError("Content-Type", "unsupported", "must be application/json"),),
+    ),
+    BodyTooLarge: Refusal(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        "body-too-large",
+        f"The body may have at most {MAX_BODY_BYTES} bytes.",
+        (FieldError("body", "too_large", f"must have at most {MAX_BODY_BYTES} bytes"),),
+    ),
+    ServiceUnavailable: Refusal(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "service-unavailable",
+        "The request could not be carried out just now. Send the same request again.",
+        (FieldError("request", "unavailable", "may be sent again"),),
+    ),
+}
+"""The errors that a client may see; any other is an :data:`INTERNAL_ERROR`."""
+
+INTERNAL_ERROR: Final = Refusal(
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    "internal-error",
+    "Something went wrong on our side. The same request may be sent again.",
+    (FieldError("request", "internal_error", "could not be handled"),),
+)
+
+
+def refuse(error: Exception, request_id: str) -> Response:
+    """Return the answer to a request that ended in an error; faults of ours are logged."""
+    refusal = REFUSALS.get(type(error), INTERNAL_ERROR)
+    if refusal.status.is_server_error:
+        logger.exception("request failed", exc_info=error)
+    faults = list(refusal.faults)
+    headers: dict[str, str] = {}
+    extensions: dict[str, Any] = {}
+    match error:
+        case InvalidRequest(errors=errors):
+            faults = errors
+        case PaymentConflict(stored=stored):
+            extensions["payment"] = describe(stored)
+        case ServiceUnavailable():
+            headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return problem(
+        refusal.status,
+        refusal.code,
+        refusal.detail,
+        request_id,
+        faults,
+        headers=headers,
+        **extensions,
+    )

@@ -1,0 +1,151 @@
+"""Requests of the API: what they carry, read without a float and with every fault at once."""
+
+import base64
+import json
+from typing import Any, Final
+
+from payments.core.faults import FieldError, InvalidRequest, PaymentError
+from payments.core.fields import FIELDS, check_fields
+
+MAX_BODY_BYTES: Final = 16 * 1024
+"""A payment is three short fields; a longer body is refused with 413."""
+
+
+class UnknownRoute(PaymentError):
+    """API Gateway sent what no route of this API is."""
+
+
+class UnsupportedMediaType(PaymentError):
+    """The body is not declared as JSON."""
+
+
+class BodyTooLarge(PaymentError):
+    """The body is longer than any payment."""
+
+
+def json_body(event: dict[str, Any]) -> str:
+    """Return the body of a request (REST API, proxy integration, payload 1.0) as text.
+
+    Raises:
+        UnsupportedMediaType: it is not declared as JSON in UTF-8.
+        BodyTooLarge: it has more than ``MAX_BODY_BYTES``.
+        InvalidRequest: it is not UTF-8.
+    """
+    content_type = _content_type(event).partition(";")
+    charset = content_type[2].replace(" ", "").lower()
+    if content_type[0].strip().lower() != "application/json" or charset not in _CHARSETS:
+        raise UnsupportedMediaType
+    body: str = event.get("body") or ""
+    if len(body) > MAX_BODY_BYTES * 2:
+        raise BodyTooLarge
+    try:
+        encoded = base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()
+        if len(encoded) > MAX_BODY_BYTES:
+            raise BodyTooLarge
+        return encoded.decode()
+    except ValueError:
+        fault = FieldError("body", "not_utf8", "must be encoded as UTF-8")
+        raise InvalidRequest([fault]) from None
+
+
+_CHARSETS: Final = frozenset({"", "charset=utf-8", 'charset="utf-8"'})
+
+
+def _content_type(event: dict[str, Any]) -> str:
+    """Return what the body is declared as; nothing, if it is declared more than once."""
+    # API Gateway keeps one value of each name in "headers", and all of them here.
+    repeated: dict[str, list[str] | None] = event.get("multiValueHeaders") or {}
+    if sum(len(said or ()) for name, said in repeated.items() if _is_content_type(name)) > 1:
+        return ""
+    headers: dict[str, str | None] = event.get("headers") or {}
+    declared = [value for name, value in headers.items() if value and _is_content_type(name)]
+    return declared[0] if len(declared) == 1 else ""
+
+
+def _is_content_type(name: str) -> bool:
+    return name.lower() == "content-type"
+
+
+def path_parameter(event: dict[str, Any], name: str) -> str:
+    """Return a parameter of the path, empty if there is none."""
+    parameters: dict[str, str | None] = event.get("pathParameters") or {}
+    return parameters.get(name) or ""
+
+
+class _NumberLiteral(str):
+    """A JSON number as it was written, so that no float ever exists."""
+
+    __slots__ = ()
+
+
+def parse_payment_json(text: str) -> tuple[str, int, str]:
+    """Read the body of ``POST /payments``.
+
+    Returns:
+        payment id, amount in minor units, currency.
+
+    Raises:
+        InvalidRequest: with every fault of the body at once.
+    """
+    document, errors = _parse_object(text)
+    values: dict[str, str] = {}
+    for name in FIELDS:
+        value = document.get(name)
+        if name not in document:
+            errors.append(FieldError(name, "required", "is missing"))
+        elif isinstance(value, str) and (name == "amount" or type(value) is str):
+            values[name] = value
+        else:
+            kind = "a number or a decimal string" if name == "amount" else "a string"
+            errors.append(FieldError(name, "invalid_type", f"must be {kind}"))
+    errors.extend(
+        FieldError(name[:_SHOWN_NAME_LENGTH], "unknown_field", "is not a field of a payment")
+        for name in document
+        if name not in FIELDS
+    )
+    # A field that is missing or of the wrong type is checked as a value that has no other fault.
+    checked = check_fields(
+        values.get("payment_id", "x"),
+        values.get("amount", "1"),
+        values.get("currency", ""),
+    )
+    if isinstance(checked, list):
+        errors.extend(error for error in checked if error.field in values)
+    if errors or isinstance(checked, list):
+        raise InvalidRequest(errors)
+    return values["payment_id"], checked, values["currency"]
+
+
+def _parse_object(text: str) -> tuple[dict[str, Any], list[FieldError]]:
+    repeated: list[str] = []
+
+    def build(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        document = dict(pairs)
+        if len(document) != len(pairs):
+            names = [name for name, _ in pairs]
+            repeated.extend(name for name in document if names.count(name) > 1)
+        return document
+
+    try:
+        document = json.loads(
+            text,
+            object_pairs_hook=build,
+            parse_float=_NumberLiteral,
+            parse_int=_NumberLiteral,
+            parse_constant=_NumberLiteral,
+        )
+    except RecursionError:
+        raise InvalidRequest([FieldError("body", "too_deep", "is nested too deeply")]) from None
+    except ValueError:
+        message = 'must be one JSON object such as {"payment_id": …, "amount": …, "currency": …}'
+        raise InvalidRequest([FieldError("body", "malformed_json", message)]) from None
+    if not isinstance(document, dict):
+        raise InvalidRequest([FieldError("body", "invalid_type", "must be a JSON object")])
+    errors = [
+        FieldError(name[:_SHOWN_NAME_LENGTH], "duplicate_key", "is given more than once")
+        for name in repeated
+    ]
+    return document, errors
+
+
+_SHOWN_NAME_LENGTH: Final = 64

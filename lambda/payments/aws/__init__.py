@@ -1,0 +1,1 @@
+"""The adapters: the only room that speaks to AWS."""

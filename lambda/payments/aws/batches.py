@@ -1,0 +1,150 @@
+"""Adapter: what is known of batches, in the table of processing status.
+
+Nothing here is a counter that a retry could count twice: ranges are items with a key of their own,
+and outcomes of rows are counted in the transaction that brings them about (``payments.store``).
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from payments.aws.items import deserialize, expires_at, serialize
+from payments.aws.keys import (
+    ROW_SHARDS,
+    batch_outcomes,
+    batch_ranges,
+    batch_rows,
+    batch_status_key,
+    batch_statuses,
+    range_key,
+)
+from payments.batches.progress import BatchProgress, BatchStatus, NotPaidRow, RangeResult
+from payments.core.faults import ServiceUnavailable
+from payments.core.payment import RowOutcome
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+
+# A batch that failed may be tried again and still complete; the others are ends.
+_SEQUENCE: Final = {
+    BatchStatus.PROCESSING: 1,
+    BatchStatus.FAILED: 2,
+    BatchStatus.REFUSED: 3,
+    BatchStatus.COMPLETED: 3,
+}
+
+
+class BatchStore:
+    """Batches; every AWS failure is a :class:`ServiceUnavailable`."""
+
+    row_shards: Final = ROW_SHARDS
+
+    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def record(
+        self,
+        batch_id: str,
+        status: BatchStatus,
+        at: str,
+        *,
+        details: Mapping[str, Any] | None = None,
+    ) -> str:
+        """Write a status of a batch, unless it has one at this point; the first stays.
+
+        Returns:
+            Since when the batch has had a status at this point.
+        """
+        item = {
+            **batch_status_key(batch_id, _SEQUENCE[status]),
+            "status": status.value,
+            "at": at,
+            "expires_at": expires_at(at),
+            **(details or {}),
+        }
+        try:
+            self._client.put_item(
+                TableName=self._table,
+                Item=serialize(item),
+                ConditionExpression="attribute_not_exists(entity_id)",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except self._client.exceptions.ConditionalCheckFailedException as error:
+            answer: dict[str, Any] = dict(error.response)
+            return str(deserialize(answer["Item"])["at"])
+        except (ClientError, BotoCoreError) as error:
+            raise ServiceUnavailable("the batch could not be written") from error
+        return at
+
+    def record_range(self, batch_id: str, result: RangeResult, at: str) -> None:
+        """Write what became of a range; a repeated range writes the same once more."""
+        item = {
+            **range_key(batch_id, result.number),
+            "expires_at": expires_at(at),
+            "accepted": result.accepted,
+            "rejected": result.rejected,
+            "accepted_minor": dict(result.accepted_minor),
+            "reports": result.reports,
+        }
+        self._call(self._client.put_item, TableName=self._table, Item=serialize(item))
+
+    def progress(self, batch_id: str) -> BatchProgress | None:
+        """Return a batch as it stands, or ``None``."""
+        timeline = list(self._query(batch_statuses(batch_id)))
+        if not timeline:
+            return None
+        ranges = [
+            RangeResult(
+                number=item["sequence"],
+                accepted=item["accepted"],
+                rejected=item["rejected"],
+                accepted_minor={
+                    currency: int(minor) for currency, minor in item["accepted_minor"].items()
+                },
+                reports=item["reports"],
+            )
+            for item in self._query(batch_ranges(batch_id))
+        ]
+        outcomes: Counter[str] = Counter()
+        for item in self._query(batch_outcomes(batch_id)):
+            for outcome in RowOutcome:
+                outcomes[outcome.value] += item.get(outcome.value, 0)
+        return BatchProgress(timeline, ranges, outcomes)
+
+    def not_paid(
+        self, batch_id: str, shards: Iterable[int] = range(ROW_SHARDS)
+    ) -> Iterator[NotPaidRow]:
+        """Yield the accepted rows whose payment id was taken, or some shards of them."""
+        for shard in shards:
+            for item in self._query(batch_rows(batch_id, shard)):
+                yield NotPaidRow(
+                    line=item["sequence"],
+                    payment_id=item["payment_id"],
+                    amount_minor=item["amount_minor"],
+                    currency=item["currency"],
+                    outcome=item["outcome"],
+                )
+
+    def _query(self, entity_id: str) -> Iterator[dict[str, Any]]:
+        arguments: dict[str, Any] = {
+            "TableName": self._table,
+            "KeyConditionExpression": "entity_id = :id",
+            "ExpressionAttributeValues": serialize({":id": entity_id}),
+            "ConsistentRead": True,
+        }
+        while True:
+            answer = self._call(self._client.query, **arguments)
+            yield from map(deserialize, answer["Items"])
+            if "LastEvaluatedKey" not in answer:
+                return
+            arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+    def _call(self, operation: Callable[..., Any], **arguments: Any) -> Any:
+        try:
+            return operation(**arguments)
+        except (ClientError, BotoCoreError) as error:
+            raise ServiceUnavailable("the batch could not be read or written") from error

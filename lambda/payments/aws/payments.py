@@ -1,0 +1,355 @@
+"""Adapter: payments, their timeline and their audit trail in DynamoDB.
+
+Each status has one transaction of three writes: the payment (guarded by status and version), its
+history entry and its audit record. Every AWS failure is a :class:`ServiceUnavailable`.
+"""
+
+import random
+import time
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from payments.aws.items import Item, deserialize, expires_at, serialize
+from payments.aws.keys import (
+    outcomes_key,
+    payment_key,
+    payment_status_key,
+    payment_statuses,
+    row_key,
+)
+from payments.core.audit import AuditRecord, acceptance_record, transition_record
+from payments.core.faults import ServiceUnavailable, StaleTransition
+from payments.core.payment import (
+    Failure,
+    HistoryEntry,
+    Payment,
+    PaymentRequest,
+    PaymentStatus,
+    RowOutcome,
+    Transition,
+    batch_row,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import (
+        PutTypeDef,
+        TransactWriteItemTypeDef,
+        UpdateTypeDef,
+    )
+
+
+OPEN_INDEX: Final = "open-payments"
+"""The sparse index of the payments that are open."""
+
+OPEN_SHARDS: Final = 16
+"""Over how many partitions of that index they are spread."""
+
+_TRANSACTION_ATTEMPTS = 8
+
+_OPEN_PAGE = 100
+
+_BACKOFF_SECONDS = 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tables:
+    """Names of the three tables."""
+
+    payments: str
+    processing_status: str
+    audit_logs: str
+
+
+class PaymentStore:
+    """Payments as they stand, their history and their audit trail."""
+
+    def __init__(
+        self,
+        client: "DynamoDBClient",
+        tables: Tables,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._client = client
+        self._tables = tables
+        self._sleep = sleep
+
+    def create(self, request: PaymentRequest, *, actor: str, at: str) -> tuple[Payment, bool]:
+        """Write a payment ``PENDING``, unless its id is taken: the write decides.
+
+        Args:
+            request: the valid payment asked for.
+            actor: who asks, for the audit trail.
+            at: the time of acceptance, UTC, ISO 8601.
+
+        Returns:
+            The payment as stored, and whether this very call created it: true also when the
+            answer of its committed write was lost and the repeated write found its own item.
+        """
+        record = acceptance_record(request, actor=actor, at=at)
+        payment = Payment(
+            payment_id=request.payment_id,
+            amount_minor=request.amount_minor,
+            currency=request.currency,
+            status=PaymentStatus.PENDING,
+            version=1,
+            content_hash=request.content_hash,
+            source=request.source,
+            correlation_id=request.correlation_id,
+            created_at=at,
+            updated_at=at,
+            audit_hash=record["hash"],
+        )
+        put: PutTypeDef = {
+            "TableName": self._tables.payments,
+            "Item": serialize(_payment_item(payment)),
+            "ConditionExpression": "attribute_not_exists(payment_id)",
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+        stored = self._transact({"Put": put}, record)
+        if stored is None:
+            return payment, True
+        return stored, stored.audit_hash == payment.audit_hash
+
+    def transition(self, payment: Payment, transition: Transition) -> Payment:
+        """Move a payment to its next status, if it still is as given.
+
+        Returns:
+            The payment after the transition.
+
+        Raises:
+            StaleTransition: it has moved meanwhile; the error holds it as it is now.
+        """
+        record = transition_record(payment, transition)
+        changes: Item = {
+            "status": transition.to.value,
+            "version": payment.version + 1,
+            "updated_at": transition.at,
+            "audit_hash": record["hash"],
+        }
+        if transition.failure is not None:
+            changes["failure_code"] = transition.failure.code
+            changes["failure_message"] = transition.failure.message
+        if transition.gateway_reference is not None:
+            changes["gateway_reference"] = transition.gateway_reference
+        expression = "SET " + ", ".join(f"#{name} = :{name}" for name in changes)
+        if not transition.to.is_open:
+            expression += " REMOVE open_shard, accepted_at"
+        update: UpdateTypeDef = {
+            "TableName": self._tables.payments,
+            "Key": serialize(payment_key(payment.payment_id)),
+            "UpdateExpression": expression,
+            "ConditionExpression": "#status = :expected_status AND #version = :expected_version",
+            "ExpressionAttributeNames": {f"#{name}": name for name in changes},
+            "ExpressionAttributeValues": serialize(
+                {
+                    **{f":{name}": value for name, value in changes.items()},
+                    ":expected_status": payment.status.value,
+                    ":expected_version": payment.version,
+                }
+            ),
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+        stored = self._transact({"Update": update}, record, *self._count(payment, transition))
+        if stored is not None and stored.audit_hash != record["hash"]:
+            raise StaleTransition(stored)
+        return _payment({**_payment_item(payment), **changes})
+
+    def get(self, payment_id: str) -> Payment | None:
+        """Return a payment as it stands (strongly consistent), or ``None``."""
+        answer = self._call(
+            self._client.get_item,
+            TableName=self._tables.payments,
+            Key=serialize(payment_key(payment_id)),
+            ConsistentRead=True,
+        )
+        return _payment(deserialize(answer["Item"])) if "Item" in answer else None
+
+    def history(self, payment_id: str) -> list[HistoryEntry]:
+        """Return every status a payment has had, oldest first (strongly consistent)."""
+        answer = self._call(
+            self._client.query,
+            TableName=self._tables.processing_status,
+            KeyConditionExpression="entity_id = :id",
+            ExpressionAttributeValues=serialize({":id": payment_statuses(payment_id)}),
+            ConsistentRead=True,
+        )
+        items = (deserialize(item) for item in answer["Items"])
+        return [
+            HistoryEntry(item["sequence"], PaymentStatus(item["status"]), item["at"])
+            for item in items
+        ]
+
+    def open_payments(self, accepted_before: str) -> Iterator[str]:
+        """Yield the ids of open payments, from an index that lags a little behind.
+
+        A page of each shard in turn, so that one shard's backlog does not hide the others; within
+        a shard the oldest first.
+        """
+        pages: deque[dict[str, Any]] = deque(
+            {
+                "TableName": self._tables.payments,
+                "IndexName": OPEN_INDEX,
+                "KeyConditionExpression": "open_shard = :shard AND accepted_at <= :before",
+                "ExpressionAttributeValues": serialize(
+                    {":shard": shard, ":before": accepted_before}
+                ),
+            }
+            for shard in range(OPEN_SHARDS)
+        )
+        while pages:
+            page = pages.popleft()
+            answer = self._call(self._client.query, **page, Limit=_OPEN_PAGE)
+            yield from (deserialize(item)["payment_id"] for item in answer["Items"])
+            if "LastEvaluatedKey" in answer:
+                pages.append({**page, "ExclusiveStartKey": answer["LastEvaluatedKey"]})
+
+    def record_not_paid(self, request: PaymentRequest, outcome: RowOutcome, *, at: str) -> None:
+        """Record and count a row of a batch that is not paid, once however often it is told."""
+        row = batch_row(request.source)
+        if row is None:
+            return
+        batch_id, line = row
+        item = {
+            **row_key(batch_id, line),
+            "outcome": outcome.value,
+            "payment_id": request.payment_id,
+            "amount_minor": request.amount_minor,
+            "currency": request.currency,
+            "expires_at": expires_at(at),
+        }
+        put: PutTypeDef = {
+            "TableName": self._tables.processing_status,
+            "Item": serialize(item),
+            "ConditionExpression": "attribute_not_exists(entity_id)",
+        }
+        # Refused means that it was recorded and counted before.
+        self._write([{"Put": put}, self._counted(batch_id, request.payment_id, outcome, at)])
+
+    def _count(self, payment: Payment, transition: Transition) -> list["TransactWriteItemTypeDef"]:
+        row, outcome = batch_row(payment.source), transition.to.row_outcome
+        if row is None or outcome is None:
+            return []
+        return [self._counted(row[0], payment.payment_id, outcome, transition.at)]
+
+    def _counted(
+        self, batch_id: str, payment_id: str, outcome: RowOutcome, at: str
+    ) -> "TransactWriteItemTypeDef":
+        return {
+            "Update": {
+                "TableName": self._tables.processing_status,
+                "Key": serialize(outcomes_key(batch_id, payment_id)),
+                "UpdateExpression": "SET expires_at = :expires_at ADD #outcome :one",
+                "ExpressionAttributeNames": {"#outcome": outcome.value},
+                "ExpressionAttributeValues": serialize({":one": 1, ":expires_at": expires_at(at)}),
+            }
+        }
+
+    def _transact(
+        self,
+        write: "TransactWriteItemTypeDef",
+        record: AuditRecord,
+        *others: "TransactWriteItemTypeDef",
+    ) -> Payment | None:
+        """Write payment, history entry and audit record; return what stood in the way, if any."""
+        history: PutTypeDef = {
+            "TableName": self._tables.processing_status,
+            "Item": serialize(_history_item(record)),
+            "ConditionExpression": "attribute_not_exists(entity_id)",
+        }
+        # These conditions make both append-only even if this code has a fault.
+        audit: PutTypeDef = {
+            "TableName": self._tables.audit_logs,
+            "Item": serialize(record),
+            "ConditionExpression": "attribute_not_exists(payment_id)",
+        }
+        reasons = self._write([write, {"Put": history}, {"Put": audit}, *others])
+        if not reasons:
+            return None
+        if reasons[0].get("Code") == "ConditionalCheckFailed":
+            return _payment(deserialize(reasons[0]["Item"]))
+        raise ServiceUnavailable("the audit trail is ahead of the payment")
+
+    def _write(self, writes: list["TransactWriteItemTypeDef"]) -> list[dict[str, Any]]:
+        """Write all or nothing; return the cancellation reasons if a condition does not hold."""
+        for attempt in range(_TRANSACTION_ATTEMPTS):
+            try:
+                self._client.transact_write_items(TransactItems=writes)
+            except self._client.exceptions.TransactionCanceledException as error:
+                reasons: list[dict[str, Any]] = [
+                    dict(reason) for reason in error.response["CancellationReasons"]
+                ]
+                if any(reason.get("Code") == "ConditionalCheckFailed" for reason in reasons):
+                    return reasons
+                # Another writer's transaction on the same item: its outcome is known shortly.
+                self._sleep(random.uniform(0, _BACKOFF_SECONDS * 2**attempt))
+            except (ClientError, BotoCoreError) as error:
+                raise ServiceUnavailable("the payment could not be written") from error
+            else:
+                return []
+        raise ServiceUnavailable("the payment is being written by too many at once")
+
+    def _call(self, operation: Callable[..., Any], **arguments: Any) -> Any:
+        try:
+            return operation(**arguments)
+        except (ClientError, BotoCoreError) as error:
+            raise ServiceUnavailable("the payment could not be read") from error
+
+
+def _payment_item(payment: Payment) -> Item:
+    item: Item = {
+        "payment_id": payment.payment_id,
+        "amount_minor": payment.amount_minor,
+        "currency": payment.currency,
+        "status": payment.status.value,
+        "version": payment.version,
+        "content_hash": payment.content_hash,
+        "source": payment.source,
+        "correlation_id": payment.correlation_id,
+        "created_at": payment.created_at,
+        "updated_at": payment.updated_at,
+        "audit_hash": payment.audit_hash,
+    }
+    if payment.status.is_open:
+        item["open_shard"] = zlib.crc32(payment.payment_id.encode()) % OPEN_SHARDS
+        item["accepted_at"] = payment.created_at
+    return item
+
+
+def _payment(item: Item) -> Payment:
+    failure = None
+    if "failure_code" in item:
+        failure = Failure(item["failure_code"], item["failure_message"])
+    return Payment(
+        payment_id=item["payment_id"],
+        amount_minor=item["amount_minor"],
+        currency=item["currency"],
+        status=PaymentStatus(item["status"]),
+        version=item["version"],
+        content_hash=item["content_hash"],
+        source=item["source"],
+        correlation_id=item["correlation_id"],
+        created_at=item["created_at"],
+        updated_at=item["updated_at"],
+        audit_hash=item["audit_hash"],
+        failure=failure,
+        gateway_reference=item.get("gateway_reference"),
+    )
+
+
+def _history_item(record: AuditRecord) -> Item:
+    return {
+        **payment_status_key(record["payment_id"], record["sequence"]),
+        "status": record["to"],
+        "at": record["at"],
+        "actor": record["actor"],
+        "request_id": record["request_id"],
+        "attempt": record.get("attempt", 0),
+        "expires_at": expires_at(record["at"]),
+    }

@@ -1,0 +1,57 @@
+"""Adapter: the sandbox gateway's memory in DynamoDB."""
+
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from payments.aws.items import Item, deserialize, serialize
+from payments.aws.keys import sandbox_key
+from payments.core.faults import ServiceUnavailable
+from payments.core.payment import Failure, Payment
+from payments.gateways.port import Approved, ChargeOutcome, Declined
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+
+class SandboxLedger:
+    """The sandbox gateway's memory, one item a payment in the table of processing status."""
+
+    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def count_attempt(self, payment_id: str) -> int:
+        """See :class:`payments.gateway.ChargeLedger`."""
+        answer = self._update(payment_id, "ADD attempts :one", {":one": 1})
+        return int(answer["attempts"])
+
+    def decide(self, payment: Payment, outcome: ChargeOutcome) -> ChargeOutcome:
+        """See :class:`payments.gateway.ChargeLedger`."""
+        if isinstance(outcome, Approved):
+            kept: Item = {"reference": outcome.reference}
+        else:
+            failure = outcome.failure
+            kept = {"failure_code": failure.code, "failure_message": failure.message}
+        item = self._update(
+            payment.payment_id,
+            "SET outcome = if_not_exists(outcome, :kept)",
+            {":kept": kept},
+        )
+        kept = item["outcome"]
+        if "reference" in kept:
+            return Approved(kept["reference"])
+        return Declined(Failure(kept["failure_code"], kept["failure_message"]))
+
+    def _update(self, payment_id: str, expression: str, values: Item) -> Item:
+        try:
+            answer = self._client.update_item(
+                TableName=self._table,
+                Key=serialize(sandbox_key(payment_id)),
+                UpdateExpression=expression,
+                ExpressionAttributeValues=serialize(values),
+                ReturnValues="ALL_NEW",
+            )
+        except (ClientError, BotoCoreError) as error:
+            raise ServiceUnavailable("the sandbox gateway's ledger did not answer") from error
+        return deserialize(answer["Attributes"])

@@ -1,0 +1,61 @@
+"""What the steps of a batch need of the world: its file, a queue for rows, records of the batch."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Protocol
+
+from payments.batches.batch import ObjectVersion
+from payments.batches.progress import BatchProgress, BatchStatus, NotPaidRow, RangeResult
+
+
+class Files(Protocol):
+    """Batch files and reports, as bytes."""
+
+    def read(
+        self, source: ObjectVersion, start: int = 0, end: int | None = None
+    ) -> Iterator[bytes]:
+        """Yield a file's bytes from ``start`` to ``end`` (exclusive), in blocks."""
+        ...
+
+    def write(self, bucket: str, key: str, body: bytes, content_type: str) -> None:
+        """Write an object whole."""
+        ...
+
+
+class RowQueue(Protocol):
+    """The queue that rows of a file go to."""
+
+    def send_all(self, messages: Iterable[str]) -> int:
+        """Make every message durable in the queue and return how many they were."""
+        ...
+
+
+class Records(Protocol):
+    """What is known of batches."""
+
+    @property
+    def row_shards(self) -> int:
+        """Over how many shards rows that were not paid are spread."""
+        ...
+
+    def record(
+        self,
+        batch_id: str,
+        status: BatchStatus,
+        at: str,
+        *,
+        details: Mapping[str, Any] | None = None,
+    ) -> str:
+        """Write a status of a batch unless it has one at this point; return since when."""
+        ...
+
+    def record_range(self, batch_id: str, result: RangeResult, at: str) -> None:
+        """Write what became of a range."""
+        ...
+
+    def progress(self, batch_id: str) -> BatchProgress | None:
+        """Return a batch as it stands, or ``None``."""
+        ...
+
+    def not_paid(self, batch_id: str, shards: Iterable[int]) -> Iterator[NotPaidRow]:
+        """Yield the rows that were not paid in these shards."""
+        ...

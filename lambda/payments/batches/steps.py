@@ -1,0 +1,320 @@
+"""A batch: one version of a CSV file, each valid row of it queued as its own payment.
+
+Every step may be repeated at any time, by a retry or by a twin: rows that were queued before are
+replays, reports and range results are written again as they were.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+from payments.batches.batch import Batch
+from payments.batches.ports import Files, Records, RowQueue
+from payments.batches.progress import (
+    BatchProgress,
+    BatchStatus,
+    RangeResult,
+    not_paid_report,
+    rejected_report,
+)
+from payments.batches.records import FilePlan, Place, RejectedRow, ValidRow, plan_file, read_rows
+from payments.batches.reports import RejectedRows, not_paid_csv
+from payments.core.clock import utc_now
+from payments.core.faults import UnreadableFile
+
+RANGE_BYTES: Final = 8 * 1024 * 1024
+"""About how much of a file one invocation works on."""
+
+PLAN_BYTES: Final = 16 * 1024 * 1024 * 1024
+"""About how much of a file one invocation reads to plan it: some minutes of its fifteen."""
+
+REPORTED_ROWS: Final = 4_000_000
+"""About how many rows that were not paid one invocation reports: some minutes, too."""
+
+LONGEST_WAIT_SECONDS: Final = 600
+"""Between two looks at a batch: an execution's history has room for two weeks of such looks."""
+
+# The plan of a file passes through the state of its workflow, which holds 256 KiB.
+_MOST_RANGES: Final = 2000
+
+_FIRST_WAIT_SECONDS: Final = 2
+
+_NOTHING_REPORTED: Final = {"shards": 0, "files": 0}
+
+
+@dataclass(slots=True)
+class RowTally:
+    """What is counted while the rows of a range go by; sums are in minor units."""
+
+    accepted: int = 0
+    accepted_minor: dict[str, int] = field(default_factory=dict)
+
+
+class BatchProcessing:
+    """The steps of a batch's workflow."""
+
+    def __init__(
+        self,
+        files: Files,
+        queue: RowQueue,
+        records: Records,
+        results_bucket: str,
+        *,
+        clock: Callable[[], str] = utc_now,
+        range_bytes: int = RANGE_BYTES,
+        plan_bytes: int = PLAN_BYTES,
+        reported_rows: int = REPORTED_ROWS,
+    ) -> None:
+        self._files = files
+        self._queue = queue
+        self._records = records
+        self._results_bucket = results_bucket
+        self._clock = clock
+        self._range_bytes = range_bytes
+        self._plan_bytes = plan_bytes
+        self._reported_rows = reported_rows
+
+    def plan(
+        self, batch: Batch, size: int, before: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Read a file through once and cut it into ranges; a huge one takes several calls.
+
+        Args:
+            batch: what to plan.
+            size: bytes of the file, as the upload's event says.
+            before: what the call before returned, if there was one.
+
+        Returns:
+            ``columns``, ``ranges``, the ``notification`` that the batch has started, and whether
+            the file is ``planned`` to its end; ``unread`` says from where on it is not. A file
+            that cannot be read as such has no ranges, and its status says why.
+
+        Raises:
+            ServiceUnavailable: try again.
+        """
+        started_at = self._record_start(batch)
+        earlier: list[dict[str, int]] = before["ranges"] if before else []
+        try:
+            plan = self._read_on(batch, size, before)
+        except UnreadableFile as fault:
+            plan, earlier = FilePlan((), ()), []
+            self._records.record(
+                batch.batch_id,
+                BatchStatus.REFUSED,
+                self._clock(),
+                details={"reason_code": fault.code, "reason_message": str(fault)},
+            )
+        ranges = [
+            {"number": number, "start": part.start, "end": part.end, "line": part.first_line}
+            for number, part in enumerate(plan.ranges, len(earlier))
+        ]
+        return {
+            "columns": list(plan.columns),
+            "ranges": [*earlier, *ranges],
+            "unread": asdict(plan.unread) if plan.unread else None,
+            "planned": plan.unread is None,
+            "notification": _notification(batch, "started", started_at),
+        }
+
+    def _read_on(self, batch: Batch, size: int, before: Mapping[str, Any] | None) -> FilePlan:
+        range_bytes = max(self._range_bytes, -(-size // _MOST_RANGES))
+        if before is None:
+            blocks = self._files.read(batch.source)
+            return plan_file(blocks, range_bytes, most_bytes=self._plan_bytes)
+        place = Place(**before["unread"])
+        return plan_file(
+            self._files.read(batch.source, place.start),
+            range_bytes,
+            most_bytes=self._plan_bytes,
+            columns=tuple(before["columns"]),
+            place=place,
+        )
+
+    def process_range(self, batch: Batch, columns: list[str], part: dict[str, int]) -> RangeResult:
+        """Queue every valid row of a range and write the report of the others.
+
+        Args:
+            batch: the batch.
+            columns: the file's columns, from :meth:`plan`.
+            part: the range, from :meth:`plan`.
+
+        Returns:
+            What became of its rows.
+
+        Raises:
+            ServiceUnavailable: not all is done; process the same range again.
+        """
+
+        def write(part_of_report: int, body: bytes) -> None:
+            self._write(batch, rejected_report(part["number"], part_of_report), body, "text/csv")
+
+        tally, rejected = RowTally(), RejectedRows(columns, write)
+        blocks = self._files.read(batch.source, part["start"], part["end"])
+        rows = read_rows(blocks, tuple(columns), part["line"])
+        messages = queue_messages(batch.batch_id, rows, tally, rejected)
+        if batch.is_dry_run:
+            for _ in messages:
+                pass
+        else:
+            self._queue.send_all(messages)
+        rejected.finish_part()
+        result = RangeResult(
+            number=part["number"],
+            accepted=tally.accepted,
+            rejected=rejected.count,
+            accepted_minor=tally.accepted_minor,
+            reports=rejected.parts,
+        )
+        self._records.record_range(batch.batch_id, result, self._clock())
+        return result
+
+    def follow(
+        self, batch: Batch, waited_seconds: int, reported: Mapping[str, int] = _NOTHING_REPORTED
+    ) -> dict[str, Any]:
+        """Say whether every payment of a batch is final, and write its reports if so.
+
+        Args:
+            batch: the batch, all of whose ranges are processed.
+            waited_seconds: how long the workflow waited before, 0 at first.
+            reported: what the call before returned of it: rows that were not paid are reported in
+                several calls if there are millions.
+
+        Returns:
+            ``settled``; until then ``wait_seconds`` before the next look, and what is ``reported``
+            so far; at the end the ``notification`` that the batch has ended.
+
+        Raises:
+            ServiceUnavailable: try again.
+        """
+        progress = self._progress(batch)
+        if progress.is_open and progress.is_settled:
+            reported = self._report_not_paid(batch, progress.not_paid, reported)
+            if reported["shards"] < self._records.row_shards:
+                return {"settled": False, "wait_seconds": 0, "reported": reported}
+            self._records.record(
+                batch.batch_id,
+                BatchStatus.COMPLETED,
+                self._clock(),
+                details={"not_paid_reports": reported["files"]},
+            )
+            progress = self._progress(batch)
+        if progress.is_open:
+            # A quarter more each time: the end is seen a quarter of the batch's time late at most.
+            longer = waited_seconds + waited_seconds // 4 + 1
+            wait = max(_FIRST_WAIT_SECONDS, min(LONGEST_WAIT_SECONDS, longer))
+            return {"settled": False, "wait_seconds": wait, "reported": _NOTHING_REPORTED}
+        # Written only of an end, which changes no more: a write that comes late says the same.
+        summary = json.dumps(progress.describe(), indent=2).encode()
+        self._write(batch, "summary.json", summary, "application/json")
+        return {"settled": True, "notification": _ended(batch, progress)}
+
+    def fail(self, batch: Batch) -> dict[str, Any]:
+        """Record that a batch could not be carried through; what is queued stays queued.
+
+        Returns:
+            The ``notification`` that says so, or how the batch had ended before.
+        """
+        # What failed may have been the plan, before anything was recorded.
+        self._record_start(batch)
+        self._records.record(
+            batch.batch_id,
+            BatchStatus.FAILED,
+            self._clock(),
+            details={
+                "reason_code": "processing_failed",
+                "reason_message": "The file could not be processed to its end; upload it again:"
+                " rows that were queued already are recognised.",
+            },
+        )
+        return {"notification": _ended(batch, self._progress(batch))}
+
+    def _record_start(self, batch: Batch) -> str:
+        return self._records.record(
+            batch.batch_id,
+            BatchStatus.PROCESSING,
+            self._clock(),
+            details={
+                **batch.to_dict(),
+                "dry_run": batch.is_dry_run,
+                "reports": f"s3://{self._results_bucket}/{batch.batch_id}",
+            },
+        )
+
+    def _progress(self, batch: Batch) -> BatchProgress:
+        progress = self._records.progress(batch.batch_id)
+        if progress is None:
+            raise LookupError(f"{batch.batch_id} was never planned")
+        return progress
+
+    def _report_not_paid(
+        self, batch: Batch, rows: int, reported: Mapping[str, int]
+    ) -> dict[str, int]:
+        """Report as many shards of the rows as one call can, and say how many are reported."""
+        at_once = max(1, self._records.row_shards * self._reported_rows // max(1, rows))
+        shards = range(
+            reported["shards"], min(self._records.row_shards, reported["shards"] + at_once)
+        )
+        files = reported["files"]
+        for report in not_paid_csv(self._records.not_paid(batch.batch_id, shards)):
+            self._write(batch, not_paid_report(files), report, "text/csv")
+            files += 1
+        return {"shards": shards.stop, "files": files}
+
+    def _write(self, batch: Batch, name: str, body: bytes, content_type: str) -> None:
+        key = f"{batch.batch_id}/{name}"
+        self._files.write(self._results_bucket, key, body, content_type)
+
+
+def queue_messages(
+    batch_id: str,
+    rows: Iterable[ValidRow | RejectedRow],
+    tally: RowTally,
+    rejected: RejectedRows,
+) -> Iterator[str]:
+    """Yield the queue message of each valid row; count those, and put the others on report."""
+    sums = tally.accepted_minor
+    for row in rows:
+        if isinstance(row, RejectedRow):
+            rejected.add(row)
+            continue
+        tally.accepted += 1
+        sums[row.currency] = sums.get(row.currency, 0) + row.amount_minor
+        yield encode_row(batch_id, row)
+
+
+def encode_row(batch_id: str, row: ValidRow) -> str:
+    """Return the queue message of a row, as ``encode_message`` would write it.
+
+    Written out, because a valid row has nothing to escape and a large file has millions of them.
+    """
+    line, payment_id, amount_minor, currency = row
+    origin = f"{batch_id}:{line}"
+    return (
+        f'{{"payment_id":"{payment_id}","amount_minor":{amount_minor},'
+        f'"currency":"{currency}","source":"batch:{origin}","correlation_id":"{origin}"}}'
+    )
+
+
+def _ended(batch: Batch, progress: BatchProgress) -> dict[str, Any]:
+    return _notification(batch, progress.status.value.lower(), progress.updated_at, progress)
+
+
+def _announced(progress: BatchProgress) -> dict[str, Any]:
+    """Return a batch as news of it tell: without the links to thousands of reports.
+
+    A message of SNS, and the state of a workflow, hold 256 KiB; the summary has the links.
+    """
+    described = progress.describe()
+    return {**described, "reports": {"summary": described["reports"]["summary"]}}
+
+
+def _notification(
+    batch: Batch, event: str, at: str, progress: BatchProgress | None = None
+) -> dict[str, Any]:
+    return {
+        "event_id": f"{batch.batch_id}:{event.upper()}",
+        "event_type": f"batch.{event}",
+        "occurred_at": at,
+        "batch": batch.to_dict() if progress is None else _announced(progress),
+    }

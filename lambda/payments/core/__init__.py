@@ -1,0 +1,1 @@
+"""What a payment is: its money, fields, statuses, records and messages."""

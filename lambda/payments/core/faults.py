@@ -1,0 +1,74 @@
+"""What can go wrong, as types: raised with data, caught by class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from payments.core.payment import Payment
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One fault of one field: a machine-readable code and what would be right."""
+
+    field: str
+    code: str
+    message: str
+
+
+class PaymentError(Exception):
+    """Base of every error this system raises on purpose."""
+
+
+class InvalidRequest(PaymentError):
+    """The client's input has faults; all of them are in ``errors``."""
+
+    def __init__(self, errors: list[FieldError]) -> None:
+        super().__init__(", ".join(f"{error.field}: {error.code}" for error in errors))
+        self.errors = errors
+
+
+class PaymentConflict(PaymentError):
+    """The payment id is taken by a payment with other content, which stays untouched."""
+
+    def __init__(self, stored: Payment) -> None:
+        super().__init__(stored.payment_id)
+        self.stored = stored
+
+
+class PaymentNotFound(PaymentError):
+    """No payment has this id."""
+
+
+class BatchNotFound(PaymentError):
+    """No batch has this id."""
+
+
+class StaleTransition(PaymentError):
+    """Somebody else moved the payment first; ``current`` is what is stored now."""
+
+    def __init__(self, current: Payment) -> None:
+        super().__init__(f"{current.payment_id} is {current.status} at version {current.version}")
+        self.current = current
+
+
+class InvalidMessage(PaymentError):
+    """A queue message no retry can mend: it belongs in the dead-letter queue."""
+
+
+class UnreadableFile(PaymentError):
+    """A batch file that is no CSV of payments at all: it is refused whole."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class ServiceUnavailable(PaymentError):
+    """An AWS service did not do its part; the same call may be made again."""
+
+
+class GatewayUnavailable(PaymentError):
+    """The payment gateway gave no answer: whether it charged is unknown, so ask again."""

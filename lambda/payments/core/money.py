@@ -1,0 +1,96 @@
+"""Money as an integer of minor units and an ISO 4217 currency; no float, no rounding."""
+
+import re
+from typing import Final
+
+from payments.core.faults import FieldError
+
+# ISO 4217 list one of 2026-01-01, by number of decimals. Codes without minor units
+# (precious metals, XDR, XTS, XXX) name nothing a customer can pay in and are left out.
+_CODES_BY_EXPONENT: Final = {
+    0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
+    2: """
+       AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BOV BRL BSD BTN BWP BYN BZD
+       CAD CDF CHE CHF CHW CNY COP COU CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP
+       GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK
+       LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MXV MYR MZN NAD NGN NIO
+       NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS
+       SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD USN UYU UZS VED VES WST
+       XAD XCD XCG YER ZAR ZMW ZWG
+       """,
+    3: "BHD IQD JOD KWD LYD OMR TND",
+    4: "CLF UYW",
+}
+
+EXPONENTS: Final[dict[str, int]] = {
+    code: exponent for exponent, codes in _CODES_BY_EXPONENT.items() for code in codes.split()
+}
+"""Decimals of every payable ISO 4217 currency, by code."""
+
+MAX_DIGITS: Final = 18
+"""Most digits an amount may be written with, and have in minor units: it fits in 64 bits."""
+
+_MAX_MINOR_UNITS: Final = 10**MAX_DIGITS - 1
+
+# ASCII digits by name: \d would let "१२" through.
+_AMOUNT = re.compile(r"(0|[1-9][0-9]*)(?:\.([0-9]+))?")
+
+
+def parse_amount(text: str, exponent: int) -> int | FieldError:
+    """Turn an amount as written into minor units, exactly.
+
+    Zeros at the end do not count as decimals: ``1.5``, ``1.50`` and ``1.500`` USD are one amount,
+    ``500.0`` JPY is 500. API and CSV share this rule.
+
+    Args:
+        text: the amount as the client wrote it, e.g. ``99.99``.
+        exponent: decimals of the currency (ISO 4217), e.g. 2.
+
+    Returns:
+        A positive number of minor units, e.g. 9999, or what is wrong with the text.
+    """
+    match = _AMOUNT.fullmatch(text)
+    if match is None:
+        return _malformed(text)
+    whole, fraction = match[1], match[2] or ""
+    if len(whole) + len(fraction) > MAX_DIGITS:
+        return FieldError("amount", "too_many_digits", f"must have at most {MAX_DIGITS} digits")
+    if len(fraction) > exponent:
+        fraction = fraction.rstrip("0")
+        if len(fraction) > exponent:
+            return FieldError("amount", "too_many_decimals", _decimals_rule(exponent))
+    minor = int(whole + fraction.ljust(exponent, "0"))
+    if minor == 0:
+        return _NOT_POSITIVE
+    if minor > _MAX_MINOR_UNITS:
+        return FieldError("amount", "too_large", f"must be below 10^{MAX_DIGITS} minor units")
+    return minor
+
+
+def to_decimal_text(amount_minor: int, currency: str) -> str:
+    """Write minor units as a decimal string with the currency's own decimals: 9999 USD, 99.99."""
+    exponent = EXPONENTS[currency]
+    if exponent == 0:
+        return str(amount_minor)
+    digits = str(amount_minor).rjust(exponent + 1, "0")
+    return f"{digits[:-exponent]}.{digits[-exponent:]}"
+
+
+_NOT_POSITIVE = FieldError("amount", "not_positive", "must be greater than zero")
+
+
+def _malformed(text: str) -> FieldError:
+    if re.fullmatch(r"-[0-9.]+", text):
+        return _NOT_POSITIVE
+    return FieldError(
+        "amount",
+        "invalid_format",
+        "must be a plain decimal such as 99.99: digits and at most one point,"
+        " no sign, exponent, separator, space or leading zero",
+    )
+
+
+def _decimals_rule(exponent: int) -> str:
+    if exponent == 0:
+        return "must be a whole number: this currency has no decimals"
+    return f"must have at most {exponent} decimals in this currency"

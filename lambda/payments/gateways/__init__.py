@@ -1,0 +1,1 @@
+"""Who charges: what a payment processor must do for us, and a sandbox."""

@@ -1,0 +1,87 @@
+"""A sandbox in which every path of a payment can be walked; it charges nobody."""
+
+import time
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Final, Protocol
+
+from payments.core.faults import GatewayUnavailable
+from payments.core.payment import Failure, Payment
+from payments.gateways.port import CANCELLED, Approved, ChargeOutcome, Declined
+
+
+class ChargeLedger(Protocol):
+    """The sandbox's memory of what it did, by payment id."""
+
+    def count_attempt(self, payment_id: str) -> int:
+        """Count one call to charge and return how many there have been, from 1."""
+        ...
+
+    def decide(self, payment: Payment, outcome: ChargeOutcome) -> ChargeOutcome:
+        """Keep the first outcome of a payment; return the one that is kept."""
+        ...
+
+
+class SandboxAmount(StrEnum):
+    """What a magic amount makes the sandbox do, beside declining."""
+
+    UNAVAILABLE_ONCE = "unavailable once"
+    ANSWER_LOST_ONCE = "answer lost once"
+    DOWN = "down"
+    SLOW = "slow"
+
+
+DECLINED_AMOUNTS: Final[dict[int, Failure]] = {
+    40001: Failure("insufficient_funds", "The account does not hold this amount."),
+    40002: Failure("card_declined", "The card issuer declined the charge."),
+    40003: Failure("expired_card", "The card has expired."),
+    40004: Failure("suspected_fraud", "The charge was stopped as suspected fraud."),
+}
+"""Amounts in minor units of any currency that the sandbox declines."""
+
+TROUBLED_AMOUNTS: Final[dict[int, SandboxAmount]] = {
+    50001: SandboxAmount.UNAVAILABLE_ONCE,
+    50002: SandboxAmount.ANSWER_LOST_ONCE,
+    50003: SandboxAmount.DOWN,
+    50004: SandboxAmount.SLOW,
+}
+"""Amounts in minor units of any currency that give the sandbox trouble."""
+
+SLOW_SECONDS: Final = 3.0
+
+
+class SandboxGateway:
+    """A gateway that charges nobody and behaves as the amount says.
+
+    Any amount approves but those in :data:`DECLINED_AMOUNTS` and :data:`TROUBLED_AMOUNTS`.
+    """
+
+    def __init__(self, ledger: ChargeLedger, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._ledger = ledger
+        self._sleep = sleep
+
+    def charge(self, payment: Payment) -> ChargeOutcome:
+        """See :meth:`PaymentGateway.charge`."""
+        trouble = TROUBLED_AMOUNTS.get(payment.amount_minor)
+        attempt = self._ledger.count_attempt(payment.payment_id) if trouble else 1
+        if trouble is SandboxAmount.DOWN:
+            raise GatewayUnavailable("the sandbox is down for this amount")
+        if trouble is SandboxAmount.UNAVAILABLE_ONCE and attempt == 1:
+            raise GatewayUnavailable("the sandbox is unavailable once for this amount")
+        if trouble is SandboxAmount.SLOW:
+            self._sleep(SLOW_SECONDS)
+        outcome = self._ledger.decide(payment, _verdict(payment))
+        if trouble is SandboxAmount.ANSWER_LOST_ONCE and attempt == 1:
+            raise GatewayUnavailable("the sandbox charged, and its answer was lost")
+        return outcome
+
+    def cancel(self, payment: Payment) -> ChargeOutcome:
+        """See :meth:`PaymentGateway.cancel`."""
+        return self._ledger.decide(payment, Declined(CANCELLED))
+
+
+def _verdict(payment: Payment) -> ChargeOutcome:
+    failure = DECLINED_AMOUNTS.get(payment.amount_minor)
+    if failure is not None:
+        return Declined(failure)
+    return Approved(reference=f"sandbox_{payment.payment_id}")

@@ -1,0 +1,1 @@
+"""Wiring: one module a function, each importing only what it wires."""

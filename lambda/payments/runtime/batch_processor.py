@@ -1,0 +1,26 @@
+"""What the batch processor runs on."""
+
+from functools import cache
+
+from payments.aws.objects import ObjectStore
+from payments.aws.workflows import Workflow
+from payments.batches.steps import BatchProcessing
+from payments.runtime.batch_records import batch_store
+from payments.runtime.clients import client
+from payments.runtime.queues import payment_queue
+from payments.runtime.settings import setting
+from payments.runtime.workflows import workflow_of
+
+
+@cache
+def batch_workflow() -> Workflow:
+    """Return the workflow that carries a batch through."""
+    return workflow_of("BATCH_WORKFLOW_ARN")
+
+
+@cache
+def batch_processing() -> BatchProcessing:
+    """Return the service behind the steps of a batch's workflow."""
+    return BatchProcessing(
+        ObjectStore(client("s3")), payment_queue(), batch_store(), setting("BATCH_RESULTS_BUCKET")
+    )

@@ -1,0 +1,30 @@
+"""The environment variables of each function."""
+
+import os
+from typing import Final
+
+_POWERTOOLS: Final = frozenset(
+    {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL"}
+)
+
+_TABLES: Final = frozenset({"PAYMENTS_TABLE", "PROCESSING_STATUS_TABLE", "AUDIT_LOGS_TABLE"})
+
+SETTINGS: Final[dict[str, frozenset[str]]] = {
+    "api-handler": _POWERTOOLS | _TABLES | {"PAYMENT_EVENTS_QUEUE_URL"},
+    "batch-processor": _POWERTOOLS
+    | {
+        "PROCESSING_STATUS_TABLE",
+        "PAYMENT_EVENTS_QUEUE_URL",
+        "BATCH_RESULTS_BUCKET",
+        "BATCH_WORKFLOW_ARN",
+    },
+    "payment-processor": _POWERTOOLS
+    | _TABLES
+    | {"PAYMENT_EVENTS_QUEUE_URL", "PAYMENT_WORKFLOW_ARN"},
+}
+"""The environment variables that each function reads; the stack sets exactly these."""
+
+
+def setting(name: str) -> str:
+    """Return an environment variable that the stack has set."""
+    return os.environ[name]

@@ -1,0 +1,256 @@
+"""Batch files: what a row is, and where a file may be cut."""
+
+import csv
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from payments.batches.records import (
+    MAX_LINE_CHARACTERS,
+    RejectedRow,
+    ValidRow,
+    _read_row,
+    plan_file,
+    read_rows,
+)
+from payments.core.faults import UnreadableFile
+
+DOCUMENTED = (
+    b"payment_id,amount,currency\npay_001,100.00,USD\npay_002,50.00,EUR\npay_003,75.50,USD\n"
+)
+
+
+def rows_of(
+    content: bytes, *, range_bytes: int = 10**9, block_bytes: int = 10**9
+) -> list[ValidRow | RejectedRow]:
+    """Plan a file and read its rows range by range, in blocks of a given size."""
+
+    def blocks(start: int, end: int) -> list[bytes]:
+        return [content[at : min(at + block_bytes, end)] for at in range(start, end, block_bytes)]
+
+    plan = plan_file(blocks(0, len(content)), range_bytes)
+    return [
+        row
+        for part in plan.ranges
+        for row in read_rows(blocks(part.start, part.end), plan.columns, part.first_line)
+    ]
+
+
+def rows_planned_in_portions(content: bytes, *, most_bytes: int) -> list[ValidRow | RejectedRow]:
+    """Plan a file in several calls, each of which goes on where the last one ended."""
+    plan = plan_file([content[at : at + 5] for at in range(0, len(content), 5)], 7, most_bytes=1)
+    ranges = list(plan.ranges)
+    while plan.unread:
+        rest = content[plan.unread.start :]
+        plan = plan_file(
+            [rest[at : at + 5] for at in range(0, len(rest), 5)],
+            7,
+            most_bytes=most_bytes,
+            columns=plan.columns,
+            place=plan.unread,
+        )
+        ranges.extend(plan.ranges)
+    return [
+        row
+        for part in ranges
+        for row in read_rows([content[part.start : part.end]], plan.columns, part.first_line)
+    ]
+
+
+def codes(rows: list[ValidRow | RejectedRow]) -> dict[int, list[str]]:
+    return {
+        row.line: [error.code for error in row.errors]
+        for row in rows
+        if isinstance(row, RejectedRow)
+    }
+
+
+class TestRows:
+    """Reading rows out of bytes."""
+
+    def test_the_documented_file_has_three_payments(self) -> None:
+        assert rows_of(DOCUMENTED) == [
+            ValidRow(2, "pay_001", 10000, "USD"),
+            ValidRow(3, "pay_002", 5000, "EUR"),
+            ValidRow(4, "pay_003", 7550, "USD"),
+        ]
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            b"\xef\xbb\xbfpayment_id,amount,currency\r\npay_1,1.00,USD\r\n",
+            b"currency,note,payment_id,amount\nUSD,hello,pay_1,1.00\n",
+            b'"payment_id","amount","currency"\n"pay_1","1.00","USD"',
+            b"\n\npayment_id,amount,currency\n\n\npay_1,1.00,USD\n   \n",
+            b' payment_id , amount,currency,note\npay_1,1,USD,"a, b ""c"""\n',
+        ],
+        ids=["BOM and CRLF", "order and extra column", "quotes", "blank lines", "quoted comma"],
+    )
+    def test_a_file_may_be_written_in_many_ways(self, content: bytes) -> None:
+        [row] = rows_of(content)
+        assert isinstance(row, ValidRow)
+        assert (row.payment_id, row.amount_minor, row.currency) == ("pay_1", 100, "USD")
+
+    def test_a_file_may_have_hundreds_of_columns(self) -> None:
+        names = [f"column {number}" for number in range(200)]
+        header = ",".join([*names, "currency", "amount", "payment_id"])
+        row = ",".join([*("x" for _ in names), "USD", "1.00", "pay_1"])
+        assert rows_of(f"{header}\n{row}\n".encode()) == [ValidRow(2, "pay_1", 100, "USD")]
+
+    def test_a_bad_row_does_not_stop_its_neighbours(self) -> None:
+        content = (
+            b"payment_id,amount,currency\n"
+            b"pay_1,1.00,USD\n"
+            b"pay 2,-1,usd\n"
+            b"pay_3,1,000.00,USD\n"
+            b'pay_4,"1.00,USD\n'
+            b"pay_5\n"
+            b"pay_6,1.005,USD\n"
+            b"pay_\x007,1,USD\n"
+            b"pay_8,1,USD\n"
+        )
+        rows = rows_of(content)
+        assert [row.line for row in rows if isinstance(row, ValidRow)] == [2, 9]
+        assert codes(rows) == {
+            3: ["invalid_format", "not_positive", "unknown_currency"],
+            4: ["column_count"],
+            5: ["unbalanced_quotes"],
+            6: ["column_count"],
+            7: ["too_many_decimals"],
+            8: ["invalid_format"],
+        }
+
+    @given(
+        st.lists(
+            st.lists(
+                st.sampled_from(
+                    (
+                        *("pay_1", "pay 1", "a" * 65, "", "USD", "JPY", "KWD", "usd", "XXX"),
+                        *("0", "1", "1.5", "01", "1.50", "1.500", "1.505", "0.00", "1.", ".5"),
+                        *("9" * 18, "9" * 19, "9" * 16 + ".99", "9" * 17 + ".99", "-1", "1e3"),
+                        *("\u0661", '"', '"1.00"', "\r", " ", "\x00", "x" * MAX_LINE_CHARACTERS),
+                    )
+                ),
+                max_size=4,
+            ),
+            max_size=4,
+        ),
+        st.permutations(["payment_id", "amount", "currency", "note"]),
+        st.sampled_from(["\n", "\r\n"]),
+    )
+    def test_a_plain_line_is_read_as_the_long_way_reads_it(
+        self, lines: list[list[str]], columns: list[str], line_end: str
+    ) -> None:
+        texts = [",".join(cells) for cells in lines]
+        content = "".join(f"{text}{line_end}" for text in texts).encode()
+        one_by_one = (
+            _read_row(number, f"{text}{line_end}"[:-1].removesuffix("\r"), tuple(columns))
+            for number, text in enumerate(texts, 2)
+        )
+        assert list(read_rows([content], tuple(columns), 2)) == [row for row in one_by_one if row]
+
+    def test_a_line_too_long_is_rejected_alone(self) -> None:
+        content = DOCUMENTED + b"x" * (10 * MAX_LINE_CHARACTERS) + b"\npay_9,1,USD\n"
+        rows = rows_of(content, block_bytes=1024)
+        assert codes(rows) == {5: ["line_too_long"]}
+        assert rows[-1] == ValidRow(6, "pay_9", 100, "USD")
+
+    def test_a_file_gives_the_same_rows_wherever_it_is_cut(self) -> None:
+        content = (
+            "\ufeffcurrency,payment_id,amount,note\r\n"
+            "USD,pay_1,1.00,größe\r\n\r\n"
+            'EUR,pay_2,2.00,"a, b"\r\n'
+            "usd,pay_3,-1,€\r\n"
+            "JPY,pay_4,400,last"
+        ).encode()
+        whole = rows_of(content)
+        assert len(whole) == 4
+        for size in range(1, len(content) + 2):
+            assert rows_of(content, range_bytes=size) == whole
+            assert rows_of(content, block_bytes=size) == whole
+            assert rows_of(content, range_bytes=size, block_bytes=7) == whole
+            assert rows_planned_in_portions(content, most_bytes=size) == whole
+
+    def test_what_is_not_utf_8_is_refused_in_whichever_portion_it_is(self) -> None:
+        with pytest.raises(UnreadableFile):
+            rows_planned_in_portions(DOCUMENTED + b"pay_4,1,US\xff\npay_5,1,USD\n", most_bytes=10)
+
+    @pytest.mark.parametrize(
+        ("content", "code"),
+        [
+            (b"", "empty_file"),
+            (b"\n\r\n  \n", "empty_file"),
+            (b"payment_id,amount\npay_1,1\n", "missing_column"),
+            (b"pay_001,100.00,USD\n", "missing_column"),
+            (b"payment_id,amount,currency,amount\n", "repeated_column"),
+            (b'payment_id,"amount,currency\n', "no_header"),
+            (b"x" * (2 * MAX_LINE_CHARACTERS), "no_header"),
+            (DOCUMENTED.replace(b"\n", b"\r"), "no_header"),
+            (DOCUMENTED.replace(b",", b";"), "missing_column"),
+            ("payment_id,amount,currency\npay_1,1,USD\n".encode("utf-16"), "not_utf8"),
+            (DOCUMENTED + b"pay_4,1,USD,\xe9\n", "not_utf8"),
+            (DOCUMENTED + b"\xc3", "not_utf8"),
+            (b"\x7fELF\x02\x01\x01\x00\xff\xfe", "not_utf8"),
+            (b"PK\x03\x04" + bytes(range(256)), "not_utf8"),
+        ],
+    )
+    def test_a_file_that_is_no_csv_of_payments_is_refused_whole(
+        self, content: bytes, code: str
+    ) -> None:
+        for block_bytes in (1, 3, 10**6):
+            with pytest.raises(UnreadableFile) as refused:
+                rows_of(content, block_bytes=block_bytes)
+            assert refused.value.code == code
+
+    @pytest.mark.parametrize(
+        ("content", "hint"),
+        [
+            (DOCUMENTED.replace(b"\n", b"\r"), "end with CR alone"),
+            (DOCUMENTED.replace(b"\n", b"\r") * 2000, "end with CR alone"),
+            (DOCUMENTED.replace(b",", b";"), "by commas, not by semicolons"),
+            (DOCUMENTED.replace(b",", b"\t"), "by commas, not by tabs"),
+        ],
+    )
+    def test_a_refusal_says_what_a_spreadsheet_did_to_the_file(
+        self, content: bytes, hint: str
+    ) -> None:
+        with pytest.raises(UnreadableFile, match=hint):
+            rows_of(content)
+
+    def test_a_line_break_within_quotes_ends_the_row_and_harms_no_neighbour(self) -> None:
+        rows = rows_of(
+            b"payment_id,amount,currency,note\n"
+            b"pay_1,1,USD,before\n"
+            b'pay_2,1,USD,"two\n'
+            b'lines"\n'
+            b"pay_3,1,USD,after\n"
+        )
+        assert [row.line for row in rows if isinstance(row, ValidRow)] == [2, 5]
+        assert codes(rows) == {3: ["unbalanced_quotes"], 4: ["column_count"]}
+        message = rows[1].errors[0].message if isinstance(rows[1], RejectedRow) else ""
+        assert "no line break in a cell" in message
+
+    @given(
+        st.lists(
+            st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\r\n")), min_size=3)
+        )
+    )
+    def test_cells_are_those_that_the_csv_module_reads(self, table: list[list[str]]) -> None:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(
+            [["payment_id", "amount", "currency"], *table]
+        )
+        read = [
+            row
+            for row in csv.reader(io.StringIO(text.getvalue(), newline="\n"))
+            if row and not ",".join(row).isspace()
+        ]
+        rejected = [
+            row for row in rows_of(text.getvalue().encode()) if isinstance(row, RejectedRow)
+        ]
+        assert [list(row.cells) for row in rejected] == read[1:]
+
+    def test_a_header_alone_is_a_file_without_rows(self) -> None:
+        assert rows_of(b"payment_id,amount,currency") == []

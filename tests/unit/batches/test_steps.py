@@ -1,0 +1,390 @@
+"""The steps of a batch: each row queued once, counted once and reported once."""
+
+import csv
+import io
+import json
+from typing import Any
+
+import pytest
+
+from payments.aws.batches import BatchStore
+from payments.aws.objects import ObjectStore
+from payments.aws.payments import PaymentStore
+from payments.aws.queue import PaymentQueue
+from payments.aws.sandbox_ledger import SandboxLedger
+from payments.batches.batch import Batch, ObjectVersion
+from payments.batches.progress import BatchStatus, RangeResult
+from payments.batches.records import (
+    RejectedRow,
+)
+from payments.batches.reports import RejectedRows
+from payments.batches.steps import BatchProcessing
+from payments.core.faults import FieldError
+from payments.core.messages import decode_message
+from payments.core.payment import PaymentRequest, RowOutcome
+from payments.flows.charge import PaymentProcessing, StepContext
+from payments.flows.dispatch import PaymentDispatch
+from payments.gateways.sandbox import SandboxGateway
+from tests.unit.cloud import TABLES, Cloud, Started, payment_request, planned, process
+
+DOCUMENTED = (
+    b"payment_id,amount,currency\npay_001,100.00,USD\npay_002,50.00,EUR\npay_003,75.50,USD\n"
+)
+
+
+class TestBatch:
+    """A batch from its object to queue and report."""
+
+    def upload(self, cloud: Cloud, content: bytes, key: str = "payments.csv") -> Batch:
+        answer = cloud.s3.put_object(Bucket="files", Key=key, Body=content)
+        return Batch(ObjectVersion("files", key, answer["VersionId"]))
+
+    def reports(self, cloud: Cloud, batch: Batch) -> dict[str, str]:
+        listed = cloud.s3.list_objects_v2(Bucket="results", Prefix=batch.batch_id)
+        keys = [entry["Key"] for entry in listed.get("Contents", [])]
+        return {
+            key.rpartition("/")[2]: cloud.s3.get_object(Bucket="results", Key=key)["Body"]
+            .read()
+            .decode()
+            for key in keys
+        }
+
+    def summary(self, cloud: Cloud, batch: Batch) -> dict[str, Any]:
+        progress = BatchStore(cloud.dynamodb, TABLES.processing_status).progress(batch.batch_id)
+        assert progress is not None
+        return progress.describe()
+
+    def test_a_summary_is_written_at_the_end_and_never_before(
+        self, batches: BatchProcessing, cloud: Cloud
+    ) -> None:
+        running = self.upload(cloud, DOCUMENTED)
+        process(batches, running, 0)
+        assert self.summary(cloud, running)["reports"]["summary"] is None
+        assert self.reports(cloud, running) == {}
+        ended = self.upload(cloud, DOCUMENTED, "dry-run/payments.csv")
+        process(batches, ended, 0)
+        told = self.summary(cloud, ended)
+        assert told["reports"]["summary"] == f"s3://results/{ended.batch_id}/summary.json"
+        assert json.loads(self.reports(cloud, ended)["summary.json"]) == told
+
+    def test_an_unreadable_file_is_refused_also_after_a_failure(
+        self, batches: BatchProcessing, cloud: Cloud
+    ) -> None:
+        batch = self.upload(cloud, b"")
+        batches.fail(batch)
+        process(batches, batch, 0)
+        assert self.summary(cloud, batch)["status"] == "REFUSED"
+
+    def queued(self, cloud: Cloud) -> list[PaymentRequest]:
+        messages = (decode_message(message["Body"]) for message in cloud.messages())
+        return sorted(messages, key=lambda message: message.payment_id)
+
+    def test_every_valid_row_is_queued_as_its_own_payment(
+        self, batches: BatchProcessing, cloud: Cloud
+    ) -> None:
+        batch = self.upload(cloud, DOCUMENTED)
+        process(batches, batch, len(DOCUMENTED))
+        queued = self.queued(cloud)
+        assert [(row.payment_id, row.amount_minor, row.currency) for row in queued] == [
+            ("pay_001", 10000, "USD"),
+            ("pay_002", 5000, "EUR"),
+            ("pay_003", 7550, "USD"),
+        ]
+        assert queued[0].source == f"batch:{batch.batch_id}:2"
+
+    def test_the_summary_counts_rows_and_sums_by_currency(
+        self, batches: BatchProcessing, cloud: Cloud
+    ) -> None:
+        batch = self.upload(cloud, DOCUMENTED + b"pay_4,-1,USD\n")
+        process(batches, batch, 0)
+        summary = self.summary(cloud, batch)
+        assert (summary["rows"], summary["accepted"], summary["rejected"]) == (4, 3, 1)
+        assert summary["accepted_amounts"] == {"EUR": "50.00", "USD": "175.50"}
+        assert summary["status"] == "PROCESSING"
+
+    def test_a_batch_is_complete_when_every_row_has_its_outcome(
+        self, batches: BatchProcessing, store: PaymentStore, cloud: Cloud
+    ) -> None:
+        store.create(payment_request("pay_002", 1), actor="api", at="2026-01-01")
+        batch = self.upload(cloud, DOCUMENTED + b"pay_003,75.50,USD\n")
+        followed = process(batches, batch, 0)
+        assert (followed["settled"], followed["wait_seconds"]) == (False, 2)
+        assert batches.follow(batch, 400)["wait_seconds"] == 501
+        assert batches.follow(batch, 501)["wait_seconds"] == 600
+        ledger = SandboxLedger(cloud.dynamodb, TABLES.processing_status)
+        processing = PaymentProcessing(store, SandboxGateway(ledger))
+        for request in self.queued(cloud):
+            PaymentDispatch(store, Started()).dispatch(request)
+        step = StepContext(execution_arn="arn:execution", request_id="invocation", attempt=0)
+        processing.charge("pay_001", step)
+        assert batches.follow(batch, 2)["settled"] is False
+        processing.charge("pay_003", step)
+        followed = batches.follow(batch, 2)
+        assert followed["settled"] is True
+        assert followed["notification"]["event_type"] == "batch.completed"
+        assert followed["notification"]["event_id"] == f"{batch.batch_id}:COMPLETED"
+        summary = self.summary(cloud, batch)
+        outcomes = [summary[name] for name in ("completed", "failed", "duplicate", "conflict")]
+        assert outcomes == [2, 0, 1, 1]
+        not_paid = f"s3://results/{batch.batch_id}/not-paid-00000.csv"
+        assert summary["reports"]["not_paid"] == [not_paid]
+        assert batches.follow(batch, 2) == followed
+        rows = csv.DictReader(io.StringIO(self.reports(cloud, batch)["not-paid-00000.csv"]))
+        assert {row["payment_id"]: row["outcome"] for row in rows} == {
+            "pay_002": "conflict",
+            "pay_003": "duplicate",
+        }
+
+    def test_a_step_that_is_repeated_changes_nothing(
+        self, batches: BatchProcessing, cloud: Cloud
+    ) -> None:
+        batch = self.upload(cloud, DOCUMENTED + b"pay_4,-1,USD\n")
+        first = process(batches, batch, 0), self.summary(cloud, batch)
+        again = process(batches, batch, 0), self.summary(cloud, batch)
+        assert again == first
+        sources = {row.source for row in self.queued(cloud)}
+        assert len(sources) == 3
+
+    def test_rejected_rows_come_back_as_csv_that_can_be_mended_and_sent_again(
+        self, batches: BatchProcessing, cloud: Cloud
+    ) -> None:
+        content = b'note,payment_id,amount,currency\n"a, b",pay_4,-1,usd\n'
+        batch = self.upload(cloud, content)
+        process(batches, batch, 0)
+        report = self.reports(cloud, batch)["rejected-00000.csv"]
+        [row] = csv.DictReader(io.StringIO(report))
+        assert row == {
+            "note": "a, b",
+            "payment_id": "pay_4",
+            "amount": "'-1",
+            "currency": "usd",
+            "line_number": "2",
+            "field": "amount; currency",
+            "code": "not_positive; unknown_currency",
+            "message": row["message"],
+        }
+        half_mended = self.upload(cloud, report.replace("-1", "1").encode())
+        process(batches, half_mended, 0)
+        second = self.reports(cloud, half_mended)["rejected-00000.csv"]
+        assert second.splitlines()[0] == report.splitlines()[0]
+        mended = self.upload(cloud, second.replace("usd", "USD").encode())
+        process(batches, mended, 0)
+        assert self.summary(cloud, mended)["accepted"] == 1
+
+    def test_parts_of_a_report_come_in_the_order_of_the_file(
+        self, batches: BatchProcessing, cloud: Cloud
+    ) -> None:
+        rows = b"".join(b"pay %d,1,USD\n" % number for number in range(100))
+        batch = self.upload(cloud, b"payment_id,amount,currency\n" + rows)
+        process(batches, batch, 0)
+        reports = self.reports(cloud, batch)
+        listed = self.summary(cloud, batch)["reports"]["rejected"]
+        assert len(listed) > 10
+        lines = [
+            int(row["line_number"])
+            for uri in listed
+            for row in csv.DictReader(io.StringIO(reports[uri.rpartition("/")[2]]))
+        ]
+        assert lines == list(range(2, 102))
+
+    def test_a_report_of_many_rows_is_written_in_parts(self) -> None:
+        written: dict[int, bytes] = {}
+        rejected = RejectedRows(["payment_id"], written.__setitem__, part_bytes=2000)
+        fault = FieldError("payment_id", "invalid_format", "is wrong")
+        for line in range(2, 3002):
+            rejected.add(RejectedRow(line, ("€",), (fault,)))
+            assert len(written) == rejected.parts
+        rejected.finish_part()
+        rejected.finish_part()
+        assert (rejected.count, rejected.parts) == (3000, len(written))
+        assert len(written) > 10
+        # Text is written on in chunks of 8 KiB, so that is how far a part may go beyond.
+        assert max(map(len, written.values())) < 2000 + 9000
+        lines = [
+            int(row["line_number"])
+            for number in range(rejected.parts)
+            for row in csv.DictReader(io.StringIO(written[number].decode()))
+        ]
+        assert lines == list(range(2, 3002))
+
+    def test_every_part_of_a_report_is_listed_in_order(self, batch_store: BatchStore) -> None:
+        batch_id = f"batch_{'0' * 32}"
+        head = {"batch_id": batch_id, "bucket": "b", "key": "k", "version_id": "v"}
+        details = {**head, "dry_run": False, "reports": "s3://results/x"}
+        batch_store.record(
+            batch_id, BatchStatus.PROCESSING, "2026-01-01T00:00:00Z", details=details
+        )
+        for number, reports in ((0, 2), (1, 0), (2, 1)):
+            result = RangeResult(
+                number=number, accepted=0, rejected=1, accepted_minor={}, reports=reports
+            )
+            batch_store.record_range(batch_id, result, "2026-01-01T00:00:00Z")
+        progress = batch_store.progress(batch_id)
+        assert progress is not None
+        assert progress.describe()["reports"]["rejected"] == [
+            "s3://results/x/rejected-00000.csv",
+            "s3://results/x/rejected-00000-00001.csv",
+            "s3://results/x/rejected-00002.csv",
+        ]
+
+    def test_cells_beyond_the_header_are_kept_in_the_report(
+        self, batches: BatchProcessing, cloud: Cloud
+    ) -> None:
+        batch = self.upload(cloud, b"payment_id,amount,currency\npay_1,1,000.00,USD\n")
+        process(batches, batch, 0)
+        [row] = csv.DictReader(io.StringIO(self.reports(cloud, batch)["rejected-00000.csv"]))
+        assert (row["payment_id"], row["amount"], row["currency"]) == ("pay_1", "1", "000.00,USD")
+        assert row["code"] == "column_count"
+
+    def test_millions_of_rows_that_were_not_paid_are_reported_in_several_calls(
+        self, objects: ObjectStore, queue: PaymentQueue, store: PaymentStore, cloud: Cloud
+    ) -> None:
+        batch_store = BatchStore(cloud.dynamodb, TABLES.processing_status)
+        batches = BatchProcessing(objects, queue, batch_store, "results", reported_rows=5)
+        rows = b"".join(b"pay_%d,1,USD\n" % number for number in range(40))
+        batch = self.upload(cloud, b"payment_id,amount,currency\n" + rows)
+        plan = batches.plan(batch, 0)
+        for part in plan["ranges"]:
+            batches.process_range(batch, plan["columns"], part)
+        for message in self.queued(cloud):
+            store.record_not_paid(message, RowOutcome.DUPLICATE, at="2026-01-01T00:00:00Z")
+        answers = [batches.follow(batch, 0)]
+        while not answers[-1]["settled"]:
+            assert answers[-1]["wait_seconds"] == 0
+            assert self.summary(cloud, batch)["status"] == "PROCESSING"
+            answers.append(batches.follow(batch, 0, answers[-1]["reported"]))
+        assert len(answers) == 8
+        reports = self.reports(cloud, batch)
+        links = self.summary(cloud, batch)["reports"]["not_paid"]
+        told = [
+            row["payment_id"]
+            for link in links
+            for row in csv.DictReader(io.StringIO(reports[link.rpartition("/")[2]]))
+        ]
+        assert sorted(told) == sorted(f"pay_{number}" for number in range(40))
+
+    def test_news_of_a_batch_name_its_summary_and_no_other_report(
+        self, batches: BatchProcessing, cloud: Cloud
+    ) -> None:
+        rows = b"".join(b"pay %d,1,USD\n" % number for number in range(100))
+        batch = self.upload(cloud, b"payment_id,amount,currency\n" + rows)
+        news = process(batches, batch, 0)["notification"]["batch"]
+        summary = self.summary(cloud, batch)
+        assert len(summary["reports"]["rejected"]) > 10
+        assert news == {**summary, "reports": {"summary": summary["reports"]["summary"]}}
+
+    def test_a_refused_file_has_a_report_that_says_so(
+        self, batches: BatchProcessing, cloud: Cloud
+    ) -> None:
+        batch = self.upload(cloud, b"")
+        followed = process(batches, batch, 0)
+        assert followed["notification"]["event_type"] == "batch.refused"
+        summary = self.summary(cloud, batch)
+        assert summary["status"] == "REFUSED"
+        assert summary["reason"]["code"] == "empty_file"
+        assert cloud.messages() == []
+
+    def test_a_header_alone_is_complete_at_once(
+        self, batches: BatchProcessing, cloud: Cloud
+    ) -> None:
+        batch = self.upload(cloud, b"payment_id,amount,currency\n")
+        assert process(batches, batch, 0)["settled"] is True
+        assert self.summary(cloud, batch)["status"] == "COMPLETED"
+
+    def test_a_dry_run_reports_the_same_and_queues_nothing(
+        self, batches: BatchProcessing, cloud: Cloud
+    ) -> None:
+        content = DOCUMENTED + b"pay_4,-1,USD\n"
+        real, dry = self.upload(cloud, content), self.upload(cloud, content, "dry-run/a.csv")
+        assert process(batches, dry, 0)["settled"] is True
+        assert cloud.messages() == []
+        process(batches, real, 0)
+        real_reports, dry_reports = self.reports(cloud, real), self.reports(cloud, dry)
+        dry_reports.pop("summary.json")
+        assert dry_reports == real_reports != {}
+        summary = self.summary(cloud, dry)
+        assert (summary["dry_run"], summary["accepted"], summary["status"]) == (
+            True,
+            3,
+            "COMPLETED",
+        )
+
+    def test_a_file_that_is_gone_is_refused(self, batches: BatchProcessing, cloud: Cloud) -> None:
+        batch = self.upload(cloud, DOCUMENTED)
+        cloud.s3.delete_object(
+            Bucket="files", Key="payments.csv", VersionId=batch.source.version_id
+        )
+        process(batches, batch, 0)
+        assert self.summary(cloud, batch)["reason"]["code"] == "file_gone"
+
+    def test_a_batch_that_fails_says_so(self, batches: BatchProcessing, cloud: Cloud) -> None:
+        batch = self.upload(cloud, DOCUMENTED)
+        batches.plan(batch, 0)
+        notification = batches.fail(batch)["notification"]
+        assert notification["event_type"] == "batch.failed"
+        assert self.summary(cloud, batch)["reason"]["code"] == "processing_failed"
+
+    def test_a_batch_that_could_not_even_be_planned_says_so(
+        self, batches: BatchProcessing, cloud: Cloud
+    ) -> None:
+        batch = self.upload(cloud, DOCUMENTED)
+        assert batches.fail(batch)["notification"]["event_type"] == "batch.failed"
+        summary = self.summary(cloud, batch)
+        assert (summary["status"], summary["key"]) == ("FAILED", "payments.csv")
+
+    def test_a_batch_that_has_ended_does_not_fail_afterwards(
+        self, batches: BatchProcessing, cloud: Cloud
+    ) -> None:
+        batch = self.upload(cloud, b"")
+        ended = process(batches, batch, 0)["notification"]
+        assert batches.fail(batch) == {"notification": ended}
+
+    def test_a_batch_that_failed_completes_when_it_is_tried_again(
+        self, batches: BatchProcessing, cloud: Cloud
+    ) -> None:
+        batch = self.upload(cloud, DOCUMENTED, "dry-run/payments.csv")
+        batches.plan(batch, 0)
+        batches.fail(batch)
+        assert process(batches, batch, 0)["notification"]["event_type"] == "batch.completed"
+        assert self.summary(cloud, batch)["status"] == "COMPLETED"
+
+    def test_the_plan_of_a_huge_file_fits_the_state_of_a_workflow(
+        self, batches: BatchProcessing, cloud: Cloud
+    ) -> None:
+        rows = b"".join(b"pay_%d,1,USD\n" % number for number in range(1000))
+        batch = self.upload(cloud, b"payment_id,amount,currency\n" + rows)
+        # As if it were a thousand times as large, with ranges of 50 bytes.
+        plan = planned(batches, batch, 1000 * len(rows))
+        assert 1 < len(plan["ranges"]) <= 2
+        assert len(planned(batches, batch, len(rows))["ranges"]) > 100
+
+    def test_a_huge_file_is_planned_in_several_calls_as_in_one(
+        self, batches: BatchProcessing, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("payments.aws.objects._BLOCK_BYTES", 64)
+        rows = b"".join(b"pay_%d,1,USD\n" % number for number in range(100))
+        batch = self.upload(cloud, b"payment_id,amount,currency\n" + rows)
+        plan, calls = batches.plan(batch, 0), 1
+        while not plan["planned"]:
+            assert plan["unread"]["start"] == plan["ranges"][-1]["end"]
+            plan, calls = batches.plan(batch, 0, plan), calls + 1
+        assert calls > 3
+        ranges = plan["ranges"]
+        assert [part["number"] for part in ranges] == list(range(len(ranges)))
+        assert [part["start"] for part in ranges[1:]] == [part["end"] for part in ranges[:-1]]
+        assert ranges[-1]["end"] == 27 + len(rows)
+
+    def test_a_huge_file_that_is_refused_late_has_no_ranges(
+        self, batches: BatchProcessing, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("payments.aws.objects._BLOCK_BYTES", 64)
+        rows = b"".join(b"pay_%d,1,USD\n" % number for number in range(100))
+        batch = self.upload(cloud, b"payment_id,amount,currency\n" + rows + b"\xff")
+        assert batches.plan(batch, 0)["planned"] is False
+        assert planned(batches, batch, 0)["ranges"] == []
+        assert self.summary(cloud, batch)["status"] == "REFUSED"
+
+    def test_a_batch_id_follows_from_the_object_version(self) -> None:
+        first = Batch(ObjectVersion("files", "a.csv", "1"))
+        assert first.batch_id == Batch.from_dict(first.to_dict()).batch_id
+        assert first.batch_id != Batch(ObjectVersion("files", "a.csv", "2")).batch_id

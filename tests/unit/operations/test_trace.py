@@ -1,0 +1,74 @@
+"""Following one payment: what the tables and its workflow know, in the order it happened."""
+
+import json
+
+import boto3
+import pytest
+
+from operations.trace import main
+from payments.aws.payments import PaymentStore, Tables
+from payments.aws.sandbox_ledger import SandboxLedger
+from payments.flows.charge import PaymentProcessing, StepContext
+from payments.gateways.sandbox import SandboxGateway
+from tests.unit.cloud import Cloud, create_table, payment_request
+
+TABLES = Tables(payments="payments-test", processing_status="status", audit_logs="audit-logs-test")
+
+
+@pytest.fixture
+def traced(cloud: Cloud) -> Cloud:
+    """One payment that was declined, and its execution."""
+    create_table(cloud.dynamodb, TABLES.payments, {"payment_id": "S"})
+    create_table(cloud.dynamodb, TABLES.audit_logs, {"payment_id": "S", "sequence": "N"})
+    workflows = boto3.client("stepfunctions")
+    machine = workflows.create_state_machine(
+        name="payment-workflow-test",
+        definition=json.dumps({"StartAt": "Charge", "States": {"Charge": {"Type": "Succeed"}}}),
+        roleArn="arn:aws:iam::123456789012:role/workflow",
+    )["stateMachineArn"]
+    execution = workflows.start_execution(stateMachineArn=machine, name="pay_1", input="{}")
+    store = PaymentStore(cloud.dynamodb, TABLES)
+    store.create(payment_request(amount_minor=40001), actor="api", at="2026-01-01T00:00:00Z")
+    ledger = SandboxLedger(cloud.dynamodb, TABLES.processing_status)
+    step = StepContext(
+        execution_arn=execution["executionArn"], request_id="invocation-1", attempt=1
+    )
+    PaymentProcessing(store, SandboxGateway(ledger)).charge("pay_1", step)
+    return cloud
+
+
+@pytest.mark.usefixtures("traced")
+def test_a_payment_is_told_from_acceptance_to_its_end(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--env", "test", "pay_1"]) == 0
+    told = capsys.readouterr().out
+    positions = [told.index(status) for status in ("PENDING", "PROCESSING", "FAILED  ")]
+    assert positions == sorted(positions)
+    for part in (
+        "400.01 USD",
+        "correlation id request-1",
+        "insufficient_funds",
+        "attempt 2",
+        "pay_1: started",
+        "pay_1:FAILED",
+        "The audit chain of 3 records holds.",
+    ):
+        assert part in " ".join(told.split()), part
+
+
+@pytest.mark.usefixtures("traced")
+def test_an_unknown_payment_is_said_to_be_unknown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--env", "test", "pay_none"]) == 1
+    assert "No payment 'pay_none' in 'test'" in capsys.readouterr().err
+
+
+def test_a_broken_chain_is_named(traced: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+    key = {"payment_id": {"S": "pay_1"}, "sequence": {"N": "2"}}
+    traced.dynamodb.delete_item(TableName=TABLES.audit_logs, Key=key)
+    assert main(["--env", "test", "pay_1"]) == 1
+    assert "pay_1 record 3: record 2 was expected here" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("cloud")
+def test_an_environment_that_cannot_be_read_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--env", "none", "pay_1"]) == 2
+    assert "'none' cannot be read" in capsys.readouterr().err

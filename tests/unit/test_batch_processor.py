@@ -1,0 +1,100 @@
+"""Uploads start workflows, and the workflow calls its steps."""
+
+from typing import Any
+
+import pytest
+
+from batch_processor import run_step, start
+from payments.aws.objects import ObjectStore
+from payments.batches.batch import Batch, ObjectVersion, unversioned
+from payments.batches.steps import BatchProcessing
+from payments.core.faults import InvalidMessage, UnreadableFile
+from tests.unit.aws_events import load
+from tests.unit.cloud import Cloud, Started, process
+
+DOCUMENTED = (
+    b"payment_id,amount,currency\npay_001,100.00,USD\npay_002,50.00,EUR\npay_003,75.50,USD\n"
+)
+
+
+class TestUploads:
+    """S3 events."""
+
+    def test_a_real_event_starts_one_workflow_for_its_version(self) -> None:
+        workflow = Started()
+        start(load("s3_object_created"), workflow)
+        start(load("s3_object_created"), workflow)
+        source = ObjectVersion(
+            "files", "march 2026/Überweisungen.csv", "096fKKXTRTtl3on89fVO.nfljtsv6qko"
+        )
+        assert workflow.started == [Batch(source).batch_id] * 2
+
+    def test_only_objects_that_were_created_start_a_workflow(self) -> None:
+        workflow = Started()
+        start(load("s3_several_records"), workflow)
+        sources = [
+            ObjectVersion(
+                "files", "march 2026/Überweisungen.csv", "096fKKXTRTtl3on89fVO.nfljtsv6qko"
+            ),
+            ObjectVersion("files", "dry-run/100% + more.csv", "L4kqtJlcpXroDTDmpUMLUo.other"),
+        ]
+        assert workflow.started == [Batch(source).batch_id for source in sources]
+
+    @pytest.mark.parametrize("event", [load("s3_test_event"), {"Records": []}])
+    def test_an_event_without_an_upload_starts_nothing(self, event: dict[str, Any]) -> None:
+        workflow = Started()
+        start(event, workflow)
+        assert workflow.started == []
+
+    @pytest.mark.parametrize(
+        "name", ["s3_through_eventbridge", "s3_through_sns", "lambda_on_failure", "sqs_messages"]
+    )
+    def test_an_event_that_is_not_from_s3_is_not_passed_over(self, name: str) -> None:
+        with pytest.raises(InvalidMessage):
+            start(load(name), Started())
+
+    def test_an_upload_without_a_version_is_known_by_its_content(
+        self, batches: BatchProcessing, cloud: Cloud
+    ) -> None:
+        cloud.s3.put_bucket_versioning(
+            Bucket="files", VersioningConfiguration={"Status": "Suspended"}
+        )
+        etag = cloud.s3.put_object(Bucket="files", Key="unversioned payments.csv", Body=DOCUMENTED)
+        event = load("s3_console_test_put")
+        event["Records"][0]["s3"]["object"]["eTag"] = etag["ETag"].strip('"')
+        workflow = Started()
+        start(event, workflow)
+        version_id = unversioned(etag["ETag"].strip('"'))
+        batch = Batch(ObjectVersion("files", "unversioned payments.csv", version_id))
+        assert workflow.started == [batch.batch_id]
+        process(batches, batch, 0)
+        assert len(cloud.messages()) == 3
+
+    def test_an_upload_without_a_version_that_was_overwritten_is_gone(
+        self, objects: ObjectStore, cloud: Cloud
+    ) -> None:
+        cloud.s3.put_bucket_versioning(
+            Bucket="files", VersioningConfiguration={"Status": "Suspended"}
+        )
+        cloud.s3.put_object(Bucket="files", Key="a.csv", Body=DOCUMENTED)
+        with pytest.raises(UnreadableFile, match="deleted"):
+            list(objects.read(ObjectVersion("files", "a.csv", unversioned("0" * 32)), 0, 10))
+
+    def test_the_steps_of_the_workflow_pass_a_batch_on(
+        self, batches: BatchProcessing, cloud: Cloud
+    ) -> None:
+        version = cloud.s3.put_object(Bucket="files", Key="a.csv", Body=DOCUMENTED)["VersionId"]
+        batch = Batch(ObjectVersion("files", "a.csv", version)).to_dict()
+        plan = None
+        while plan is None or not plan["planned"]:
+            step = {"action": "plan", "batch": batch, "size": len(DOCUMENTED), "before": plan}
+            plan = run_step(step, batches)
+        assert plan["notification"]["event_type"] == "batch.started"
+        for part in plan["ranges"]:
+            step = {"action": "range", "batch": batch, "columns": plan["columns"], "range": part}
+            assert run_step(step, batches) == {}
+        step = {"action": "follow", "batch": batch, "waited_seconds": 0}
+        followed = run_step({**step, "reported": {"shards": 0, "files": 0}}, batches)
+        assert followed["settled"] is False
+        failed = run_step({"action": "fail", "batch": batch}, batches)
+        assert failed["notification"]["event_type"] == "batch.failed"
