@@ -33,6 +33,7 @@ from aws_lambda_powertools.utilities.parser.envelopes import ApiGatewayEnvelope 
 import api_handler  # noqa: E402
 from payments.core.announcements import describe  # noqa: E402
 from payments.core.clock import utc_now  # noqa: E402
+from payments.core.content import Content  # noqa: E402
 from payments.core.fields import FIELDS  # noqa: E402
 from payments.core.money import EXPONENTS  # noqa: E402
 from payments.core.payment import Payment, PaymentRequest, PaymentStatus  # noqa: E402
@@ -53,12 +54,10 @@ class _Intake:
     def submit(self, request: PaymentRequest) -> tuple[Payment, bool]:
         now = utc_now()
         payment = Payment(
-            payment_id=request.payment_id,
-            amount_minor=request.amount_minor,
-            currency=request.currency,
+            content=request.content,
             status=PaymentStatus.PENDING,
             version=1,
-            content_hash=request.content_hash,
+            content_hash=request.content.hash,
             source=request.source,
             correlation_id=request.correlation_id,
             created_at=now,
@@ -96,7 +95,8 @@ def _usual_handler() -> Any:
             raise ValueError("too many decimals")
         logger.append_keys(payment_id=model.payment_id)
         request_id = app.current_event.request_context.request_id or ""
-        request = PaymentRequest(model.payment_id, int(minor), model.currency, "api", request_id)
+        content = Content(model.payment_id, int(minor), model.currency, exponent)
+        request = PaymentRequest(content, "api", request_id)
         payment, _ = _INTAKE.submit(request)
         metrics.add_metric(name="PaymentsAccepted", unit="Count", value=1)
         return Response(

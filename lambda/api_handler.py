@@ -54,14 +54,14 @@ def _route(
 
 
 def _submit(event: dict[str, Any], request_id: str, intake: PaymentIntake) -> Response:
-    payment_id, amount_minor, currency = parse_payment_json(json_body(event))
-    about_payment(payment_id)
-    request = PaymentRequest(payment_id, amount_minor, currency, "api", request_id)
+    content = parse_payment_json(json_body(event))
+    about_payment(content.payment_id)
+    request = PaymentRequest(content, "api", request_id)
     payment, created = intake.submit(request)
     if created:
         # Only the request's context names the stage, too.
         path: str = event.get("requestContext", {}).get("path", event["resource"])
-        location = f"{path.rstrip('/')}/{payment_id}"
+        location = f"{path.rstrip('/')}/{content.payment_id}"
         return json_response(HTTPStatus.ACCEPTED, describe(payment), {"Location": location})
     return json_response(HTTPStatus.OK, describe(payment), {"Idempotent-Replayed": "true"})
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from payments.aws.items import deserialize
 from payments.core.audit import AuditRecord, chain_faults
-from payments.core.money import to_decimal_text
+from payments.core.content import Content
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -40,8 +40,8 @@ class Timeline:
     @property
     def amount(self) -> str:
         """Amount and currency as people write them."""
-        currency = self.payment["currency"]
-        return f"{to_decimal_text(self.payment['amount_minor'], currency)} {currency}"
+        content = Content.from_dict(self.payment)
+        return f"{content.amount} {content.currency}"
 
 
 class Witnesses:

@@ -31,11 +31,12 @@ from payments.batches.reports import REPORT_COLUMNS
 from payments.batches.steps import BatchProcessing
 from payments.core.announcements import describe
 from payments.core.clock import utc_now
+from payments.core.content import Content
 from payments.core.faults import InvalidRequest, ServiceUnavailable
 from payments.core.fields import FIELDS, PAYMENT_ID, check_fields
 from payments.core.messages import decode_message
 from payments.core.money import EXPONENTS
-from payments.core.payment import Failure, PaymentRequest, PaymentStatus, RowOutcome, Transition
+from payments.core.payment import Failure, PaymentStatus, RowOutcome, Transition
 from payments.flows.charge import PaymentProcessing, StepContext
 from payments.flows.dispatch import PaymentDispatch
 from payments.flows.intake import PaymentIntake
@@ -44,7 +45,7 @@ from payments.gateways.sandbox import DECLINED_AMOUNTS, TROUBLED_AMOUNTS, Sandbo
 from tests.contract.contract import Contract, load
 from tests.synth.terraform import Stack
 from tests.unit.aws_events import load as load_event
-from tests.unit.cloud import TABLES, Cloud, Started, process
+from tests.unit.cloud import TABLES, Cloud, Started, payment_request, process
 
 # One worker synthesises for all of them.
 synthesised = pytest.mark.xdist_group("synth")
@@ -303,7 +304,7 @@ _TEXTS = st.one_of(
 def test_the_schema_takes_the_amounts_that_the_rules_take(amount: str, currency: str) -> None:
     request = {"payment_id": "pay_1", "amount": amount, "currency": currency}
     documented = not load().faults(_REQUEST, request)
-    assert documented is isinstance(check_fields("pay_1", amount, currency), int)
+    assert documented is isinstance(check_fields("pay_1", amount, currency), Content)
 
 
 # With more digits, a validator that reads numbers as floats could not tell what was written.
@@ -399,11 +400,6 @@ def _read_batch(send: Send, batch_id: str, **changes: Any) -> Answered:
     return send(READ_BATCH, pathParameters={"batch_id": batch_id}, **changes)
 
 
-def _upload(cloud: Cloud, content: bytes, key: str = "payments.csv") -> Batch:
-    stored = cloud.s3.put_object(Bucket="files", Key=key, Body=content)
-    return Batch(ObjectVersion("files", key, stored["VersionId"]))
-
-
 def _report_uris(batch: dict[str, Any]) -> list[str]:
     reports = batch["reports"]
     return [uri for uri in (reports["summary"], *reports["rejected"], *reports["not_paid"]) if uri]
@@ -439,7 +435,7 @@ def test_every_answer_of_the_handler_is_documented_and_every_documented_answer_i
     assert _submit(send, {**PAYMENT, "amount": 1})[0] == 409
     assert _read(send, "pay_1")[0] == 200
     assert _read(send, "pay_none")[0] == 404
-    batch = _upload(cloud, b"payment_id,amount,currency\n")
+    batch = cloud.upload(b"payment_id,amount,currency\n")
     assert _read_batch(send, batch.batch_id)[0] == 404
     process(batches, batch, 0)
     assert _read_batch(send, batch.batch_id)[0] == 200
@@ -502,7 +498,7 @@ def test_a_payment_is_as_documented_in_every_status(send: Send, store: PaymentSt
 def test_a_payment_of_any_amount_is_as_documented(
     contract: Contract, store: PaymentStore, currency: str, amount_minor: int
 ) -> None:
-    request = PaymentRequest("pay_1", amount_minor, currency, "api", "request-1")
+    request = payment_request("pay_1", amount_minor, currency)
     payment, _ = store.create(request, actor="api", at=utc_now())
     schema = {"$ref": "#/components/schemas/Payment"}
     assert not contract.faults(schema, describe(payment))
@@ -523,14 +519,14 @@ def test_a_batch_is_as_documented_in_every_status_and_for_every_reason(
     rows = b"payment_id,amount,currency\npay_1,1.00,USD\npay 2,1.00,USD\n"
     reasons = {}
     for code, content in REFUSED_FILES.items():
-        refused = _upload(cloud, content)
+        refused = cloud.upload(content)
         process(batches, refused, len(content))
         reasons[code] = refused, BatchStatus.REFUSED
-    gone = _upload(cloud, rows)
+    gone = cloud.upload(rows)
     cloud.s3.delete_object(Bucket="files", Key=gone.source.key, VersionId=gone.source.version_id)
     process(batches, gone, len(rows))
     reasons["file_gone"] = gone, BatchStatus.REFUSED
-    broken = _upload(cloud, rows)
+    broken = cloud.upload(rows)
     batches.plan(broken, len(rows))
     assert _read_batch(send, broken.batch_id)[1]["rows"] == 0
     batches.fail(broken)
@@ -548,7 +544,7 @@ def test_a_batch_is_as_documented_in_every_status_and_for_every_reason(
         ("größe + 100%.csv", BatchStatus.PROCESSING),
         (f"{DRY_RUN_PREFIX}a.csv", BatchStatus.COMPLETED),
     ):
-        batch = _upload(cloud, rows, key)
+        batch = cloud.upload(rows, key)
         process(batches, batch, len(rows))
         body = _read_batch(send, batch.batch_id)[1]
         assert (body["key"], body["status"]) == (key, status)
@@ -571,7 +567,7 @@ def test_sums_of_any_size_and_currency_are_as_documented(
         for currency in ("EUR", "TND", "UYW")
     ]
     content = "".join(["payment_id,amount,currency\n", *rows]).encode()
-    batch = _upload(cloud, content)
+    batch = cloud.upload(content)
     process(batches, batch, len(content))
     body = _read_batch(send, batch.batch_id)[1]
     assert body["rejected"] == 0
@@ -584,7 +580,7 @@ def test_a_line_may_be_as_long_as_is_told(
 ) -> None:
     row = "pay_1,1.00,USD,".ljust(LONGEST_LINE, "x")
     content = f"payment_id,amount,currency,note\n{row}\n{row}x\n".encode()
-    batch = _upload(cloud, content)
+    batch = cloud.upload(content)
     process(batches, batch, len(content))
     body = _read_batch(send, batch.batch_id)[1]
     assert (body["accepted"], body["rejected"]) == (1, 1)
@@ -605,7 +601,7 @@ def test_the_sample_becomes_the_documented_batch_and_its_reports(
     _submit(send, {"payment_id": "pay_105", "amount": 1000, "currency": "JPY"})
     expected = _documented_batches()["completed"]
     content = (SAMPLES / expected["key"]).read_bytes()
-    batch = _upload(cloud, content, expected["key"])
+    batch = cloud.upload(content, expected["key"])
     batches = BatchProcessing(objects, queue, batch_store, "results")
     process(batches, batch, len(content))
     _pay_everything_queued(cloud, store)

@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 
 from payments.aws.payments import PaymentStore, Tables
 from payments.core.clock import utc_text
+from payments.core.content import Content
 from payments.core.payment import PaymentRequest
 from tests.e2e.environment import Environment, Notifications, eventually
 
@@ -64,7 +65,9 @@ def _lose_a_message(environment: Environment) -> str:
         processing_status=outputs["processing_status_table"],
         audit_logs=outputs["audit_logs_table"],
     )
-    request = PaymentRequest("stuck_for_twenty_minutes", 100, "EUR", "api", "request-lost")
+    request = PaymentRequest(
+        Content("stuck_for_twenty_minutes", 100, "EUR", exponent=2), "api", "request-lost"
+    )
     at = utc_text(datetime.now(UTC) - timedelta(minutes=20))
     PaymentStore(environment.clients.dynamodb, tables).create(request, actor="api", at=at)
     return request.payment_id

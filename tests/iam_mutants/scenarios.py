@@ -16,6 +16,7 @@ from local.deployment import Deployment
 from payments.aws.payments import PaymentStore, Tables
 from payments.batches.batch import Batch, ObjectVersion
 from payments.core.clock import utc_now, utc_text
+from payments.core.content import Content
 from payments.core.payment import PaymentRequest
 from tests.e2e.environment import Environment, eventually
 
@@ -236,7 +237,9 @@ class Scenarios:
 
     def _stored(self, amount_minor: int, *, source: str = "api", at: str | None = None) -> str:
         """Store a payment that nobody works on."""
-        request = PaymentRequest(_new_id(), amount_minor, "USD", source, "iam-mutants")
+        request = PaymentRequest(
+            Content(_new_id(), amount_minor, "USD", exponent=2), source, "iam-mutants"
+        )
         self._store.create(request, actor="iam-mutants", at=at or utc_now())
         return request.payment_id
 

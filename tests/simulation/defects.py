@@ -80,7 +80,7 @@ def send_before_write() -> Iterator[None]:
     def careless(self: PaymentIntake, request: PaymentRequest) -> tuple[Payment, bool]:
         self._queue.send(request)  # type: ignore[arg-type]  # it is encoded the same
         payment, created = self._store.create(request, actor="api", at=self._clock())
-        if payment.content_hash != request.content_hash:
+        if payment.content_hash != request.content.hash:
             raise PaymentConflict(payment)
         return payment, created
 
@@ -198,7 +198,9 @@ def range_dropped() -> Iterator[None]:
         try:
             return process_range(self, *arguments)
         except ServiceUnavailable:
-            return RangeResult(number=0, accepted=0, rejected=0, accepted_minor={}, reports=0)
+            return RangeResult(
+                number=0, accepted=0, rejected=0, accepted_minor={}, exponents={}, reports=0
+            )
 
     with patch.object(BatchProcessing, "process_range", careless):
         yield

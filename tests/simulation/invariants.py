@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from payments.core.announcements import notification
 from payments.core.audit import chain_faults
-from payments.core.money import to_decimal_text
+from payments.core.money import EXPONENTS, to_decimal_text
 from payments.core.payment import Payment, PaymentStatus
 from tests.simulation.scenario import POISON_MESSAGES, Content
 
@@ -279,7 +279,8 @@ def _rows_are_counted(world: "World") -> Iterator[str]:
             "rejected": len(upload.bad_lines),
             **{name: counts[name] for name in ("completed", "failed", "duplicate", "conflict")},
             "accepted_amounts": {
-                currency: to_decimal_text(minor, currency) for currency, minor in sums.items()
+                currency: to_decimal_text(minor, EXPONENTS[currency])
+                for currency, minor in sums.items()
             },
         }
         for name, value in right.items():

@@ -5,7 +5,7 @@ from random import Random
 from typing import Final
 
 from payments.batches.batch import DRY_RUN_PREFIX
-from payments.core.money import to_decimal_text
+from payments.core.money import EXPONENTS, to_decimal_text
 from payments.gateways.sandbox import DECLINED_AMOUNTS, TROUBLED_AMOUNTS
 
 _CURRENCIES: Final = ("USD", "EUR", "JPY", "KWD", "CLF")
@@ -41,7 +41,7 @@ class Content:
     @property
     def amount(self) -> str:
         """The amount as clients write it."""
-        return to_decimal_text(self.amount_minor, self.currency)
+        return to_decimal_text(self.amount_minor, EXPONENTS[self.currency])
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from payments.aws.payments import OPEN_INDEX, PaymentStore, Tables
-from payments.batches.batch import Batch
+from payments.batches.batch import Batch, ObjectVersion
 from payments.batches.steps import BatchProcessing
+from payments.core.content import Content
 from payments.core.faults import ServiceUnavailable
+from payments.core.money import EXPONENTS
 from payments.core.payment import PaymentRequest
 
 if TYPE_CHECKING:
@@ -40,6 +42,11 @@ class Cloud:
                 )
         return messages
 
+    def upload(self, content: bytes, key: str = "payments.csv") -> Batch:
+        """Put a batch file into the bucket and return the batch that it becomes."""
+        stored = self.s3.put_object(Bucket="files", Key=key, Body=content)
+        return Batch(ObjectVersion("files", key, stored["VersionId"]))
+
     def items(self, table: str) -> list[dict[str, Any]]:
         """Return every raw item of a table."""
         return list(self.dynamodb.scan(TableName=table)["Items"])
@@ -58,6 +65,11 @@ class Started:
         self.started.append(name)
 
 
+def payment_content(payment_id: str, amount_minor: int, currency: str) -> Content:
+    """Return a content in a currency that is on today's list."""
+    return Content(payment_id, amount_minor, currency, EXPONENTS[currency])
+
+
 def payment_request(
     payment_id: str = "pay_1",
     amount_minor: int = 9999,
@@ -66,7 +78,9 @@ def payment_request(
     correlation_id: str = "request-1",
 ) -> PaymentRequest:
     """Return a valid request; name only what the test is about."""
-    return PaymentRequest(payment_id, amount_minor, currency, source, correlation_id)
+    return PaymentRequest(
+        payment_content(payment_id, amount_minor, currency), source, correlation_id
+    )
 
 
 def planned(batches: BatchProcessing, batch: Batch, size: int) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from payments.flows.intake import PaymentIntake
 from payments.runtime import api_handler as runtime
 from payments.telemetry.logs import logger
 from tests.unit.aws_events import load
-from tests.unit.cloud import Cloud, Started, process
+from tests.unit.cloud import Cloud, Started, payment_content, process
 
 # A request that is refused has no metric to publish.
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics")
@@ -254,9 +254,7 @@ def test_a_row_that_spans_no_columns_is_no_formula_either(
 
 
 def test_a_report_of_rows_not_paid_holds_no_formula() -> None:
-    row = NotPaidRow(
-        line=2, payment_id="-abc", amount_minor=100, currency="USD", outcome="conflict"
-    )
+    row = NotPaidRow(line=2, content=payment_content("-abc", 100, "USD"), outcome="conflict")
     [report] = not_paid_csv([row])
     assert report.decode().splitlines()[1] == "2,'-abc,1.00,USD,conflict"
 
@@ -269,13 +267,13 @@ def test_an_id_like_a_formula_is_valid_and_survives_a_report_that_is_mended(
     mended = report.replace("1.999", "1.99")
     columns = tuple(mended.split("\r\n", 1)[0].split(","))
     [row] = read_rows([mended.split("\r\n", 1)[1].encode()], columns, 2)
-    assert row == ValidRow(2, "-abc", 199, "USD")
+    assert row == ValidRow(2, payment_content("-abc", 199, "USD"))
 
 
 def test_only_one_apostrophe_is_read_over() -> None:
     columns = ("payment_id", "amount", "currency")
     one, two = read_rows([b"'pay_1,'1,'USD\n''pay_1,1,USD\n"], columns, 2)
-    assert one == ValidRow(2, "pay_1", 100, "USD")
+    assert one == ValidRow(2, payment_content("pay_1", 100, "USD"))
     assert not isinstance(two, ValidRow)
 
 

@@ -85,7 +85,9 @@ class TestMessages:
             json.dumps({**json.loads(encode_message(payment_request())), "amount_minor": True}),
             json.dumps({**json.loads(encode_message(payment_request())), "amount_minor": -1}),
             json.dumps({**json.loads(encode_message(payment_request())), "payment_id": "a b"}),
-            json.dumps({**json.loads(encode_message(payment_request())), "currency": "XXX"}),
+            json.dumps({**json.loads(encode_message(payment_request())), "currency": "usd"}),
+            json.dumps({**json.loads(encode_message(payment_request())), "exponent": 5}),
+            json.dumps({**json.loads(encode_message(payment_request())), "exponent": "2"}),
         ],
     )
     def test_a_message_that_is_none_fails_and_starts_nothing(

@@ -4,6 +4,7 @@ import base64
 import json
 from typing import Any, Final
 
+from payments.core.content import Content
 from payments.core.faults import FieldError, InvalidRequest, PaymentError
 from payments.core.fields import FIELDS, check_fields
 
@@ -78,11 +79,11 @@ class _NumberLiteral(str):
     __slots__ = ()
 
 
-def parse_payment_json(text: str) -> tuple[str, int, str]:
+def parse_payment_json(text: str) -> Content:
     """Read the body of ``POST /payments``.
 
     Returns:
-        payment id, amount in minor units, currency.
+        What is asked to be paid.
 
     Raises:
         InvalidRequest: with every fault of the body at once.
@@ -113,7 +114,7 @@ def parse_payment_json(text: str) -> tuple[str, int, str]:
         errors.extend(error for error in checked if error.field in values)
     if errors or isinstance(checked, list):
         raise InvalidRequest(errors)
-    return values["payment_id"], checked, values["currency"]
+    return checked
 
 
 def _parse_object(text: str) -> tuple[dict[str, Any], list[FieldError]]:

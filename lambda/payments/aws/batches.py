@@ -21,6 +21,7 @@ from payments.aws.keys import (
     range_key,
 )
 from payments.batches.progress import BatchProgress, BatchStatus, NotPaidRow, RangeResult
+from payments.core.content import Content
 from payments.core.faults import ServiceUnavailable
 from payments.core.payment import RowOutcome
 
@@ -88,6 +89,7 @@ class BatchStore:
             "accepted": result.accepted,
             "rejected": result.rejected,
             "accepted_minor": dict(result.accepted_minor),
+            "exponents": dict(result.exponents),
             "reports": result.reports,
         }
         self._call(self._client.put_item, TableName=self._table, Item=serialize(item))
@@ -102,9 +104,8 @@ class BatchStore:
                 number=item["sequence"],
                 accepted=item["accepted"],
                 rejected=item["rejected"],
-                accepted_minor={
-                    currency: int(minor) for currency, minor in item["accepted_minor"].items()
-                },
+                accepted_minor=_integers(item["accepted_minor"]),
+                exponents=_integers(item["exponents"]),
                 reports=item["reports"],
             )
             for item in self._query(batch_ranges(batch_id))
@@ -123,9 +124,7 @@ class BatchStore:
             for item in self._query(batch_rows(batch_id, shard)):
                 yield NotPaidRow(
                     line=item["sequence"],
-                    payment_id=item["payment_id"],
-                    amount_minor=item["amount_minor"],
-                    currency=item["currency"],
+                    content=Content.from_dict(item),
                     outcome=item["outcome"],
                 )
 
@@ -148,3 +147,8 @@ class BatchStore:
             return operation(**arguments)
         except (ClientError, BotoCoreError) as error:
             raise ServiceUnavailable("the batch could not be read or written") from error
+
+
+def _integers(numbers: Mapping[str, Any]) -> dict[str, int]:
+    """Return numbers that DynamoDB keeps in a map; boto3 gives them as ``Decimal``."""
+    return {name: int(number) for name, number in numbers.items()}

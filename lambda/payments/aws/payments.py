@@ -23,6 +23,7 @@ from payments.aws.keys import (
     row_key,
 )
 from payments.core.audit import AuditRecord, acceptance_record, transition_record
+from payments.core.content import Content
 from payments.core.faults import ServiceUnavailable, StaleTransition
 from payments.core.payment import (
     Failure,
@@ -94,12 +95,10 @@ class PaymentStore:
         """
         record = acceptance_record(request, actor=actor, at=at)
         payment = Payment(
-            payment_id=request.payment_id,
-            amount_minor=request.amount_minor,
-            currency=request.currency,
+            content=request.content,
             status=PaymentStatus.PENDING,
             version=1,
-            content_hash=request.content_hash,
+            content_hash=request.content.hash,
             source=request.source,
             correlation_id=request.correlation_id,
             created_at=at,
@@ -219,9 +218,7 @@ class PaymentStore:
         item = {
             **row_key(batch_id, line),
             "outcome": outcome.value,
-            "payment_id": request.payment_id,
-            "amount_minor": request.amount_minor,
-            "currency": request.currency,
+            **request.content.to_dict(),
             "expires_at": expires_at(at),
         }
         put: PutTypeDef = {
@@ -304,9 +301,7 @@ class PaymentStore:
 
 def _payment_item(payment: Payment) -> Item:
     item: Item = {
-        "payment_id": payment.payment_id,
-        "amount_minor": payment.amount_minor,
-        "currency": payment.currency,
+        **payment.content.to_dict(),
         "status": payment.status.value,
         "version": payment.version,
         "content_hash": payment.content_hash,
@@ -327,9 +322,7 @@ def _payment(item: Item) -> Payment:
     if "failure_code" in item:
         failure = Failure(item["failure_code"], item["failure_message"])
     return Payment(
-        payment_id=item["payment_id"],
-        amount_minor=item["amount_minor"],
-        currency=item["currency"],
+        content=Content.from_dict(item),
         status=PaymentStatus(item["status"]),
         version=item["version"],
         content_hash=item["content_hash"],

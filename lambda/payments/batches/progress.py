@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from payments.core.content import Content
 from payments.core.money import to_decimal_text
 from payments.core.payment import RowOutcome
 
@@ -44,7 +45,7 @@ class BatchStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RangeResult:
-    """What became of the rows of one range; sums are in minor units by currency.
+    """What became of the rows of one range; sums are in minor units by currency, with the decimals of each.
 
     ``reports`` is how many parts the report of its rejected rows has.
     """
@@ -53,6 +54,7 @@ class RangeResult:
     accepted: int
     rejected: int
     accepted_minor: Mapping[str, int]
+    exponents: Mapping[str, int]
     reports: int
 
 
@@ -61,9 +63,7 @@ class NotPaidRow:
     """An accepted row whose payment id was taken."""
 
     line: int
-    payment_id: str
-    amount_minor: int
-    currency: str
+    content: Content
     outcome: str
 
 
@@ -111,8 +111,10 @@ class BatchProgress:
         head, last = self.timeline[0], self.timeline[-1]
         rejected = sum(part.rejected for part in self.ranges)
         sums: Counter[str] = Counter()
+        exponents: dict[str, int] = {}
         for part in self.ranges:
             sums.update(part.accepted_minor)
+            exponents.update(part.exponents)
         counts = {outcome.value: self.outcomes.get(outcome.value, 0) for outcome in RowOutcome}
         body: dict[str, Any] = {
             **{name: head[name] for name in ("batch_id", "bucket", "key", "version_id")},
@@ -125,7 +127,7 @@ class BatchProgress:
             "rejected": rejected,
             **counts,
             "accepted_amounts": {
-                currency: to_decimal_text(minor, currency)
+                currency: to_decimal_text(minor, exponents[currency])
                 for currency, minor in sorted(sums.items())
             },
             "reports": {

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from payments.core.content import Content
 from payments.core.faults import FieldError, UnreadableFile
 from payments.core.fields import FIELDS, PAYMENT_ID, check_fields
 from payments.core.money import EXPONENTS, MAX_DIGITS
@@ -52,15 +53,10 @@ class FilePlan:
 
 
 class ValidRow(NamedTuple):
-    """A row that asks for a payment, amount in minor units.
-
-    A tuple, because a large file makes millions of them.
-    """
+    """A row that asks for a payment; a tuple, because a large file makes millions of them."""
 
     line: int
-    payment_id: str
-    amount_minor: int
-    currency: str
+    content: Content
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +142,7 @@ def read_rows(
         line_of.groupindex[name] - 1 for name in ("id", "whole", "fraction", "code")
     )
     # A named tuple's own constructor takes as long as reading the line.
-    exponent_of, new_row = EXPONENTS.get, tuple.__new__
+    exponent_of, new = EXPONENTS.get, tuple.__new__
     number = first_line - 1
     for text in _whole_lines(blocks):
         for found in line_of.findall(text):
@@ -157,7 +153,8 @@ def read_rows(
                 digits = found[whole_at] + fraction
                 amount_minor = int(digits) if len(digits) <= MAX_DIGITS else 0
                 if amount_minor:
-                    yield new_row(ValidRow, (number, found[id_at], amount_minor, currency))
+                    content = new(Content, (found[id_at], amount_minor, currency, len(fraction)))
+                    yield new(ValidRow, (number, content))
                     continue
             row = _read_row(number, found[0].removesuffix("\r"), columns)
             if row is not None:
@@ -195,8 +192,8 @@ def _read_row(number: int, text: str, columns: tuple[str, ...]) -> ValidRow | Re
     # Our reports put an apostrophe before what a spreadsheet would take for a formula, such as -1.
     payment_id, amount, currency = (cells[columns.index(name)].removeprefix("'") for name in FIELDS)
     checked = check_fields(payment_id, amount, currency)
-    if isinstance(checked, int):
-        return ValidRow(number, payment_id, checked, currency)
+    if isinstance(checked, Content):
+        return ValidRow(number, checked)
     return RejectedRow(number, tuple(cells), tuple(checked))
 
 

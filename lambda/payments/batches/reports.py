@@ -12,7 +12,6 @@ from typing import Final
 
 from payments.batches.progress import NotPaidRow
 from payments.batches.records import RejectedRow
-from payments.core.money import to_decimal_text
 
 REPORT_COLUMNS: Final = ("line_number", "field", "code", "message")
 """What a report of rejected rows adds to the file's own columns."""
@@ -96,9 +95,9 @@ def not_paid_csv(rows: Iterable[NotPaidRow]) -> Iterator[bytes]:
         writer = csv.writer(text, lineterminator=_LINE_END)
         writer.writerow(["line_number", "payment_id", "amount", "currency", "outcome"])
         for row in part:
-            amount = to_decimal_text(row.amount_minor, row.currency)
-            payment_id = _harmless(row.payment_id)
-            writer.writerow([row.line, payment_id, amount, row.currency, row.outcome])
+            amount = row.content.amount
+            payment_id = _harmless(row.content.payment_id)
+            writer.writerow([row.line, payment_id, amount, row.content.currency, row.outcome])
         yield text.getvalue().encode()
 
 

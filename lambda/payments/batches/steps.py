@@ -21,6 +21,7 @@ from payments.batches.progress import (
 from payments.batches.records import FilePlan, Place, RejectedRow, ValidRow, plan_file, read_rows
 from payments.batches.reports import RejectedRows, not_paid_csv
 from payments.core.clock import utc_now
+from payments.core.content import Content
 from payments.core.faults import UnreadableFile
 
 RANGE_BYTES: Final = 8 * 1024 * 1024
@@ -49,6 +50,14 @@ class RowTally:
 
     accepted: int = 0
     accepted_minor: dict[str, int] = field(default_factory=dict)
+    exponents: dict[str, int] = field(default_factory=dict)
+
+    def add(self, content: Content) -> None:
+        """Count a valid row."""
+        self.accepted += 1
+        currency = content.currency
+        self.accepted_minor[currency] = self.accepted_minor.get(currency, 0) + content.amount_minor
+        self.exponents[currency] = content.exponent
 
 
 class BatchProcessing:
@@ -164,6 +173,7 @@ class BatchProcessing:
             accepted=tally.accepted,
             rejected=rejected.count,
             accepted_minor=tally.accepted_minor,
+            exponents=tally.exponents,
             reports=rejected.parts,
         )
         self._records.record_range(batch.batch_id, result, self._clock())
@@ -273,13 +283,11 @@ def queue_messages(
     rejected: RejectedRows,
 ) -> Iterator[str]:
     """Yield the queue message of each valid row; count those, and put the others on report."""
-    sums = tally.accepted_minor
     for row in rows:
         if isinstance(row, RejectedRow):
             rejected.add(row)
             continue
-        tally.accepted += 1
-        sums[row.currency] = sums.get(row.currency, 0) + row.amount_minor
+        tally.add(row.content)
         yield encode_row(batch_id, row)
 
 
@@ -288,11 +296,11 @@ def encode_row(batch_id: str, row: ValidRow) -> str:
 
     Written out, because a valid row has nothing to escape and a large file has millions of them.
     """
-    line, payment_id, amount_minor, currency = row
+    line, (payment_id, amount_minor, currency, exponent) = row
     origin = f"{batch_id}:{line}"
     return (
         f'{{"payment_id":"{payment_id}","amount_minor":{amount_minor},'
-        f'"currency":"{currency}","source":"batch:{origin}","correlation_id":"{origin}"}}'
+        f'"currency":"{currency}","exponent":{exponent},"source":"batch:{origin}","correlation_id":"{origin}"}}'
     )
 
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from payments.core.money import to_decimal_text
 from payments.core.payment import Payment
 
 
@@ -10,7 +9,7 @@ def describe(payment: Payment) -> dict[str, Any]:
     """Return the payment as clients see it, in answers and notifications alike."""
     body: dict[str, Any] = {
         "payment_id": payment.payment_id,
-        "amount": to_decimal_text(payment.amount_minor, payment.currency),
+        "amount": payment.content.amount,
         "amount_minor": payment.amount_minor,
         "currency": payment.currency,
         "status": payment.status.value,

@@ -5,12 +5,13 @@ import json
 from collections.abc import Iterable
 from typing import Any, Final
 
+from payments.core.content import Content
 from payments.core.payment import Payment, PaymentRequest, PaymentStatus, Transition
 
 GENESIS: Final = "0" * 64
 """``previous_hash`` of a payment's first record."""
 
-WITNESSED_FIELDS: Final = ("amount_minor", "currency", "content_hash")
+WITNESSED_FIELDS: Final = ("amount_minor", "currency", "exponent", "content_hash")
 """What every record of a payment says again."""
 
 # Pairs, found by comparison: what was tampered with may be of any type.
@@ -33,9 +34,7 @@ def acceptance_record(request: PaymentRequest, *, actor: str, at: str) -> AuditR
             "actor": actor,
             "request_id": request.correlation_id,
             "to": PaymentStatus.PENDING.value,
-            "amount_minor": request.amount_minor,
-            "currency": request.currency,
-            "content_hash": request.content_hash,
+            **_witnessed(request.content),
             "source": request.source,
             "previous_hash": GENESIS,
         }
@@ -53,9 +52,7 @@ def transition_record(payment: Payment, transition: Transition) -> AuditRecord:
         "attempt": transition.attempt,
         "from": payment.status.value,
         "to": transition.to.value,
-        "amount_minor": payment.amount_minor,
-        "currency": payment.currency,
-        "content_hash": payment.content_hash,
+        **_witnessed(payment.content),
         "previous_hash": payment.audit_hash,
     }
     if transition.failure is not None:
@@ -64,6 +61,11 @@ def transition_record(payment: Payment, transition: Transition) -> AuditRecord:
     if transition.gateway_reference is not None:
         record["gateway_reference"] = transition.gateway_reference
     return _sealed(record)
+
+
+def _witnessed(content: Content) -> dict[str, Any]:
+    fields = {**content.to_dict(), "content_hash": content.hash}
+    return {name: fields[name] for name in WITNESSED_FIELDS}
 
 
 def record_hash(record: AuditRecord) -> str:

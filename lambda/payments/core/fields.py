@@ -3,6 +3,7 @@
 import re
 from typing import Final
 
+from payments.core.content import Content
 from payments.core.faults import FieldError
 from payments.core.money import EXPONENTS, MAX_DIGITS, parse_amount
 
@@ -12,17 +13,22 @@ FIELDS: Final = ("payment_id", "amount", "currency")
 PAYMENT_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """What a payment id looks like; always used with ``fullmatch``."""
 
+CURRENCY: Final = re.compile(r"[A-Z]{3}")
+"""What an ISO 4217 code looks like, in use or not; always used with ``fullmatch``."""
 
-def check_fields(payment_id: str, amount: str, currency: str) -> int | list[FieldError]:
+
+def check_fields(payment_id: str, amount: str, currency: str) -> Content | list[FieldError]:
     """Check a payment's three fields as text.
 
     Returns:
-        The amount in minor units of the currency, or every fault of every field.
+        The payment's content, or every fault of every field.
     """
     exponent = EXPONENTS.get(currency)
     if exponent is not None and PAYMENT_ID.fullmatch(payment_id):
         minor = parse_amount(amount, exponent)
-        return minor if isinstance(minor, int) else [minor]
+        if isinstance(minor, int):
+            return Content(payment_id, minor, currency, exponent)
+        return [minor]
     errors = []
     if not PAYMENT_ID.fullmatch(payment_id):
         errors.append(_BAD_PAYMENT_ID)

@@ -27,6 +27,9 @@ EXPONENTS: Final[dict[str, int]] = {
 }
 """Decimals of every payable ISO 4217 currency, by code."""
 
+MAX_EXPONENT: Final = 4
+"""The most decimals that a currency of ISO 4217 has."""
+
 MAX_DIGITS: Final = 18
 """Most digits an amount may be written with, and have in minor units: it fits in 64 bits."""
 
@@ -67,9 +70,8 @@ def parse_amount(text: str, exponent: int) -> int | FieldError:
     return minor
 
 
-def to_decimal_text(amount_minor: int, currency: str) -> str:
-    """Write minor units as a decimal string with the currency's own decimals: 9999 USD, 99.99."""
-    exponent = EXPONENTS[currency]
+def to_decimal_text(amount_minor: int, exponent: int) -> str:
+    """Write minor units as a decimal string with so many decimals: 9999 and 2 give 99.99."""
     if exponent == 0:
         return str(amount_minor)
     digits = str(amount_minor).rjust(exponent + 1, "0")

@@ -1,9 +1,10 @@
 """A payment, its statuses and what follows from each."""
 
-import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from payments.core.content import Content, HasContent
 
 
 class RowOutcome(StrEnum):
@@ -122,24 +123,16 @@ LIFE: Final[dict[PaymentStatus, StatusFacts]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class PaymentRequest:
+class PaymentRequest(HasContent):
     """A payment somebody asks for, already valid.
 
-    ``amount_minor`` is in minor units of ``currency`` (ISO 4217). ``source`` is ``api`` or
-    ``batch:{batch_id}:{line}``; ``correlation_id`` names the one request or row that asked.
+    ``source`` is ``api`` or ``batch:{batch_id}:{line}``; ``correlation_id`` names the one request
+    or row that asked.
     """
 
-    payment_id: str
-    amount_minor: int
-    currency: str
+    content: Content
     source: str
     correlation_id: str
-
-    @property
-    def content_hash(self) -> str:
-        """SHA-256 of what makes two requests the same payment: id, amount and currency."""
-        content = f"{self.payment_id}\n{self.amount_minor}\n{self.currency}"
-        return hashlib.sha256(content.encode()).hexdigest()
 
 
 def batch_row(source: str) -> tuple[str, int] | None:
@@ -160,12 +153,10 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Payment:
+class Payment(HasContent):
     """The current state of a payment. Times are UTC, ISO 8601 with microseconds."""
 
-    payment_id: str
-    amount_minor: int
-    currency: str
+    content: Content
     status: PaymentStatus
     version: int
     content_hash: str

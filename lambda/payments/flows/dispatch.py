@@ -39,7 +39,7 @@ class PaymentDispatch:
             payment, created = self._store.create(request, actor="batch", at=self._clock())
             if created:
                 self._tally(payment)
-            if payment.content_hash != request.content_hash:
+            if payment.content_hash != request.content.hash:
                 self._not_paid(request, RowOutcome.CONFLICT)
                 return
             if payment.source != request.source:

@@ -40,7 +40,7 @@ class PaymentIntake:
             ServiceUnavailable: nothing is promised; the same request may be sent again.
         """
         payment, created = self._store.create(request, actor="api", at=self._clock())
-        if payment.content_hash != request.content_hash:
+        if payment.content_hash != request.content.hash:
             raise PaymentConflict(payment)
         if created:
             self._tally(payment)

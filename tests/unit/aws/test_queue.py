@@ -11,14 +11,14 @@ from payments.batches.records import (
 from payments.batches.steps import encode_row
 from payments.core.faults import ServiceUnavailable
 from payments.core.messages import encode_message
-from tests.unit.cloud import Cloud, payment_request
+from tests.unit.cloud import Cloud, payment_content, payment_request
 
 
 class TestEncoding:
     """Rows as messages."""
 
     def test_a_row_is_encoded_as_any_other_payment(self) -> None:
-        row = ValidRow(7, "pay-_1", 10**18 - 1, "USD")
+        row = ValidRow(7, payment_content("pay-_1", 10**18 - 1, "USD"))
         request = payment_request(
             "pay-_1", 10**18 - 1, "USD", source="batch:b:7", correlation_id="b:7"
         )

@@ -16,6 +16,7 @@ from payments.batches.records import (
     read_rows,
 )
 from payments.core.faults import UnreadableFile
+from tests.unit.cloud import payment_content
 
 DOCUMENTED = (
     b"payment_id,amount,currency\npay_001,100.00,USD\npay_002,50.00,EUR\npay_003,75.50,USD\n"
@@ -72,9 +73,9 @@ class TestRows:
 
     def test_the_documented_file_has_three_payments(self) -> None:
         assert rows_of(DOCUMENTED) == [
-            ValidRow(2, "pay_001", 10000, "USD"),
-            ValidRow(3, "pay_002", 5000, "EUR"),
-            ValidRow(4, "pay_003", 7550, "USD"),
+            ValidRow(2, payment_content("pay_001", 10000, "USD")),
+            ValidRow(3, payment_content("pay_002", 5000, "EUR")),
+            ValidRow(4, payment_content("pay_003", 7550, "USD")),
         ]
 
     @pytest.mark.parametrize(
@@ -91,13 +92,15 @@ class TestRows:
     def test_a_file_may_be_written_in_many_ways(self, content: bytes) -> None:
         [row] = rows_of(content)
         assert isinstance(row, ValidRow)
-        assert (row.payment_id, row.amount_minor, row.currency) == ("pay_1", 100, "USD")
+        assert row.content == payment_content("pay_1", 100, "USD")
 
     def test_a_file_may_have_hundreds_of_columns(self) -> None:
         names = [f"column {number}" for number in range(200)]
         header = ",".join([*names, "currency", "amount", "payment_id"])
         row = ",".join([*("x" for _ in names), "USD", "1.00", "pay_1"])
-        assert rows_of(f"{header}\n{row}\n".encode()) == [ValidRow(2, "pay_1", 100, "USD")]
+        assert rows_of(f"{header}\n{row}\n".encode()) == [
+            ValidRow(2, payment_content("pay_1", 100, "USD"))
+        ]
 
     def test_a_bad_row_does_not_stop_its_neighbours(self) -> None:
         content = (
@@ -155,7 +158,7 @@ class TestRows:
         content = DOCUMENTED + b"x" * (10 * MAX_LINE_CHARACTERS) + b"\npay_9,1,USD\n"
         rows = rows_of(content, block_bytes=1024)
         assert codes(rows) == {5: ["line_too_long"]}
-        assert rows[-1] == ValidRow(6, "pay_9", 100, "USD")
+        assert rows[-1] == ValidRow(6, payment_content("pay_9", 100, "USD"))
 
     def test_a_file_gives_the_same_rows_wherever_it_is_cut(self) -> None:
         content = (

@@ -35,10 +35,6 @@ DOCUMENTED = (
 class TestBatch:
     """A batch from its object to queue and report."""
 
-    def upload(self, cloud: Cloud, content: bytes, key: str = "payments.csv") -> Batch:
-        answer = cloud.s3.put_object(Bucket="files", Key=key, Body=content)
-        return Batch(ObjectVersion("files", key, answer["VersionId"]))
-
     def reports(self, cloud: Cloud, batch: Batch) -> dict[str, str]:
         listed = cloud.s3.list_objects_v2(Bucket="results", Prefix=batch.batch_id)
         keys = [entry["Key"] for entry in listed.get("Contents", [])]
@@ -57,11 +53,11 @@ class TestBatch:
     def test_a_summary_is_written_at_the_end_and_never_before(
         self, batches: BatchProcessing, cloud: Cloud
     ) -> None:
-        running = self.upload(cloud, DOCUMENTED)
+        running = cloud.upload(DOCUMENTED)
         process(batches, running, 0)
         assert self.summary(cloud, running)["reports"]["summary"] is None
         assert self.reports(cloud, running) == {}
-        ended = self.upload(cloud, DOCUMENTED, "dry-run/payments.csv")
+        ended = cloud.upload(DOCUMENTED, "dry-run/payments.csv")
         process(batches, ended, 0)
         told = self.summary(cloud, ended)
         assert told["reports"]["summary"] == f"s3://results/{ended.batch_id}/summary.json"
@@ -70,7 +66,7 @@ class TestBatch:
     def test_an_unreadable_file_is_refused_also_after_a_failure(
         self, batches: BatchProcessing, cloud: Cloud
     ) -> None:
-        batch = self.upload(cloud, b"")
+        batch = cloud.upload(b"")
         batches.fail(batch)
         process(batches, batch, 0)
         assert self.summary(cloud, batch)["status"] == "REFUSED"
@@ -82,7 +78,7 @@ class TestBatch:
     def test_every_valid_row_is_queued_as_its_own_payment(
         self, batches: BatchProcessing, cloud: Cloud
     ) -> None:
-        batch = self.upload(cloud, DOCUMENTED)
+        batch = cloud.upload(DOCUMENTED)
         process(batches, batch, len(DOCUMENTED))
         queued = self.queued(cloud)
         assert [(row.payment_id, row.amount_minor, row.currency) for row in queued] == [
@@ -95,7 +91,7 @@ class TestBatch:
     def test_the_summary_counts_rows_and_sums_by_currency(
         self, batches: BatchProcessing, cloud: Cloud
     ) -> None:
-        batch = self.upload(cloud, DOCUMENTED + b"pay_4,-1,USD\n")
+        batch = cloud.upload(DOCUMENTED + b"pay_4,-1,USD\n")
         process(batches, batch, 0)
         summary = self.summary(cloud, batch)
         assert (summary["rows"], summary["accepted"], summary["rejected"]) == (4, 3, 1)
@@ -106,7 +102,7 @@ class TestBatch:
         self, batches: BatchProcessing, store: PaymentStore, cloud: Cloud
     ) -> None:
         store.create(payment_request("pay_002", 1), actor="api", at="2026-01-01")
-        batch = self.upload(cloud, DOCUMENTED + b"pay_003,75.50,USD\n")
+        batch = cloud.upload(DOCUMENTED + b"pay_003,75.50,USD\n")
         followed = process(batches, batch, 0)
         assert (followed["settled"], followed["wait_seconds"]) == (False, 2)
         assert batches.follow(batch, 400)["wait_seconds"] == 501
@@ -138,7 +134,7 @@ class TestBatch:
     def test_a_step_that_is_repeated_changes_nothing(
         self, batches: BatchProcessing, cloud: Cloud
     ) -> None:
-        batch = self.upload(cloud, DOCUMENTED + b"pay_4,-1,USD\n")
+        batch = cloud.upload(DOCUMENTED + b"pay_4,-1,USD\n")
         first = process(batches, batch, 0), self.summary(cloud, batch)
         again = process(batches, batch, 0), self.summary(cloud, batch)
         assert again == first
@@ -149,7 +145,7 @@ class TestBatch:
         self, batches: BatchProcessing, cloud: Cloud
     ) -> None:
         content = b'note,payment_id,amount,currency\n"a, b",pay_4,-1,usd\n'
-        batch = self.upload(cloud, content)
+        batch = cloud.upload(content)
         process(batches, batch, 0)
         report = self.reports(cloud, batch)["rejected-00000.csv"]
         [row] = csv.DictReader(io.StringIO(report))
@@ -163,11 +159,11 @@ class TestBatch:
             "code": "not_positive; unknown_currency",
             "message": row["message"],
         }
-        half_mended = self.upload(cloud, report.replace("-1", "1").encode())
+        half_mended = cloud.upload(report.replace("-1", "1").encode())
         process(batches, half_mended, 0)
         second = self.reports(cloud, half_mended)["rejected-00000.csv"]
         assert second.splitlines()[0] == report.splitlines()[0]
-        mended = self.upload(cloud, second.replace("usd", "USD").encode())
+        mended = cloud.upload(second.replace("usd", "USD").encode())
         process(batches, mended, 0)
         assert self.summary(cloud, mended)["accepted"] == 1
 
@@ -175,7 +171,7 @@ class TestBatch:
         self, batches: BatchProcessing, cloud: Cloud
     ) -> None:
         rows = b"".join(b"pay %d,1,USD\n" % number for number in range(100))
-        batch = self.upload(cloud, b"payment_id,amount,currency\n" + rows)
+        batch = cloud.upload(b"payment_id,amount,currency\n" + rows)
         process(batches, batch, 0)
         reports = self.reports(cloud, batch)
         listed = self.summary(cloud, batch)["reports"]["rejected"]
@@ -216,7 +212,12 @@ class TestBatch:
         )
         for number, reports in ((0, 2), (1, 0), (2, 1)):
             result = RangeResult(
-                number=number, accepted=0, rejected=1, accepted_minor={}, reports=reports
+                number=number,
+                accepted=0,
+                rejected=1,
+                accepted_minor={},
+                exponents={},
+                reports=reports,
             )
             batch_store.record_range(batch_id, result, "2026-01-01T00:00:00Z")
         progress = batch_store.progress(batch_id)
@@ -230,7 +231,7 @@ class TestBatch:
     def test_cells_beyond_the_header_are_kept_in_the_report(
         self, batches: BatchProcessing, cloud: Cloud
     ) -> None:
-        batch = self.upload(cloud, b"payment_id,amount,currency\npay_1,1,000.00,USD\n")
+        batch = cloud.upload(b"payment_id,amount,currency\npay_1,1,000.00,USD\n")
         process(batches, batch, 0)
         [row] = csv.DictReader(io.StringIO(self.reports(cloud, batch)["rejected-00000.csv"]))
         assert (row["payment_id"], row["amount"], row["currency"]) == ("pay_1", "1", "000.00,USD")
@@ -242,7 +243,7 @@ class TestBatch:
         batch_store = BatchStore(cloud.dynamodb, TABLES.processing_status)
         batches = BatchProcessing(objects, queue, batch_store, "results", reported_rows=5)
         rows = b"".join(b"pay_%d,1,USD\n" % number for number in range(40))
-        batch = self.upload(cloud, b"payment_id,amount,currency\n" + rows)
+        batch = cloud.upload(b"payment_id,amount,currency\n" + rows)
         plan = batches.plan(batch, 0)
         for part in plan["ranges"]:
             batches.process_range(batch, plan["columns"], part)
@@ -267,7 +268,7 @@ class TestBatch:
         self, batches: BatchProcessing, cloud: Cloud
     ) -> None:
         rows = b"".join(b"pay %d,1,USD\n" % number for number in range(100))
-        batch = self.upload(cloud, b"payment_id,amount,currency\n" + rows)
+        batch = cloud.upload(b"payment_id,amount,currency\n" + rows)
         news = process(batches, batch, 0)["notification"]["batch"]
         summary = self.summary(cloud, batch)
         assert len(summary["reports"]["rejected"]) > 10
@@ -276,7 +277,7 @@ class TestBatch:
     def test_a_refused_file_has_a_report_that_says_so(
         self, batches: BatchProcessing, cloud: Cloud
     ) -> None:
-        batch = self.upload(cloud, b"")
+        batch = cloud.upload(b"")
         followed = process(batches, batch, 0)
         assert followed["notification"]["event_type"] == "batch.refused"
         summary = self.summary(cloud, batch)
@@ -287,7 +288,7 @@ class TestBatch:
     def test_a_header_alone_is_complete_at_once(
         self, batches: BatchProcessing, cloud: Cloud
     ) -> None:
-        batch = self.upload(cloud, b"payment_id,amount,currency\n")
+        batch = cloud.upload(b"payment_id,amount,currency\n")
         assert process(batches, batch, 0)["settled"] is True
         assert self.summary(cloud, batch)["status"] == "COMPLETED"
 
@@ -295,7 +296,7 @@ class TestBatch:
         self, batches: BatchProcessing, cloud: Cloud
     ) -> None:
         content = DOCUMENTED + b"pay_4,-1,USD\n"
-        real, dry = self.upload(cloud, content), self.upload(cloud, content, "dry-run/a.csv")
+        real, dry = cloud.upload(content), cloud.upload(content, "dry-run/a.csv")
         assert process(batches, dry, 0)["settled"] is True
         assert cloud.messages() == []
         process(batches, real, 0)
@@ -310,7 +311,7 @@ class TestBatch:
         )
 
     def test_a_file_that_is_gone_is_refused(self, batches: BatchProcessing, cloud: Cloud) -> None:
-        batch = self.upload(cloud, DOCUMENTED)
+        batch = cloud.upload(DOCUMENTED)
         cloud.s3.delete_object(
             Bucket="files", Key="payments.csv", VersionId=batch.source.version_id
         )
@@ -318,7 +319,7 @@ class TestBatch:
         assert self.summary(cloud, batch)["reason"]["code"] == "file_gone"
 
     def test_a_batch_that_fails_says_so(self, batches: BatchProcessing, cloud: Cloud) -> None:
-        batch = self.upload(cloud, DOCUMENTED)
+        batch = cloud.upload(DOCUMENTED)
         batches.plan(batch, 0)
         notification = batches.fail(batch)["notification"]
         assert notification["event_type"] == "batch.failed"
@@ -327,7 +328,7 @@ class TestBatch:
     def test_a_batch_that_could_not_even_be_planned_says_so(
         self, batches: BatchProcessing, cloud: Cloud
     ) -> None:
-        batch = self.upload(cloud, DOCUMENTED)
+        batch = cloud.upload(DOCUMENTED)
         assert batches.fail(batch)["notification"]["event_type"] == "batch.failed"
         summary = self.summary(cloud, batch)
         assert (summary["status"], summary["key"]) == ("FAILED", "payments.csv")
@@ -335,14 +336,14 @@ class TestBatch:
     def test_a_batch_that_has_ended_does_not_fail_afterwards(
         self, batches: BatchProcessing, cloud: Cloud
     ) -> None:
-        batch = self.upload(cloud, b"")
+        batch = cloud.upload(b"")
         ended = process(batches, batch, 0)["notification"]
         assert batches.fail(batch) == {"notification": ended}
 
     def test_a_batch_that_failed_completes_when_it_is_tried_again(
         self, batches: BatchProcessing, cloud: Cloud
     ) -> None:
-        batch = self.upload(cloud, DOCUMENTED, "dry-run/payments.csv")
+        batch = cloud.upload(DOCUMENTED, "dry-run/payments.csv")
         batches.plan(batch, 0)
         batches.fail(batch)
         assert process(batches, batch, 0)["notification"]["event_type"] == "batch.completed"
@@ -352,7 +353,7 @@ class TestBatch:
         self, batches: BatchProcessing, cloud: Cloud
     ) -> None:
         rows = b"".join(b"pay_%d,1,USD\n" % number for number in range(1000))
-        batch = self.upload(cloud, b"payment_id,amount,currency\n" + rows)
+        batch = cloud.upload(b"payment_id,amount,currency\n" + rows)
         # As if it were a thousand times as large, with ranges of 50 bytes.
         plan = planned(batches, batch, 1000 * len(rows))
         assert 1 < len(plan["ranges"]) <= 2
@@ -363,7 +364,7 @@ class TestBatch:
     ) -> None:
         monkeypatch.setattr("payments.aws.objects._BLOCK_BYTES", 64)
         rows = b"".join(b"pay_%d,1,USD\n" % number for number in range(100))
-        batch = self.upload(cloud, b"payment_id,amount,currency\n" + rows)
+        batch = cloud.upload(b"payment_id,amount,currency\n" + rows)
         plan, calls = batches.plan(batch, 0), 1
         while not plan["planned"]:
             assert plan["unread"]["start"] == plan["ranges"][-1]["end"]
@@ -379,7 +380,7 @@ class TestBatch:
     ) -> None:
         monkeypatch.setattr("payments.aws.objects._BLOCK_BYTES", 64)
         rows = b"".join(b"pay_%d,1,USD\n" % number for number in range(100))
-        batch = self.upload(cloud, b"payment_id,amount,currency\n" + rows + b"\xff")
+        batch = cloud.upload(b"payment_id,amount,currency\n" + rows + b"\xff")
         assert batches.plan(batch, 0)["planned"] is False
         assert planned(batches, batch, 0)["ranges"] == []
         assert self.summary(cloud, batch)["status"] == "REFUSED"

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from payments.api.requests import parse_payment_json
 from payments.core.faults import InvalidRequest
+from tests.unit.cloud import payment_content
 
 
 def faults_of(body: str) -> set[tuple[str, str]]:
@@ -19,12 +20,12 @@ def faults_of(body: str) -> set[tuple[str, str]]:
 @pytest.mark.parametrize("amount", ["99.99", '"99.99"', "99.990"])
 def test_a_payment_is_read_without_a_float(amount: str) -> None:
     body = f'{{"payment_id": "pay_123456", "amount": {amount}, "currency": "USD"}}'
-    assert parse_payment_json(body) == ("pay_123456", 9999, "USD")
+    assert parse_payment_json(body) == payment_content("pay_123456", 9999, "USD")
 
 
 def test_an_amount_no_float_can_hold_stays_exact() -> None:
     body = '{"payment_id": "p", "amount": 9007199254740993.01, "currency": "USD"}'
-    assert parse_payment_json(body)[1] == 900719925474099301
+    assert parse_payment_json(body).amount_minor == 900719925474099301
 
 
 def test_every_fault_is_named_at_once() -> None:

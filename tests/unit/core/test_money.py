@@ -99,7 +99,7 @@ def test_an_amount_that_is_none_is_refused_with_its_fault(
 
 @given(st.integers(1, 10**MAX_DIGITS - 1), st.sampled_from(sorted(EXPONENTS)))
 def test_an_amount_survives_being_written_and_read(minor: int, currency: str) -> None:
-    assert parse_amount(to_decimal_text(minor, currency), EXPONENTS[currency]) == minor
+    assert parse_amount(to_decimal_text(minor, EXPONENTS[currency]), EXPONENTS[currency]) == minor
 
 
 @given(st.text(max_size=40), st.sampled_from(sorted(EXPONENTS)))
