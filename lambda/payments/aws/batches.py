@@ -5,11 +5,10 @@ and outcomes of rows are counted in the transaction that brings them about (``pa
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from payments.aws.failures import unavailable
 from payments.aws.items import deserialize, expires_at, serialize
 from payments.aws.keys import (
     ROW_SHARDS,
@@ -22,7 +21,6 @@ from payments.aws.keys import (
 )
 from payments.batches.progress import BatchProgress, BatchStatus, NotPaidRow, RangeResult
 from payments.core.content import Content
-from payments.core.faults import ServiceUnavailable
 from payments.core.payment import RowOutcome
 
 if TYPE_CHECKING:
@@ -67,18 +65,17 @@ class BatchStore:
             "expires_at": expires_at(at),
             **(details or {}),
         }
-        try:
-            self._client.put_item(
-                TableName=self._table,
-                Item=serialize(item),
-                ConditionExpression="attribute_not_exists(entity_id)",
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            )
-        except self._client.exceptions.ConditionalCheckFailedException as error:
-            answer: dict[str, Any] = dict(error.response)
-            return str(deserialize(answer["Item"])["at"])
-        except (ClientError, BotoCoreError) as error:
-            raise ServiceUnavailable("the batch could not be written") from error
+        with unavailable("the batch could not be written"):
+            try:
+                self._client.put_item(
+                    TableName=self._table,
+                    Item=serialize(item),
+                    ConditionExpression="attribute_not_exists(entity_id)",
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                )
+            except self._client.exceptions.ConditionalCheckFailedException as error:
+                answer: dict[str, Any] = dict(error.response)
+                return str(deserialize(answer["Item"])["at"])
         return at
 
     def record_range(self, batch_id: str, result: RangeResult, at: str) -> None:
@@ -92,7 +89,8 @@ class BatchStore:
             "exponents": dict(result.exponents),
             "reports": result.reports,
         }
-        self._call(self._client.put_item, TableName=self._table, Item=serialize(item))
+        with unavailable("what became of a range could not be written"):
+            self._client.put_item(TableName=self._table, Item=serialize(item))
 
     def progress(self, batch_id: str) -> BatchProgress | None:
         """Return a batch as it stands, or ``None``."""
@@ -136,17 +134,12 @@ class BatchStore:
             "ConsistentRead": True,
         }
         while True:
-            answer = self._call(self._client.query, **arguments)
+            with unavailable("the batch could not be read"):
+                answer = self._client.query(**arguments)
             yield from map(deserialize, answer["Items"])
             if "LastEvaluatedKey" not in answer:
                 return
             arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
-
-    def _call(self, operation: Callable[..., Any], **arguments: Any) -> Any:
-        try:
-            return operation(**arguments)
-        except (ClientError, BotoCoreError) as error:
-            raise ServiceUnavailable("the batch could not be read or written") from error
 
 
 def _integers(numbers: Mapping[str, Any]) -> dict[str, int]:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final, NotRequired, TypedDict
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from payments.aws.failures import unavailable
 from payments.batches.batch import ObjectVersion
 from payments.core.faults import ServiceUnavailable, UnreadableFile
 
@@ -68,7 +69,5 @@ class ObjectStore:
 
     def write(self, bucket: str, key: str, body: bytes, content_type: str) -> None:
         """Write an object whole."""
-        try:
+        with unavailable("the batch report could not be written"):
             self._client.put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)
-        except (ClientError, BotoCoreError) as error:
-            raise ServiceUnavailable("the batch report could not be written") from error

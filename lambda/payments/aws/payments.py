@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from payments.aws.failures import unavailable
 from payments.aws.items import Item, deserialize, expires_at, serialize
 from payments.aws.keys import (
     outcomes_key,
@@ -162,23 +161,23 @@ class PaymentStore:
 
     def get(self, payment_id: str) -> Payment | None:
         """Return a payment as it stands (strongly consistent), or ``None``."""
-        answer = self._call(
-            self._client.get_item,
-            TableName=self._tables.payments,
-            Key=serialize(payment_key(payment_id)),
-            ConsistentRead=True,
-        )
+        with unavailable("the payment could not be read"):
+            answer = self._client.get_item(
+                TableName=self._tables.payments,
+                Key=serialize(payment_key(payment_id)),
+                ConsistentRead=True,
+            )
         return _payment(deserialize(answer["Item"])) if "Item" in answer else None
 
     def history(self, payment_id: str) -> list[HistoryEntry]:
         """Return every status a payment has had, oldest first (strongly consistent)."""
-        answer = self._call(
-            self._client.query,
-            TableName=self._tables.processing_status,
-            KeyConditionExpression="entity_id = :id",
-            ExpressionAttributeValues=serialize({":id": payment_statuses(payment_id)}),
-            ConsistentRead=True,
-        )
+        with unavailable("the history of a payment could not be read"):
+            answer = self._client.query(
+                TableName=self._tables.processing_status,
+                KeyConditionExpression="entity_id = :id",
+                ExpressionAttributeValues=serialize({":id": payment_statuses(payment_id)}),
+                ConsistentRead=True,
+            )
         items = (deserialize(item) for item in answer["Items"])
         return [
             HistoryEntry(item["sequence"], PaymentStatus(item["status"]), item["at"])
@@ -204,7 +203,8 @@ class PaymentStore:
         )
         while pages:
             page = pages.popleft()
-            answer = self._call(self._client.query, **page, Limit=_OPEN_PAGE)
+            with unavailable("open payments could not be read"):
+                answer = self._client.query(**page, Limit=_OPEN_PAGE)
             yield from (deserialize(item)["payment_id"] for item in answer["Items"])
             if "LastEvaluatedKey" in answer:
                 pages.append({**page, "ExclusiveStartKey": answer["LastEvaluatedKey"]})
@@ -276,27 +276,23 @@ class PaymentStore:
     def _write(self, writes: list["TransactWriteItemTypeDef"]) -> list[dict[str, Any]]:
         """Write all or nothing; return the cancellation reasons if a condition does not hold."""
         for attempt in range(_TRANSACTION_ATTEMPTS):
-            try:
-                self._client.transact_write_items(TransactItems=writes)
-            except self._client.exceptions.TransactionCanceledException as error:
-                reasons: list[dict[str, Any]] = [
-                    dict(reason) for reason in error.response["CancellationReasons"]
-                ]
-                if any(reason.get("Code") == "ConditionalCheckFailed" for reason in reasons):
-                    return reasons
-                # Another writer's transaction on the same item: its outcome is known shortly.
-                self._sleep(random.uniform(0, _BACKOFF_SECONDS * 2**attempt))
-            except (ClientError, BotoCoreError) as error:
-                raise ServiceUnavailable("the payment could not be written") from error
-            else:
-                return []
+            with unavailable("the payment could not be written"):
+                try:
+                    self._client.transact_write_items(TransactItems=writes)
+                except self._client.exceptions.TransactionCanceledException as error:
+                    reasons: list[dict[str, Any]] = [
+                        dict(reason) for reason in error.response["CancellationReasons"]
+                    ]
+                    codes = {reason.get("Code") for reason in reasons}
+                else:
+                    return []
+            # While another transaction is under way on one of the items, nothing that the other
+            # conditions say is certain: [TransactionConflict, None, ConditionalCheckFailed] was
+            # seen on AWS. Its outcome is known shortly.
+            if "ConditionalCheckFailed" in codes and "TransactionConflict" not in codes:
+                return reasons
+            self._sleep(random.uniform(0, _BACKOFF_SECONDS * 2**attempt))
         raise ServiceUnavailable("the payment is being written by too many at once")
-
-    def _call(self, operation: Callable[..., Any], **arguments: Any) -> Any:
-        try:
-            return operation(**arguments)
-        except (ClientError, BotoCoreError) as error:
-            raise ServiceUnavailable("the payment could not be read") from error
 
 
 def _payment_item(payment: Payment) -> Item:

@@ -7,8 +7,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import batched
 from typing import TYPE_CHECKING, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from payments.aws.failures import unavailable
 from payments.core.faults import ServiceUnavailable
 from payments.core.messages import encode_message
 from payments.core.payment import Payment
@@ -48,10 +47,8 @@ class PaymentQueue:
 
     def send(self, payment: Payment) -> None:
         """Make a payment durable in the queue."""
-        try:
+        with unavailable("the payment could not be queued"):
             self._client.send_message(QueueUrl=self._url, MessageBody=encode_message(payment))
-        except (ClientError, BotoCoreError) as error:
-            raise ServiceUnavailable("the payment could not be queued") from error
 
     def send_payments(self, payments: Iterable[Payment]) -> int:
         """Make many payments durable in the queue.
@@ -94,8 +91,9 @@ class PaymentQueue:
                 {"Id": key, "MessageBody": body} for key, body in pending.items()
             ]
             try:
-                answer = self._client.send_message_batch(QueueUrl=self._url, Entries=entries)
-            except (ClientError, BotoCoreError) as error:
+                with unavailable("no message of a call was queued"):
+                    answer = self._client.send_message_batch(QueueUrl=self._url, Entries=entries)
+            except ServiceUnavailable as error:
                 cause = error
                 continue
             # A call that succeeds may still have refused some of its messages.
@@ -106,9 +104,7 @@ class PaymentQueue:
 
     def release(self, receipt_handle: str) -> None:
         """Let a message that was received be delivered again at once."""
-        try:
+        with unavailable("the message could not be released"):
             self._client.change_message_visibility(
                 QueueUrl=self._url, ReceiptHandle=receipt_handle, VisibilityTimeout=0
             )
-        except (ClientError, BotoCoreError) as error:
-            raise ServiceUnavailable("the message could not be released") from error

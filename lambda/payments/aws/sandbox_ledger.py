@@ -2,11 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from payments.aws.failures import unavailable
 from payments.aws.items import Item, deserialize, serialize
 from payments.aws.keys import sandbox_key
-from payments.core.faults import ServiceUnavailable
 from payments.core.payment import Failure, Payment
 from payments.gateways.port import Approved, ChargeOutcome, Declined
 
@@ -44,7 +42,7 @@ class SandboxLedger:
         return Declined(Failure(kept["failure_code"], kept["failure_message"]))
 
     def _update(self, payment_id: str, expression: str, values: Item) -> Item:
-        try:
+        with unavailable("the sandbox gateway's ledger did not answer"):
             answer = self._client.update_item(
                 TableName=self._table,
                 Key=serialize(sandbox_key(payment_id)),
@@ -52,6 +50,4 @@ class SandboxLedger:
                 ExpressionAttributeValues=serialize(values),
                 ReturnValues="ALL_NEW",
             )
-        except (ClientError, BotoCoreError) as error:
-            raise ServiceUnavailable("the sandbox gateway's ledger did not answer") from error
         return deserialize(answer["Attributes"])

@@ -4,8 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from payments.aws.failures import unavailable
 from payments.core.faults import ServiceUnavailable
 
 if TYPE_CHECKING:
@@ -36,23 +35,21 @@ class Workflow:
         raise ServiceUnavailable(f"the workflow died {_MAX_RESTARTS} times")
 
     def _start(self, execution: str, workflow_input: Mapping[str, Any]) -> bool:
-        try:
-            self._client.start_execution(
-                stateMachineArn=self._arn, name=execution, input=json.dumps(workflow_input)
-            )
-        except self._client.exceptions.ExecutionAlreadyExists:
-            return False
-        except (ClientError, BotoCoreError) as error:
-            raise ServiceUnavailable("the workflow could not be started") from error
+        with unavailable("the workflow could not be started"):
+            try:
+                self._client.start_execution(
+                    stateMachineArn=self._arn, name=execution, input=json.dumps(workflow_input)
+                )
+            except self._client.exceptions.ExecutionAlreadyExists:
+                return False
         return True
 
     def _has_died(self, execution: str) -> bool:
         arn = f"{self._arn.replace(':stateMachine:', ':execution:')}:{execution}"
-        try:
-            answer = self._client.describe_execution(executionArn=arn)
-        except self._client.exceptions.ExecutionDoesNotExist:
-            # DescribeExecution is eventually consistent: it was started a moment ago.
-            return False
-        except (ClientError, BotoCoreError) as error:
-            raise ServiceUnavailable("the workflow could not be looked up") from error
+        with unavailable("the workflow could not be looked up"):
+            try:
+                answer = self._client.describe_execution(executionArn=arn)
+            except self._client.exceptions.ExecutionDoesNotExist:
+                # DescribeExecution is eventually consistent: it was started a moment ago.
+                return False
         return answer["status"] in {"FAILED", "TIMED_OUT", "ABORTED"}
