@@ -30,8 +30,16 @@ class TestAWSFailures:
         with pytest.raises(ServiceUnavailable):
             call(store)
 
+    @pytest.mark.parametrize(
+        "reasons",
+        [
+            ["TransactionConflict"],
+            ["TransactionConflict", "None", "ConditionalCheckFailed"],
+            ["None", "ThrottlingError"],
+        ],
+    )
     def test_a_transaction_that_conflicts_is_tried_again(
-        self, store: PaymentStore, cloud: Cloud
+        self, store: PaymentStore, cloud: Cloud, reasons: list[str]
     ) -> None:
         outcomes = iter([True, True, False])
 
@@ -40,7 +48,7 @@ class TestAWSFailures:
                 raise cloud.dynamodb.exceptions.TransactionCanceledException(
                     {
                         "Error": {"Code": "TransactionCanceledException"},
-                        "CancellationReasons": [{"Code": "TransactionConflict"}],
+                        "CancellationReasons": [{"Code": reason} for reason in reasons],
                     },
                     "TransactWriteItems",
                 )
