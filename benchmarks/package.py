@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.measurement import Measurement
-from lib.assets import function_archive, layer_archive, layer_sizes
+from lib.kit.assets import function_archive, layer_archive, layer_sizes
 
 MOST_BYTES = 150_000
 

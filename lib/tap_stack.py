@@ -5,20 +5,20 @@ from cdktf_cdktf_provider_aws.data_aws_caller_identity import DataAwsCallerIdent
 from cdktf_cdktf_provider_aws.provider import AwsProvider, AwsProviderDefaultTags
 from constructs import Construct
 
-from lib.api import Api
-from lib.arns import Arns
-from lib.batch_workflow import BatchWorkflow
-from lib.compute import Compute
 from lib.config import StackConfig
-from lib.encryption import Encryption
-from lib.firewall import Firewall
-from lib.messaging import Messaging
-from lib.monitoring import Monitoring
-from lib.storage import Storage
-from lib.subscriptions import Subscriptions
-from lib.sweep import Sweep
-from lib.watched import Watched
-from lib.workflow import PaymentWorkflow
+from lib.edge.api import Api
+from lib.edge.firewall import Firewall
+from lib.foundation.messaging import Messaging
+from lib.foundation.storage import Storage
+from lib.foundation.subscriptions import Subscriptions
+from lib.functions.compute import Compute
+from lib.kit.arns import Arns
+from lib.kit.encryption import Encryption
+from lib.watch.monitoring import Monitoring
+from lib.watch.watched import Watched
+from lib.workflows.batch import BatchWorkflow
+from lib.workflows.payment import PaymentWorkflow
+from lib.workflows.sweep import Sweep
 
 
 class TapStack(TerraformStack):

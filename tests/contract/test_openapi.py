@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 import api_handler
-from lib.gateway_problems import Problem, problems
+from lib.edge.refusals import Problem, problems
 from payments.api.requests import MAX_BODY_BYTES, parse_payment_json
 from payments.aws.batches import BatchStore
 from payments.aws.items import TIMELINE_RETENTION

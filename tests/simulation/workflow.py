@@ -14,7 +14,7 @@ from random import Random
 from types import SimpleNamespace
 from typing import Any, Final, cast
 
-from lib import batch_workflow, workflow
+from lib.workflows import batch, payment
 from tests.simulation.dynamodb import AwsError
 from tests.simulation.faults import Fault, FaultPlan
 from tests.simulation.processes import InvocationFailed, Processes
@@ -44,14 +44,14 @@ class Machine:
 
 @cache
 def payment_machine() -> Machine:
-    """Return the state machine of ``lib/workflow.py``."""
-    return _machine("payment-workflow", "payment-processor", workflow.definition)
+    """Return the state machine of ``lib/workflows/payment.py``."""
+    return _machine("payment-workflow", "payment-processor", payment.definition)
 
 
 @cache
 def batch_machine() -> Machine:
-    """Return the state machine of ``lib/batch_workflow.py``."""
-    return _machine("payment-batch-workflow", "batch-processor", batch_workflow.definition)
+    """Return the state machine of ``lib/workflows/batch.py``."""
+    return _machine("payment-batch-workflow", "batch-processor", batch.definition)
 
 
 def _machine(name: str, function: str, definition: Callable[..., dict[str, Any]]) -> Machine:

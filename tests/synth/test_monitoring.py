@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from lib.queries import LOG_QUERIES
+from lib.watch.log_queries import LOG_QUERIES
 from operations.dashboard import FINGERPRINT, PICTURE, fingerprint
 from payments.aws.payments import OPEN_INDEX
 from tests.synth.terraform import Stack

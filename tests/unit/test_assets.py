@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.assets import LAYER_DISTRIBUTIONS, Archive, function_archive, layer_archive
+from lib.kit.assets import LAYER_DISTRIBUTIONS, Archive, function_archive, layer_archive
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -11,12 +11,12 @@ from cdktf_cdktf_provider_aws.sfn_state_machine import (
 )
 from constructs import Construct
 
-from lib.arns import Arns
 from lib.config import StackConfig, Workflow
-from lib.encryption import Encryption
-from lib.function import PythonFunction
-from lib.iam import ServiceRole, Statement, compact_json
-from lib.messaging import Messaging
+from lib.foundation.messaging import Messaging
+from lib.kit.arns import Arns
+from lib.kit.encryption import Encryption
+from lib.kit.function import PythonFunction
+from lib.kit.iam import ServiceRole, Statement, compact_json
 
 # X-Ray has no resources: https://docs.aws.amazon.com/step-functions/latest/dg/xray-iam.html
 _WRITE_WORKFLOW_TRACES: Final = Statement(

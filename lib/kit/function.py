@@ -15,11 +15,11 @@ from cdktf_cdktf_provider_aws.lambda_function import (
 from cdktf_cdktf_provider_aws.lambda_layer_version import LambdaLayerVersion
 from constructs import Construct
 
-from lib.arns import Arns
-from lib.assets import Archive, function_archive, layer_archive
 from lib.config import Function, StackConfig
-from lib.encryption import Encryption
-from lib.iam import WRITE_TRACES, ServiceRole, Statement
+from lib.kit.arns import Arns
+from lib.kit.assets import Archive, function_archive, layer_archive
+from lib.kit.encryption import Encryption
+from lib.kit.iam import WRITE_TRACES, ServiceRole, Statement
 
 RUNTIME: Final = "python3.12"
 ARCHITECTURE: Final = "x86_64"

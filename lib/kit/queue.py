@@ -6,10 +6,10 @@ from typing import Final
 from cdktf_cdktf_provider_aws.sqs_queue import SqsQueue
 from constructs import Construct
 
-from lib.arns import Arns
 from lib.config import StackConfig
-from lib.encryption import Encryption
-from lib.iam import Statement, deny_plain_http, policy_json
+from lib.kit.arns import Arns
+from lib.kit.encryption import Encryption
+from lib.kit.iam import Statement, deny_plain_http, policy_json
 
 RETENTION_SECONDS: Final = 14 * 24 * 3600
 VISIBILITY_TIMEOUT_SECONDS: Final = 180

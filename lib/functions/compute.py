@@ -18,13 +18,13 @@ from cdktf_cdktf_provider_aws.s3_bucket_notification import (
 )
 from constructs import Construct
 
-from lib.arns import Arns
 from lib.config import Function, StackConfig, Workflow
-from lib.encryption import Encryption
-from lib.function import FunctionCode, FunctionContext, PythonFunction
-from lib.iam import Statement
-from lib.messaging import Messaging
-from lib.storage import OPEN_PAYMENTS, Storage
+from lib.foundation.messaging import Messaging
+from lib.foundation.storage import OPEN_PAYMENTS, Storage
+from lib.kit.arns import Arns
+from lib.kit.encryption import Encryption
+from lib.kit.function import FunctionCode, FunctionContext, PythonFunction
+from lib.kit.iam import Statement
 
 BATCH_TIMEOUT_SECONDS: Final = 900
 QUEUE_BATCH_SIZE: Final = 10

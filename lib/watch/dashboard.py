@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from lib.config import Function, StackConfig
-from lib.queries import LOG_QUERIES, LogQuery, insights_text
-from lib.watched import Watched
+from lib.watch.log_queries import LOG_QUERIES, LogQuery, insights_text
+from lib.watch.watched import Watched
 
 WIDGET_WIDTH: Final = 8
 LOG_WIDTH: Final = 12

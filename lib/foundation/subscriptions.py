@@ -6,12 +6,12 @@ from cdktf_cdktf_provider_aws.sns_topic_subscription import SnsTopicSubscription
 from cdktf_cdktf_provider_aws.sqs_queue import SqsQueue
 from constructs import Construct
 
-from lib.arns import Arns
 from lib.config import StackConfig
-from lib.encryption import Encryption
-from lib.iam import Statement, compact_json
-from lib.messaging import Messaging
-from lib.queues import add_queue
+from lib.foundation.messaging import Messaging
+from lib.kit.arns import Arns
+from lib.kit.encryption import Encryption
+from lib.kit.iam import Statement, compact_json
+from lib.kit.queue import add_queue
 
 # Alarms carry no attributes, and nothing else on the topic has a name of an alarm in its body.
 ONLY_ALARMS: Final = {"AlarmName": [{"exists": True}]}

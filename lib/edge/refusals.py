@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from lib.iam import compact_json
+from lib.kit.iam import compact_json
 
 RETRY_AFTER_SECONDS: Final = 1
 

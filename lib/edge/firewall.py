@@ -24,9 +24,9 @@ from cdktf_cdktf_provider_aws.wafv2_web_acl_logging_configuration import (
 )
 from constructs import Construct
 
-from lib.api import Api
 from lib.config import StackConfig
-from lib.encryption import Encryption
+from lib.edge.api import Api
+from lib.kit.encryption import Encryption
 
 RATE_WINDOW_SECONDS: Final = 300
 

@@ -15,7 +15,7 @@ from importlib.metadata import Distribution, distribution
 from pathlib import Path
 from typing import Final
 
-FUNCTION_ROOT: Final = Path(__file__).resolve().parent.parent / "lambda"
+FUNCTION_ROOT: Final = Path(__file__).resolve().parents[2] / "lambda"
 
 LAYER_DISTRIBUTIONS: Final = (
     "aws-lambda-powertools",

@@ -16,11 +16,11 @@ from cdktf_cdktf_provider_aws.dynamodb_table import (
 )
 from constructs import Construct
 
-from lib.arns import Arns
-from lib.bucket import PrivateBucket
 from lib.config import StackConfig
-from lib.encryption import Encryption
-from lib.iam import ANYBODY, Statement, policy_json
+from lib.kit.arns import Arns
+from lib.kit.bucket import PrivateBucket
+from lib.kit.encryption import Encryption
+from lib.kit.iam import ANYBODY, Statement, policy_json
 
 BATCH_BUCKET: Final = "payment-batch-files"
 BATCH_RESULTS_BUCKET: Final = "payment-batch-results"

@@ -9,14 +9,14 @@ from cdktf_cdktf_provider_aws.sfn_state_machine import SfnStateMachine
 from cdktf_cdktf_provider_aws.sqs_queue import SqsQueue
 from constructs import Construct
 
-from lib.api import Api
-from lib.batch_workflow import BatchWorkflow
 from lib.config import Function, StackConfig, Workflow
-from lib.function import PythonFunction
-from lib.messaging import Messaging
-from lib.sweep import SWEEP_MINUTES, Sweep
-from lib.watched import Watched
-from lib.workflow import PaymentWorkflow
+from lib.edge.api import Api
+from lib.foundation.messaging import Messaging
+from lib.kit.function import PythonFunction
+from lib.watch.watched import Watched
+from lib.workflows.batch import BatchWorkflow
+from lib.workflows.payment import PaymentWorkflow
+from lib.workflows.sweep import SWEEP_MINUTES, Sweep
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,11 +6,11 @@ from cdktf_cdktf_provider_aws.sns_topic import SnsTopic
 from cdktf_cdktf_provider_aws.sqs_queue_redrive_policy import SqsQueueRedrivePolicy
 from constructs import Construct
 
-from lib.arns import Arns
 from lib.config import StackConfig
-from lib.encryption import Encryption
-from lib.iam import Statement, compact_json, deny_plain_http, policy_json
-from lib.queues import add_queue
+from lib.kit.arns import Arns
+from lib.kit.encryption import Encryption
+from lib.kit.iam import Statement, compact_json, deny_plain_http, policy_json
+from lib.kit.queue import add_queue
 
 MAX_RECEIVES: Final = 5
 

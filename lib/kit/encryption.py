@@ -7,9 +7,9 @@ from cdktf_cdktf_provider_aws.kms_alias import KmsAlias
 from cdktf_cdktf_provider_aws.kms_key import KmsKey
 from constructs import Construct
 
-from lib.arns import Arns
 from lib.config import StackConfig
-from lib.iam import Statement, policy_json
+from lib.kit.arns import Arns
+from lib.kit.iam import Statement, policy_json
 
 # In a key's own policy "*" means this key, and there is no other way to say it:
 # https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-overview.html

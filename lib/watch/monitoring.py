@@ -3,11 +3,11 @@
 from cdktf_cdktf_provider_aws.cloudwatch_dashboard import CloudwatchDashboard
 from constructs import Construct
 
-from lib.alarms import add_alarm, all_alarms
 from lib.config import StackConfig
-from lib.dashboard import dashboard_body
-from lib.iam import compact_json
-from lib.watched import Watched
+from lib.kit.iam import compact_json
+from lib.watch.alarms import add_alarm, all_alarms
+from lib.watch.dashboard import dashboard_body
+from lib.watch.watched import Watched
 
 
 class Monitoring(Construct):

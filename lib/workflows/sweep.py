@@ -11,12 +11,12 @@ from cdktf_cdktf_provider_aws.scheduler_schedule import (
 )
 from constructs import Construct
 
-from lib.arns import Arns
-from lib.compute import Compute
 from lib.config import StackConfig
-from lib.encryption import Encryption
-from lib.iam import ServiceRole, Statement, compact_json
-from lib.queues import add_queue
+from lib.functions.compute import Compute
+from lib.kit.arns import Arns
+from lib.kit.encryption import Encryption
+from lib.kit.iam import ServiceRole, Statement, compact_json
+from lib.kit.queue import add_queue
 
 SWEEP: Final = "payment-sweep"
 SWEEP_MINUTES: Final = 5

@@ -33,13 +33,13 @@ from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
 from cdktf_cdktf_provider_aws.lambda_permission import LambdaPermission
 from constructs import Construct
 
-from lib.arns import Arns
-from lib.compute import Compute
 from lib.config import StackConfig
-from lib.encryption import Encryption
-from lib.function import PythonFunction
-from lib.gateway_problems import problems
-from lib.iam import compact_json
+from lib.edge.refusals import problems
+from lib.functions.compute import Compute
+from lib.kit.arns import Arns
+from lib.kit.encryption import Encryption
+from lib.kit.function import PythonFunction
+from lib.kit.iam import compact_json
 
 # API Gateway refuses only what is no JSON object: the handler names every other fault at once.
 BODY_SCHEMA: Final = {"$schema": "http://json-schema.org/draft-04/schema#", "type": "object"}

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from lib.api import Api
-from lib.batch_workflow import BatchWorkflow
-from lib.compute import Compute
-from lib.messaging import Messaging
-from lib.subscriptions import Subscriptions
-from lib.sweep import Sweep
-from lib.workflow import PaymentWorkflow
+from lib.edge.api import Api
+from lib.foundation.messaging import Messaging
+from lib.foundation.subscriptions import Subscriptions
+from lib.functions.compute import Compute
+from lib.workflows.batch import BatchWorkflow
+from lib.workflows.payment import PaymentWorkflow
+from lib.workflows.sweep import Sweep
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

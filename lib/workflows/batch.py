@@ -4,14 +4,14 @@ from typing import Any, Final
 
 from constructs import Construct
 
-from lib.arns import Arns
-from lib.compute import BATCH_TIMEOUT_SECONDS, Compute
 from lib.config import StackConfig, Workflow
-from lib.encryption import Encryption
-from lib.function import PythonFunction
-from lib.iam import Statement
-from lib.messaging import Messaging
-from lib.state_machine import add_state_machine, invoke_task, publish_task, retry
+from lib.foundation.messaging import Messaging
+from lib.functions.compute import BATCH_TIMEOUT_SECONDS, Compute
+from lib.kit.arns import Arns
+from lib.kit.encryption import Encryption
+from lib.kit.function import PythonFunction
+from lib.kit.iam import Statement
+from lib.kit.state_machine import add_state_machine, invoke_task, publish_task, retry
 
 TASK_TIMEOUT_SECONDS: Final = BATCH_TIMEOUT_SECONDS + 10
 RANGES_AT_ONCE: Final = 20

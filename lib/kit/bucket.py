@@ -31,8 +31,8 @@ from cdktf_cdktf_provider_aws.s3_bucket_versioning import (
 from constructs import Construct
 
 from lib.config import StackConfig
-from lib.encryption import Encryption
-from lib.iam import Statement, deny_plain_http, policy_json
+from lib.kit.encryption import Encryption
+from lib.kit.iam import Statement, deny_plain_http, policy_json
 
 ABANDONED_UPLOAD_DAYS = 7
 OLD_VERSION_DAYS = 90

@@ -1,0 +1,1 @@
+"""What everything else stands on: where data is kept, and how messages travel."""

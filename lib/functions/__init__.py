@@ -1,0 +1,1 @@
+"""The Lambda functions, one file each: its variables, its permissions and what invokes it."""

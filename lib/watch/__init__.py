@@ -1,0 +1,1 @@
+"""What tells people how the system is: alarms, the dashboard and questions to the logs."""
