@@ -8,6 +8,7 @@ from constructs import Construct
 from lib.config import StackConfig
 from lib.edge.api import Api
 from lib.edge.firewall import Firewall
+from lib.environment import Environment
 from lib.foundation.messaging import Messaging
 from lib.foundation.storage import Storage
 from lib.foundation.subscriptions import Subscriptions
@@ -26,99 +27,81 @@ class TapStack(TerraformStack):
 
     def __init__(self, scope: Construct, id_: str, *, config: StackConfig) -> None:
         super().__init__(scope, id_)
-        AwsProvider(
-            self,
-            "aws",
-            region=config.region,
-            default_tags=[AwsProviderDefaultTags(tags=config.tags)],
-        )
-        backend = S3Backend(
-            self,
-            bucket=config.state_bucket,
-            key=config.state_key,
-            region=config.state_bucket_region,
-            encrypt=True,
-        )
-        # Terraform 1.10 locks with a file in the bucket; CDKTF has no argument for it yet.
-        backend.add_override("use_lockfile", True)
-        arns = Arns(
-            partition=config.partition,
-            region=config.region,
-            account=DataAwsCallerIdentity(self, "account").account_id,
-        )
-
-        encryption = Encryption(self, "encryption", config=config, arns=arns)
-        storage = Storage(self, "storage", config=config, arns=arns, encryption=encryption)
-        messaging = Messaging(self, "messaging", config=config, arns=arns, encryption=encryption)
+        _connect(self, config)
+        environment = _environment(self, config)
+        storage = Storage(self, "storage", environment=environment)
+        messaging = Messaging(self, "messaging", environment=environment)
         subscriptions = Subscriptions(
-            self,
-            "subscriptions",
-            config=config,
-            arns=arns,
-            encryption=encryption,
-            messaging=messaging,
+            self, "subscriptions", environment=environment, messaging=messaging
         )
         compute = Compute(
-            self,
-            "compute",
-            config=config,
-            arns=arns,
-            encryption=encryption,
-            storage=storage,
-            messaging=messaging,
+            self, "compute", environment=environment, storage=storage, messaging=messaging
         )
         workflow = PaymentWorkflow(
-            self,
-            "workflow",
-            config=config,
-            arns=arns,
-            encryption=encryption,
-            messaging=messaging,
-            compute=compute,
+            self, "workflow", environment=environment, messaging=messaging, compute=compute
         )
         batch_workflow = BatchWorkflow(
-            self,
-            "batch-workflow",
-            config=config,
-            arns=arns,
-            encryption=encryption,
+            self, "batch-workflow", environment=environment, messaging=messaging, compute=compute
+        )
+        sweep = Sweep(self, "sweep", environment=environment, compute=compute)
+        api = Api(self, "api", environment=environment, compute=compute)
+        if environment.profile.firewall:
+            Firewall(self, "firewall", environment=environment, api=api)
+        watched = Watched(
             messaging=messaging,
+            subscriptions=subscriptions,
             compute=compute,
+            workflow=workflow,
+            batch_workflow=batch_workflow,
+            sweep=sweep,
+            api=api,
         )
-        sweep = Sweep(
-            self, "sweep", config=config, arns=arns, encryption=encryption, compute=compute
-        )
-        api = Api(self, "api", config=config, arns=arns, encryption=encryption, compute=compute)
-        if config.profile.firewall:
-            Firewall(self, "firewall", config=config, encryption=encryption, api=api)
-        Monitoring(
-            self,
-            "monitoring",
-            config=config,
-            watched=Watched(
-                messaging=messaging,
-                subscriptions=subscriptions,
-                compute=compute,
-                workflow=workflow,
-                batch_workflow=batch_workflow,
-                sweep=sweep,
-                api=api,
-            ),
-        )
+        Monitoring(self, "monitoring", environment=environment, watched=watched)
+        _add_outputs(self, storage, watched)
 
-        outputs = {
-            "api_url": api.stage.invoke_url,
-            "api_id": api.rest_api.id,
-            "batch_bucket": storage.batch_bucket.bucket,
-            "batch_results_bucket": storage.batch_results_bucket.bucket,
-            "payments_table": storage.payments_table.name,
-            "processing_status_table": storage.processing_status_table.name,
-            "audit_logs_table": storage.audit_logs_table.name,
-            "payment_events_queue_url": messaging.events_queue.url,
-            "payment_events_dlq_url": messaging.dead_letter_queue.url,
-            "payment_notifications_topic_arn": messaging.topic.arn,
-            "payment_workflow_arn": workflow.state_machine.arn,
-            "batch_workflow_arn": batch_workflow.state_machine.arn,
-        }
-        for name, value in outputs.items():
-            TerraformOutput(self, name, value=value)
+
+def _connect(stack: TerraformStack, config: StackConfig) -> None:
+    """Name the region, the tags of every resource, and where the Terraform state is."""
+    AwsProvider(
+        stack,
+        "aws",
+        region=config.region,
+        default_tags=[AwsProviderDefaultTags(tags=config.tags)],
+    )
+    backend = S3Backend(
+        stack,
+        bucket=config.state_bucket,
+        key=config.state_key,
+        region=config.state_bucket_region,
+        encrypt=True,
+    )
+    # Terraform 1.10 locks with a file in the bucket; CDKTF has no argument for it yet.
+    backend.add_override("use_lockfile", True)
+
+
+def _environment(stack: TerraformStack, config: StackConfig) -> Environment:
+    """Make the key, and return what every part of the stack is given."""
+    account = DataAwsCallerIdentity(stack, "account").account_id
+    arns = Arns(partition=config.partition, region=config.region, account=account)
+    encryption = Encryption(stack, "encryption", config=config, arns=arns)
+    return Environment(config=config, arns=arns, encryption=encryption)
+
+
+def _add_outputs(stack: TerraformStack, storage: Storage, parts: Watched) -> None:
+    """Name what people and tools need to know of a deployed environment."""
+    outputs = {
+        "api_url": parts.api.stage.invoke_url,
+        "api_id": parts.api.rest_api.id,
+        "batch_bucket": storage.batch_bucket.bucket,
+        "batch_results_bucket": storage.batch_results_bucket.bucket,
+        "payments_table": storage.payments_table.name,
+        "processing_status_table": storage.processing_status_table.name,
+        "audit_logs_table": storage.audit_logs_table.name,
+        "payment_events_queue_url": parts.messaging.events_queue.url,
+        "payment_events_dlq_url": parts.messaging.dead_letter_queue.url,
+        "payment_notifications_topic_arn": parts.messaging.topic.arn,
+        "payment_workflow_arn": parts.workflow.state_machine.arn,
+        "batch_workflow_arn": parts.batch_workflow.state_machine.arn,
+    }
+    for name, value in outputs.items():
+        TerraformOutput(stack, name, value=value)

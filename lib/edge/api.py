@@ -33,11 +33,9 @@ from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
 from cdktf_cdktf_provider_aws.lambda_permission import LambdaPermission
 from constructs import Construct
 
-from lib.config import StackConfig
 from lib.edge.refusals import problems
+from lib.environment import Environment
 from lib.functions.compute import Compute
-from lib.kit.arns import Arns
-from lib.kit.encryption import Encryption
 from lib.kit.function import PythonFunction
 from lib.kit.iam import compact_json
 
@@ -68,33 +66,30 @@ class Api(Construct):
         scope: Construct,
         id_: str,
         *,
-        config: StackConfig,
-        arns: Arns,
-        encryption: Encryption,
+        environment: Environment,
         compute: Compute,
     ) -> None:
         super().__init__(scope, id_)
-        self._config = config
-        self._arns = arns
+        self._environment = environment
         self._deployed: list[TerraformResource] = []
         self.rest_api = ApiGatewayRestApi(
             self,
             "rest-api",
-            name=config.name("payment-api"),
+            name=environment.name("payment-api"),
             description="Takes payments one at a time, and tells what became of them and of batches",
             endpoint_configuration=ApiGatewayRestApiEndpointConfiguration(types=["REGIONAL"]),
             lifecycle=TerraformResourceLifecycle(create_before_destroy=True),
         )
         self._add_routes(compute.api_handler)
         self._add_gateway_responses()
-        self.stage = self._add_stage(encryption)
+        self.stage = self._add_stage()
 
     def _add_routes(self, handler: PythonFunction) -> None:
         validator = ApiGatewayRequestValidator(
             self,
             "validator",
             rest_api_id=self.rest_api.id,
-            name=self._config.name("payment-api"),
+            name=self._environment.name("payment-api"),
             validate_request_body=True,
             validate_request_parameters=True,
         )
@@ -117,7 +112,7 @@ class Api(Construct):
             rest_api_id=self.rest_api.id,
             resource_id=payments.id,
             http_method="POST",
-            authorization=self._config.profile.authorization,
+            authorization=self._environment.profile.authorization,
             request_validator_id=validator.id,
             request_models={"application/json": model.name},
         )
@@ -142,7 +137,7 @@ class Api(Construct):
             rest_api_id=self.rest_api.id,
             resource_id=resource.id,
             http_method="GET",
-            authorization=self._config.profile.authorization,
+            authorization=self._environment.profile.authorization,
             request_validator_id=validator.id,
             request_parameters={f"method.request.path.{what}_id": True},
         )
@@ -167,13 +162,13 @@ class Api(Construct):
             function_name=handler.resource.function_name,
             action="lambda:InvokeFunction",
             principal="apigateway.amazonaws.com",
-            source_arn=f"{self.rest_api.execution_arn}/{self._config.suffix}/{request_arn}",
-            source_account=self._arns.account,
+            source_arn=f"{self.rest_api.execution_arn}/{self._environment.config.suffix}/{request_arn}",
+            source_account=self._environment.arns.account,
         )
         self._deployed += [method, integration]
 
     def _add_gateway_responses(self) -> None:
-        signed = self._config.profile.authorization == "AWS_IAM"
+        signed = self._environment.profile.authorization == "AWS_IAM"
         self._deployed += [
             ApiGatewayGatewayResponse(
                 self,
@@ -187,8 +182,8 @@ class Api(Construct):
             for problem in problems(signed=signed)
         ]
 
-    def _add_stage(self, encryption: Encryption) -> ApiGatewayStage:
-        profile = self._config.profile
+    def _add_stage(self) -> ApiGatewayStage:
+        profile = self._environment.profile
         deployment = ApiGatewayDeployment(
             self,
             "deployment",
@@ -203,9 +198,9 @@ class Api(Construct):
             "stage",
             rest_api_id=self.rest_api.id,
             deployment_id=deployment.id,
-            stage_name=self._config.suffix,
+            stage_name=self._environment.config.suffix,
             xray_tracing_enabled=True,
-            access_log_settings=self._access_logs(encryption) if profile.api_access_logs else None,
+            access_log_settings=self._access_logs() if profile.api_access_logs else None,
         )
         ApiGatewayMethodSettings(
             self,
@@ -234,13 +229,13 @@ class Api(Construct):
         ]
         return hashlib.sha256(compact_json(parts).encode()).hexdigest()
 
-    def _access_logs(self, encryption: Encryption) -> ApiGatewayStageAccessLogSettings:
+    def _access_logs(self) -> ApiGatewayStageAccessLogSettings:
         log_group = CloudwatchLogGroup(
             self,
             "access-logs",
-            name=self._config.api_log_group,
-            retention_in_days=self._config.profile.log_retention_days,
-            kms_key_id=encryption.key.arn,
+            name=self._environment.config.api_log_group,
+            retention_in_days=self._environment.profile.log_retention_days,
+            kms_key_id=self._environment.key.arn,
         )
         return ApiGatewayStageAccessLogSettings(
             destination_arn=log_group.arn, format=compact_json(ACCESS_LOG_FORMAT)

@@ -24,9 +24,8 @@ from cdktf_cdktf_provider_aws.wafv2_web_acl_logging_configuration import (
 )
 from constructs import Construct
 
-from lib.config import StackConfig
 from lib.edge.api import Api
-from lib.kit.encryption import Encryption
+from lib.environment import Environment
 
 RATE_WINDOW_SECONDS: Final = 300
 
@@ -54,12 +53,11 @@ class Firewall(Construct):
         scope: Construct,
         id_: str,
         *,
-        config: StackConfig,
-        encryption: Encryption,
+        environment: Environment,
         api: Api,
     ) -> None:
         super().__init__(scope, id_)
-        name = config.name("payment-api")
+        name = environment.name("payment-api")
         web_acl = Wafv2WebAcl(
             self,
             "web-acl",
@@ -68,7 +66,7 @@ class Firewall(Construct):
             scope="REGIONAL",
             default_action=Wafv2WebAclDefaultAction(allow=Wafv2WebAclDefaultActionAllow()),
             rule=[
-                _rate_limit(requests=config.profile.throttle_rate * RATE_WINDOW_SECONDS // 2),
+                _rate_limit(requests=environment.profile.throttle_rate * RATE_WINDOW_SECONDS // 2),
                 *(
                     _managed(group, counted, priority=priority)
                     for priority, (group, counted) in enumerate(_MANAGED_GROUPS, 1)
@@ -84,9 +82,9 @@ class Firewall(Construct):
         log_group = CloudwatchLogGroup(
             self,
             "log-group",
-            name=config.firewall_log_group,
-            retention_in_days=config.profile.log_retention_days,
-            kms_key_id=encryption.key.arn,
+            name=environment.config.firewall_log_group,
+            retention_in_days=environment.profile.log_retention_days,
+            kms_key_id=environment.key.arn,
         )
         Wafv2WebAclLoggingConfiguration(
             self,

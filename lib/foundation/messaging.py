@@ -6,9 +6,7 @@ from cdktf_cdktf_provider_aws.sns_topic import SnsTopic
 from cdktf_cdktf_provider_aws.sqs_queue_redrive_policy import SqsQueueRedrivePolicy
 from constructs import Construct
 
-from lib.config import StackConfig
-from lib.kit.arns import Arns
-from lib.kit.encryption import Encryption
+from lib.environment import Environment
 from lib.kit.iam import Statement, compact_json, deny_plain_http, policy_json
 from lib.kit.queue import add_queue
 
@@ -18,29 +16,17 @@ MAX_RECEIVES: Final = 5
 class Messaging(Construct):
     """Payment events to be handled, those nobody could handle, and status notifications."""
 
-    def __init__(
-        self,
-        scope: Construct,
-        id_: str,
-        *,
-        config: StackConfig,
-        arns: Arns,
-        encryption: Encryption,
-    ) -> None:
+    def __init__(self, scope: Construct, id_: str, *, environment: Environment) -> None:
         super().__init__(scope, id_)
-        self.events_queue = add_queue(
-            self, "payment-events", config=config, arns=arns, encryption=encryption
-        )
+        self.events_queue = add_queue(self, "payment-events", environment=environment)
         self.dead_letter_queue = add_queue(
             self,
             "payment-events-dlq",
-            config=config,
-            arns=arns,
-            encryption=encryption,
+            environment=environment,
             redrive_allow_policy=compact_json(
                 {
                     "redrivePermission": "byQueue",
-                    "sourceQueueArns": [arns.of("sqs", config.name("payment-events"))],
+                    "sourceQueueArns": [environment.arn("sqs", "payment-events")],
                 }
             ),
         )
@@ -57,13 +43,12 @@ class Messaging(Construct):
                 }
             ),
         )
-        topic_name = config.name("payment-notifications")
-        topic_arn = arns.of("sns", topic_name)
+        topic_arn = environment.arn("sns", "payment-notifications")
         self.topic = SnsTopic(
             self,
             "payment-notifications",
-            name=topic_name,
-            kms_master_key_id=encryption.key.arn,
+            name=environment.name("payment-notifications"),
+            kms_master_key_id=environment.key.arn,
             policy=policy_json(
                 deny_plain_http(actions=("sns:Publish",), resources=(topic_arn,)),
                 Statement(
@@ -72,10 +57,8 @@ class Messaging(Construct):
                     actions=("sns:Publish",),
                     resources=(topic_arn,),
                     conditions={
-                        "ArnLike": {
-                            "aws:SourceArn": arns.of("cloudwatch", f"alarm:{config.name('*')}")
-                        },
-                        "StringEquals": {"aws:SourceAccount": arns.account},
+                        "ArnLike": {"aws:SourceArn": environment.arn("cloudwatch", "alarm:*")},
+                        "StringEquals": {"aws:SourceAccount": environment.arns.account},
                     },
                 ),
             ),

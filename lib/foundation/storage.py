@@ -1,26 +1,14 @@
 """Buckets and tables."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
-from cdktf import TerraformResourceLifecycle
 from cdktf_cdktf_provider_aws.dynamodb_resource_policy import DynamodbResourcePolicy
-from cdktf_cdktf_provider_aws.dynamodb_table import (
-    DynamodbTable,
-    DynamodbTableAttribute,
-    DynamodbTableGlobalSecondaryIndex,
-    DynamodbTablePointInTimeRecovery,
-    DynamodbTableServerSideEncryption,
-    DynamodbTableTtl,
-)
 from constructs import Construct
 
-from lib.config import StackConfig
-from lib.kit.arns import Arns
+from lib.environment import Environment
 from lib.kit.bucket import PrivateBucket
-from lib.kit.encryption import Encryption
 from lib.kit.iam import ANYBODY, Statement, policy_json
+from lib.kit.table import Index, add_table
 
 BATCH_BUCKET: Final = "payment-batch-files"
 BATCH_RESULTS_BUCKET: Final = "payment-batch-results"
@@ -36,18 +24,6 @@ CHANGING_ACTIONS: Final = (
 )
 """What could change or remove an item. ``BatchWriteItem`` can delete and takes no conditions."""
 
-type Key = Mapping[str, Literal["S", "N"]]
-"""The attributes of a partition key and, if there is one, of a sort key, with their types."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Index:
-    """A second order of a table's keys; an item without the attributes of ``key`` is not in it."""
-
-    name: str
-    key: Key
-
-
 OPEN_PAYMENTS: Final = Index(name="open-payments", key={"open_shard": "N", "accepted_at": "S"})
 """Payments that are not final, the oldest of each shard first; it empties as they finish."""
 
@@ -55,67 +31,54 @@ OPEN_PAYMENTS: Final = Index(name="open-payments", key={"open_shard": "N", "acce
 class Storage(Construct):
     """The batch, report and access log buckets, and the three tables."""
 
-    def __init__(
-        self,
-        scope: Construct,
-        id_: str,
-        *,
-        config: StackConfig,
-        arns: Arns,
-        encryption: Encryption,
-    ) -> None:
+    def __init__(self, scope: Construct, id_: str, *, environment: Environment) -> None:
         super().__init__(scope, id_)
         access_logs = PrivateBucket(
             self,
             "access-logs",
-            config=config,
+            environment=environment,
             name="payment-access-logs",
             # S3 delivers access logs only to buckets encrypted with its own key:
             # https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html
-            encryption=None,
+            s3_managed_key=True,
             expire_days=ACCESS_LOG_DAYS,
-            statements=[_access_log_delivery(config, arns)],
+            statements=[_access_log_delivery(environment)],
         )
         self.batch_bucket = PrivateBucket(
             self,
             "batches",
-            config=config,
+            environment=environment,
             name=BATCH_BUCKET,
-            encryption=encryption,
             access_logs=access_logs,
         ).bucket
         # A bucket of its own, so that a report never triggers a batch.
         self.batch_results_bucket = PrivateBucket(
             self,
             "batch-results",
-            config=config,
+            environment=environment,
             name=BATCH_RESULTS_BUCKET,
-            encryption=encryption,
             access_logs=access_logs,
             expire_days=REPORT_DAYS,
         ).bucket
 
-        self.payments_table = _table(
+        self.payments_table = add_table(
             self,
             "payments",
-            config=config,
-            encryption=encryption,
+            environment=environment,
             key={"payment_id": "S"},
             indexes=[OPEN_PAYMENTS],
         )
-        self.processing_status_table = _table(
+        self.processing_status_table = add_table(
             self,
             "processing-status",
-            config=config,
-            encryption=encryption,
+            environment=environment,
             key={"entity_id": "S", "sequence": "N"},
             ttl_attribute="expires_at",
         )
-        self.audit_logs_table = _table(
+        self.audit_logs_table = add_table(
             self,
             "audit-logs",
-            config=config,
-            encryption=encryption,
+            environment=environment,
             key={"payment_id": "S", "sequence": "N"},
         )
         DynamodbResourcePolicy(
@@ -134,63 +97,18 @@ class Storage(Construct):
         )
 
 
-def _access_log_delivery(config: StackConfig, arns: Arns) -> Statement:
-    logged = [config.name(BATCH_BUCKET), config.name(BATCH_RESULTS_BUCKET)]
-    access_logs = arns.of_bucket(config.name("payment-access-logs"))
+def _access_log_delivery(environment: Environment) -> Statement:
+    logged = [environment.name(BATCH_BUCKET), environment.name(BATCH_RESULTS_BUCKET)]
+    access_logs = environment.arns.of_bucket(environment.name("payment-access-logs"))
     return Statement(
         sid="AccessLogDelivery",
         principal={"Service": "logging.s3.amazonaws.com"},
         actions=("s3:PutObject",),
         resources=tuple(f"{access_logs}/{bucket}/*" for bucket in logged),
         conditions={
-            "ArnEquals": {"aws:SourceArn": [arns.of_bucket(bucket) for bucket in logged]},
-            "StringEquals": {"aws:SourceAccount": arns.account},
+            "ArnEquals": {
+                "aws:SourceArn": [environment.arns.of_bucket(bucket) for bucket in logged]
+            },
+            "StringEquals": {"aws:SourceAccount": environment.arns.account},
         },
-    )
-
-
-def _table(
-    scope: Construct,
-    name: str,
-    *,
-    config: StackConfig,
-    encryption: Encryption,
-    key: Key,
-    indexes: Sequence[Index] = (),
-    ttl_attribute: str | None = None,
-) -> DynamodbTable:
-    """Make the table ``{name}-{suffix}``; ``key`` is its partition key, then its sort key."""
-    hash_key, *range_key = key
-    types = dict(key)
-    for index in indexes:
-        types.update(index.key)
-    return DynamodbTable(
-        scope,
-        name,
-        name=config.name(name),
-        billing_mode="PAY_PER_REQUEST",
-        hash_key=hash_key,
-        range_key=range_key[0] if range_key else None,
-        attribute=[
-            DynamodbTableAttribute(name=attribute, type=type_) for attribute, type_ in types.items()
-        ],
-        global_secondary_index=[_keys_only(index) for index in indexes] or None,
-        ttl=(
-            None
-            if ttl_attribute is None
-            else DynamodbTableTtl(attribute_name=ttl_attribute, enabled=True)
-        ),
-        point_in_time_recovery=DynamodbTablePointInTimeRecovery(enabled=True),
-        server_side_encryption=DynamodbTableServerSideEncryption(
-            enabled=True, kms_key_arn=encryption.key.arn
-        ),
-        deletion_protection_enabled=config.profile.deletion_protection,
-        lifecycle=TerraformResourceLifecycle(prevent_destroy=config.profile.deletion_protection),
-    )
-
-
-def _keys_only(index: Index) -> DynamodbTableGlobalSecondaryIndex:
-    hash_key, range_key = index.key
-    return DynamodbTableGlobalSecondaryIndex(
-        name=index.name, hash_key=hash_key, range_key=range_key, projection_type="KEYS_ONLY"
     )

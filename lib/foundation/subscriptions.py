@@ -6,10 +6,8 @@ from cdktf_cdktf_provider_aws.sns_topic_subscription import SnsTopicSubscription
 from cdktf_cdktf_provider_aws.sqs_queue import SqsQueue
 from constructs import Construct
 
-from lib.config import StackConfig
+from lib.environment import Environment
 from lib.foundation.messaging import Messaging
-from lib.kit.arns import Arns
-from lib.kit.encryption import Encryption
 from lib.kit.iam import Statement, compact_json
 from lib.kit.queue import add_queue
 
@@ -26,28 +24,24 @@ class Subscriptions(Construct):
         scope: Construct,
         id_: str,
         *,
-        config: StackConfig,
-        arns: Arns,
-        encryption: Encryption,
+        environment: Environment,
         messaging: Messaging,
     ) -> None:
         super().__init__(scope, id_)
-        self._config = config
-        self._arns = arns
-        self._encryption = encryption
+        self._environment = environment
         self._topic = messaging.topic
         dead_letter_queues = []
-        if config.alarm_email is not None:
+        if environment.config.alarm_email is not None:
             alarms = self._subscribe(
                 "payment-alarms",
                 protocol="email",
-                endpoint=config.alarm_email,
+                endpoint=environment.config.alarm_email,
                 filter_policy_scope="MessageBody",
                 filter_policy=compact_json(ONLY_ALARMS),
             )
             dead_letter_queues.append(alarms)
-        if config.payment_updates_endpoint is not None:
-            endpoint = config.payment_updates_endpoint
+        if environment.config.payment_updates_endpoint is not None:
+            endpoint = environment.config.payment_updates_endpoint
             updates = self._subscribe(
                 "payment-updates",
                 protocol="sqs" if endpoint.startswith("arn:") else "https",
@@ -70,9 +64,7 @@ class Subscriptions(Construct):
         dead_letters = add_queue(
             self,
             f"{name}-dlq",
-            config=self._config,
-            arns=self._arns,
-            encryption=self._encryption,
+            environment=self._environment,
             statements=[self._topic_may_send(f"{name}-dlq")],
         )
         SnsTopicSubscription(
@@ -92,9 +84,9 @@ class Subscriptions(Construct):
             sid="UndeliveredNotifications",
             principal={"Service": "sns.amazonaws.com"},
             actions=("sqs:SendMessage",),
-            resources=(self._arns.of("sqs", self._config.name(queue)),),
+            resources=(self._environment.arn("sqs", queue),),
             conditions={
                 "ArnEquals": {"aws:SourceArn": self._topic.arn},
-                "StringEquals": {"aws:SourceAccount": self._arns.account},
+                "StringEquals": {"aws:SourceAccount": self._environment.arns.account},
             },
         )

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from cdktf import TerraformResourceLifecycle
+from cdktf_cdktf_provider_aws.kms_key import KmsKey
 from cdktf_cdktf_provider_aws.s3_bucket import S3Bucket
 from cdktf_cdktf_provider_aws.s3_bucket_lifecycle_configuration import (
     S3BucketLifecycleConfiguration,
@@ -30,8 +31,7 @@ from cdktf_cdktf_provider_aws.s3_bucket_versioning import (
 )
 from constructs import Construct
 
-from lib.config import StackConfig
-from lib.kit.encryption import Encryption
+from lib.environment import Environment
 from lib.kit.iam import Statement, deny_plain_http, policy_json
 
 ABANDONED_UPLOAD_DAYS = 7
@@ -46,26 +46,27 @@ class PrivateBucket(Construct):
         scope: Construct,
         id_: str,
         *,
-        config: StackConfig,
+        environment: Environment,
         name: str,
-        encryption: Encryption | None = None,
+        s3_managed_key: bool = False,
         access_logs: "PrivateBucket | None" = None,
         expire_days: int | None = None,
         statements: Sequence[Statement] = (),
     ) -> None:
         """Make the bucket ``{name}-{suffix}``.
 
-        Without ``encryption`` S3's own key encrypts it. Objects are kept ``expire_days``, or for
-        ever. ``statements`` go into the bucket's policy; requests are logged to ``access_logs``.
+        The environment's key encrypts it, or S3's own if ``s3_managed_key``. Objects are kept
+        ``expire_days``, or for ever. ``statements`` go into the bucket's policy; requests are
+        logged to ``access_logs``.
         """
         super().__init__(scope, id_)
         self.bucket = S3Bucket(
             self,
             "bucket",
-            bucket=config.name(name),
-            force_destroy=config.profile.force_destroy,
+            bucket=environment.name(name),
+            force_destroy=environment.profile.force_destroy,
             lifecycle=TerraformResourceLifecycle(
-                prevent_destroy=config.profile.deletion_protection
+                prevent_destroy=environment.profile.deletion_protection
             ),
         )
         S3BucketOwnershipControls(
@@ -84,7 +85,10 @@ class PrivateBucket(Construct):
             restrict_public_buckets=True,
         )
         S3BucketServerSideEncryptionConfigurationA(
-            self, "encryption", bucket=self.bucket.id, rule=[_encryption_rule(encryption)]
+            self,
+            "encryption",
+            bucket=self.bucket.id,
+            rule=[_encryption_rule(None if s3_managed_key else environment.key)],
         )
         S3BucketVersioningA(
             self,
@@ -112,21 +116,21 @@ class PrivateBucket(Construct):
                 "logging",
                 bucket=self.bucket.id,
                 target_bucket=access_logs.bucket.id,
-                target_prefix=f"{config.name(name)}/",
+                target_prefix=f"{environment.name(name)}/",
             )
 
 
 def _encryption_rule(
-    encryption: Encryption | None,
+    key: KmsKey | None,
 ) -> S3BucketServerSideEncryptionConfigurationRuleA:
     return S3BucketServerSideEncryptionConfigurationRuleA(
         apply_server_side_encryption_by_default=(
             S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA(
-                sse_algorithm="AES256" if encryption is None else "aws:kms",
-                kms_master_key_id=None if encryption is None else encryption.key.arn,
+                sse_algorithm="AES256" if key is None else "aws:kms",
+                kms_master_key_id=None if key is None else key.arn,
             )
         ),
-        bucket_key_enabled=encryption is not None,
+        bucket_key_enabled=key is not None,
     )
 
 

@@ -15,11 +15,11 @@ from cdktf_cdktf_provider_aws.lambda_function import (
 from cdktf_cdktf_provider_aws.lambda_layer_version import LambdaLayerVersion
 from constructs import Construct
 
-from lib.config import Function, StackConfig
-from lib.kit.arns import Arns
+from lib.config import Function
+from lib.environment import Environment
 from lib.kit.assets import Archive, function_archive, layer_archive
-from lib.kit.encryption import Encryption
-from lib.kit.iam import WRITE_TRACES, ServiceRole, Statement
+from lib.kit.iam import WRITE_TRACES, Statement
+from lib.kit.role import ServiceRole
 
 RUNTIME: Final = "python3.12"
 ARCHITECTURE: Final = "x86_64"
@@ -28,7 +28,7 @@ ARCHITECTURE: Final = "x86_64"
 class FunctionCode(Construct):
     """The one zip that serves all functions, and the layer with what they import."""
 
-    def __init__(self, scope: Construct, id_: str, *, config: StackConfig) -> None:
+    def __init__(self, scope: Construct, id_: str, *, environment: Environment) -> None:
         super().__init__(scope, id_)
         folder = Path(App.of(self).outdir).resolve() / "assets"
         self.archive = function_archive(folder=folder)
@@ -37,7 +37,7 @@ class FunctionCode(Construct):
         self.layer = LambdaLayerVersion(
             self,
             "dependencies",
-            layer_name=config.name("payment-dependencies"),
+            layer_name=environment.name("payment-dependencies"),
             filename=_asset(self, "layer", layer).path,
             source_code_hash=layer.source_code_hash,
             compatible_runtimes=[RUNTIME],
@@ -58,13 +58,11 @@ def _asset(scope: Construct, id_: str, archive: Archive) -> TerraformAsset:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FunctionContext:
-    """What all functions of an environment share."""
+class Limits:
+    """How long a function may run and how much memory it has, which also decides its CPU."""
 
-    config: StackConfig
-    arns: Arns
-    encryption: Encryption
-    code: FunctionCode
+    timeout_seconds: int
+    memory_mb: int
 
 
 class PythonFunction(Construct):
@@ -75,11 +73,11 @@ class PythonFunction(Construct):
         scope: Construct,
         function: Function,
         *,
-        context: FunctionContext,
+        environment: Environment,
+        code: FunctionCode,
         description: str,
-        timeout_seconds: int,
-        memory_mb: int,
-        environment: Mapping[str, str],
+        limits: Limits,
+        variables: Mapping[str, str],
         permissions: Sequence[Statement],
     ) -> None:
         """Make the function ``{function}-{suffix}``.
@@ -88,20 +86,18 @@ class PythonFunction(Construct):
         its own code needs; logs, traces and reading its variables come with every function.
         """
         super().__init__(scope, function)
-        config = context.config
-        name = config.name(function)
         self.short_name = function
         log_group = CloudwatchLogGroup(
             self,
             "log-group",
-            name=config.function_log_group(function),
-            retention_in_days=config.profile.log_retention_days,
-            kms_key_id=context.encryption.key.arn,
+            name=environment.config.function_log_group(function),
+            retention_in_days=environment.profile.log_retention_days,
+            kms_key_id=environment.key.arn,
         )
         role = ServiceRole(
             self,
             "role",
-            config=config,
+            environment=environment,
             name=function,
             service="lambda.amazonaws.com",
             permissions=[
@@ -111,8 +107,8 @@ class PythonFunction(Construct):
                     resources=(f"{log_group.arn}:*",),
                 ),
                 WRITE_TRACES,
-                context.encryption.decrypt_variables_of(
-                    context.arns.of("lambda", f"function:{name}")
+                environment.encryption.decrypt_variables_of(
+                    environment.arn("lambda", f"function:{function}")
                 ),
                 *permissions,
             ],
@@ -120,26 +116,26 @@ class PythonFunction(Construct):
         self.resource = LambdaFunction(
             self,
             "function",
-            function_name=name,
+            function_name=environment.name(function),
             description=description,
             role=role.role.arn,
             runtime=RUNTIME,
             architectures=[ARCHITECTURE],
             handler=f"{function.replace('-', '_')}.handler",
-            filename=context.code.asset.path,
-            source_code_hash=context.code.archive.source_code_hash,
-            layers=[context.code.layer.arn],
-            timeout=timeout_seconds,
-            memory_size=memory_mb,
+            filename=code.asset.path,
+            source_code_hash=code.archive.source_code_hash,
+            layers=[code.layer.arn],
+            timeout=limits.timeout_seconds,
+            memory_size=limits.memory_mb,
             environment=LambdaFunctionEnvironment(
                 variables={
                     "POWERTOOLS_SERVICE_NAME": function,
-                    "POWERTOOLS_METRICS_NAMESPACE": config.metrics_namespace,
+                    "POWERTOOLS_METRICS_NAMESPACE": environment.config.metrics_namespace,
                     "POWERTOOLS_LOG_LEVEL": "INFO",
-                    **environment,
+                    **variables,
                 }
             ),
-            kms_key_arn=context.encryption.key.arn,
+            kms_key_arn=environment.key.arn,
             tracing_config=LambdaFunctionTracingConfig(mode="Active"),
             # Nothing may invoke it before its role may act, or its first events are lost.
             depends_on=[log_group, role.policy],

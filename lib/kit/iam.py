@@ -1,15 +1,9 @@
-"""Policies and roles: the one place where permissions become JSON."""
+"""Policies: the one place where permissions become JSON."""
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
-
-from cdktf_cdktf_provider_aws.iam_role import IamRole
-from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
-from constructs import Construct
-
-from lib.config import StackConfig
 
 type Conditions = Mapping[str, Mapping[str, str | Sequence[str]]]
 type Principal = Mapping[str, str | Sequence[str]]
@@ -71,40 +65,3 @@ WRITE_TRACES: Final = Statement(
     actions=("xray:PutTraceSegments", "xray:PutTelemetryRecords"),
     resources=("*",),
 )
-
-
-class ServiceRole(Construct):
-    """A role that one AWS service assumes, with the one policy that says what it may do."""
-
-    def __init__(
-        self,
-        scope: Construct,
-        id_: str,
-        *,
-        config: StackConfig,
-        name: str,
-        service: str,
-        permissions: Sequence[Statement],
-        trust_conditions: Conditions | None = None,
-    ) -> None:
-        super().__init__(scope, id_)
-        self.role = IamRole(
-            self,
-            "role",
-            name=config.name(name),
-            assume_role_policy=policy_json(
-                Statement(
-                    sid="AssumedByService",
-                    actions=("sts:AssumeRole",),
-                    principal={"Service": service},
-                    conditions=trust_conditions or {},
-                )
-            ),
-        )
-        self.policy = IamRolePolicy(
-            self,
-            "policy",
-            name=config.name(name),
-            role=self.role.name,
-            policy=policy_json(*permissions),
-        )

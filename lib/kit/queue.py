@@ -6,9 +6,7 @@ from typing import Final
 from cdktf_cdktf_provider_aws.sqs_queue import SqsQueue
 from constructs import Construct
 
-from lib.config import StackConfig
-from lib.kit.arns import Arns
-from lib.kit.encryption import Encryption
+from lib.environment import Environment
 from lib.kit.iam import Statement, deny_plain_http, policy_json
 
 RETENTION_SECONDS: Final = 14 * 24 * 3600
@@ -19,25 +17,22 @@ def add_queue(
     scope: Construct,
     name: str,
     *,
-    config: StackConfig,
-    arns: Arns,
-    encryption: Encryption,
+    environment: Environment,
     redrive_allow_policy: str | None = None,
     statements: Sequence[Statement] = (),
 ) -> SqsQueue:
     """Make the queue ``{name}-{suffix}``: encrypted, over TLS only, messages kept for 14 days."""
-    full_name = config.name(name)
     return SqsQueue(
         scope,
         name,
-        name=full_name,
-        kms_master_key_id=encryption.key.arn,
+        name=environment.name(name),
+        kms_master_key_id=environment.key.arn,
         message_retention_seconds=RETENTION_SECONDS,
         visibility_timeout_seconds=VISIBILITY_TIMEOUT_SECONDS,
         redrive_allow_policy=redrive_allow_policy,
         # Not a resource of its own, for which Terraform would wait once more.
         policy=policy_json(
-            deny_plain_http(actions=("sqs:*",), resources=(arns.of("sqs", full_name),)),
+            deny_plain_http(actions=("sqs:*",), resources=(environment.arn("sqs", name),)),
             *statements,
         ),
     )

@@ -1,4 +1,4 @@
-"""One way to make a workflow, and the states that both workflows are made of."""
+"""One way to make a state machine, and the states that both workflows are made of."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -9,14 +9,15 @@ from cdktf_cdktf_provider_aws.sfn_state_machine import (
     SfnStateMachineLoggingConfiguration,
     SfnStateMachineTracingConfiguration,
 )
+from cdktf_cdktf_provider_aws.sns_topic import SnsTopic
 from constructs import Construct
 
-from lib.config import StackConfig, Workflow
-from lib.foundation.messaging import Messaging
+from lib.config import Workflow
+from lib.environment import Environment
 from lib.kit.arns import Arns
-from lib.kit.encryption import Encryption
 from lib.kit.function import PythonFunction
-from lib.kit.iam import ServiceRole, Statement, compact_json
+from lib.kit.iam import Statement, compact_json
+from lib.kit.role import ServiceRole
 
 # X-Ray has no resources: https://docs.aws.amazon.com/step-functions/latest/dg/xray-iam.html
 _WRITE_WORKFLOW_TRACES: Final = Statement(
@@ -47,13 +48,32 @@ _DELIVER_LOGS: Final = Statement(
 )
 
 
+def state_machine_arn(workflow: Workflow, environment: Environment) -> str:
+    """Return the ARN of a workflow by its name, for parts that are made before the workflow."""
+    return environment.arn("states", f"stateMachine:{workflow}")
+
+
+def may_run(workflow: Workflow, environment: Environment) -> tuple[Statement, ...]:
+    """Allow a role to start executions of a workflow and to look at their state."""
+    return (
+        Statement(
+            sid="StartWorkflow",
+            actions=("states:StartExecution",),
+            resources=(state_machine_arn(workflow, environment),),
+        ),
+        Statement(
+            sid="LookAtExecutions",
+            actions=("states:DescribeExecution",),
+            resources=(environment.arns.of("states", f"execution:{environment.name(workflow)}:*"),),
+        ),
+    )
+
+
 def add_state_machine(
     scope: Construct,
     workflow: Workflow,
     *,
-    config: StackConfig,
-    arns: Arns,
-    encryption: Encryption,
+    environment: Environment,
     definition: Mapping[str, Any],
     permissions: Sequence[Statement],
     runs_maps: bool = False,
@@ -64,18 +84,18 @@ def add_state_machine(
     ``runs_maps`` says that one of its states is a distributed Map, whose items are executions of
     the same state machine.
     """
-    machine_arn = arns.of("states", f"stateMachine:{config.name(workflow)}")
+    machine_arn = state_machine_arn(workflow, environment)
     log_group = CloudwatchLogGroup(
         scope,
         "log-group",
-        name=config.workflow_log_group(workflow),
-        retention_in_days=config.profile.log_retention_days,
-        kms_key_id=encryption.key.arn,
+        name=environment.config.workflow_log_group(workflow),
+        retention_in_days=environment.profile.log_retention_days,
+        kms_key_id=environment.key.arn,
     )
     role = ServiceRole(
         scope,
         "role",
-        config=config,
+        environment=environment,
         name=workflow,
         service="states.amazonaws.com",
         trust_conditions={
@@ -83,11 +103,11 @@ def add_state_machine(
             "ArnLike": {
                 "aws:SourceArn": [machine_arn, *([f"{machine_arn}/*"] if runs_maps else [])]
             },
-            "StringEquals": {"aws:SourceAccount": arns.account},
+            "StringEquals": {"aws:SourceAccount": environment.arns.account},
         },
         permissions=[
             *permissions,
-            *(_run_map_items(config.name(workflow), arns) if runs_maps else ()),
+            *(_run_map_items(workflow, environment) if runs_maps else ()),
             _WRITE_WORKFLOW_TRACES,
             _DELIVER_LOGS,
         ],
@@ -95,7 +115,7 @@ def add_state_machine(
     return SfnStateMachine(
         scope,
         "state-machine",
-        name=config.name(workflow),
+        name=environment.name(workflow),
         type="STANDARD",
         role_arn=role.role.arn,
         definition=compact_json(definition),
@@ -109,20 +129,21 @@ def add_state_machine(
     )
 
 
-def _run_map_items(name: str, arns: Arns) -> tuple[Statement, ...]:
+def _run_map_items(workflow: Workflow, environment: Environment) -> tuple[Statement, ...]:
     """See https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html."""
+    name = environment.name(workflow)
     return (
         Statement(
             sid="StartMapItems",
             actions=("states:StartExecution",),
-            resources=(arns.of("states", f"stateMachine:{name}"),),
+            resources=(state_machine_arn(workflow, environment),),
         ),
         Statement(
             sid="WatchMapItems",
             actions=("states:DescribeExecution", "states:StopExecution"),
             resources=(
-                arns.of("states", f"execution:{name}:*"),
-                arns.of("states", f"execution:{name}/*"),
+                environment.arns.of("states", f"execution:{name}:*"),
+                environment.arns.of("states", f"execution:{name}/*"),
             ),
         ),
     )
@@ -141,7 +162,7 @@ def invoke_task(
 
 
 def publish_task(
-    messaging: Messaging, arns: Arns, *, message: str, attributes: Mapping[str, str], attempts: int
+    topic: SnsTopic, arns: Arns, *, message: str, attributes: Mapping[str, str], attempts: int
 ) -> dict[str, Any]:
     """Return a task that announces something, so many times at most, and keeps its input.
 
@@ -151,7 +172,7 @@ def publish_task(
         "Type": "Task",
         "Resource": f"arn:{arns.partition}:states:::sns:publish",
         "Parameters": {
-            "TopicArn": messaging.topic.arn,
+            "TopicArn": topic.arn,
             "Message.$": message,
             "MessageAttributes": {
                 name: {"DataType": "String", "StringValue.$": path}

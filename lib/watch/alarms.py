@@ -1,69 +1,17 @@
-"""One way to make an alarm, and the alarms."""
+"""The alarms."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
-
-from cdktf_cdktf_provider_aws.cloudwatch_metric_alarm import CloudwatchMetricAlarm
 from cdktf_cdktf_provider_aws.sfn_state_machine import SfnStateMachine
 from cdktf_cdktf_provider_aws.sqs_queue import SqsQueue
-from constructs import Construct
 
 from lib.config import Function, StackConfig, Workflow
 from lib.edge.api import Api
 from lib.foundation.messaging import Messaging
+from lib.kit.alarm import Alarm, Metric
 from lib.kit.function import PythonFunction
 from lib.watch.watched import Watched
 from lib.workflows.batch import BatchWorkflow
 from lib.workflows.payment import PaymentWorkflow
 from lib.workflows.sweep import SWEEP_MINUTES, Sweep
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Metric:
-    """One CloudWatch metric of one resource."""
-
-    namespace: str
-    name: str
-    dimensions: Mapping[str, str]
-    statistic: Literal["Sum", "Maximum", "p99"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Alarm:
-    """Fires when ``metric`` reaches ``threshold`` within ``period_seconds``."""
-
-    name: str
-    description: str
-    metric: Metric = field(repr=False)
-    threshold: int
-    period_seconds: int
-
-
-def add_alarm(
-    scope: Construct, alarm: Alarm, *, config: StackConfig, messaging: Messaging
-) -> CloudwatchMetricAlarm:
-    """Make the alarm ``{name}-{suffix}``, which tells the topic when it fires and when it ends."""
-    percentile = alarm.metric.statistic.startswith("p")
-    return CloudwatchMetricAlarm(
-        scope,
-        alarm.name,
-        alarm_name=config.name(alarm.name),
-        alarm_description=f"{alarm.description} Runbook: docs/runbook.md#{alarm.name}",
-        namespace=alarm.metric.namespace,
-        metric_name=alarm.metric.name,
-        dimensions=alarm.metric.dimensions,
-        # CloudWatch has two arguments for it: one for percentiles, one for all others.
-        statistic=None if percentile else alarm.metric.statistic,
-        extended_statistic=alarm.metric.statistic if percentile else None,
-        period=alarm.period_seconds,
-        evaluation_periods=1,
-        threshold=alarm.threshold,
-        comparison_operator="GreaterThanOrEqualToThreshold",
-        treat_missing_data="notBreaching",
-        alarm_actions=[messaging.topic.arn],
-        ok_actions=[messaging.topic.arn],
-    )
 
 
 def function_errors(function: PythonFunction) -> Alarm:

@@ -4,11 +4,12 @@ from typing import Any, Final
 
 from constructs import Construct
 
-from lib.config import StackConfig, Workflow
+from lib.config import Workflow
+from lib.environment import Environment
 from lib.foundation.messaging import Messaging
-from lib.functions.compute import BATCH_TIMEOUT_SECONDS, Compute
+from lib.functions.batch_processor import BATCH_TIMEOUT_SECONDS
+from lib.functions.compute import Compute
 from lib.kit.arns import Arns
-from lib.kit.encryption import Encryption
 from lib.kit.function import PythonFunction
 from lib.kit.iam import Statement
 from lib.kit.state_machine import add_state_machine, invoke_task, publish_task, retry
@@ -27,9 +28,7 @@ class BatchWorkflow(Construct):
         scope: Construct,
         id_: str,
         *,
-        config: StackConfig,
-        arns: Arns,
-        encryption: Encryption,
+        environment: Environment,
         messaging: Messaging,
         compute: Compute,
     ) -> None:
@@ -37,10 +36,8 @@ class BatchWorkflow(Construct):
         self.state_machine = add_state_machine(
             self,
             Workflow.BATCH,
-            config=config,
-            arns=arns,
-            encryption=encryption,
-            definition=definition(compute.batch_processor, messaging, arns),
+            environment=environment,
+            definition=definition(compute.batch_processor, messaging, environment.arns),
             permissions=[
                 Statement(
                     sid="CallBatchProcessor",
@@ -53,7 +50,7 @@ class BatchWorkflow(Construct):
                     actions=("sqs:SendMessage",),
                     resources=(messaging.dead_letter_queue.arn,),
                 ),
-                encryption.use_through("sns", "sqs"),
+                environment.encryption.use_through("sns", "sqs"),
             ],
             runs_maps=True,
         )
@@ -247,7 +244,7 @@ def _step(batch_processor: PythonFunction, arns: Arns, payload: dict[str, Any]) 
 
 def _announcement(messaging: Messaging, arns: Arns, notification: str) -> dict[str, Any]:
     return publish_task(
-        messaging,
+        messaging.topic,
         arns,
         message=notification,
         attributes={"event_type": f"{notification}.event_type"},

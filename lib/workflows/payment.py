@@ -4,11 +4,11 @@ from typing import Any, Final
 
 from constructs import Construct
 
-from lib.config import StackConfig, Workflow
+from lib.config import Workflow
+from lib.environment import Environment
 from lib.foundation.messaging import Messaging
 from lib.functions.compute import Compute
 from lib.kit.arns import Arns
-from lib.kit.encryption import Encryption
 from lib.kit.function import PythonFunction
 from lib.kit.iam import Statement
 from lib.kit.state_machine import add_state_machine, invoke_task, publish_task, retry
@@ -29,9 +29,7 @@ class PaymentWorkflow(Construct):
         scope: Construct,
         id_: str,
         *,
-        config: StackConfig,
-        arns: Arns,
-        encryption: Encryption,
+        environment: Environment,
         messaging: Messaging,
         compute: Compute,
     ) -> None:
@@ -39,10 +37,8 @@ class PaymentWorkflow(Construct):
         self.state_machine = add_state_machine(
             self,
             Workflow.PAYMENT,
-            config=config,
-            arns=arns,
-            encryption=encryption,
-            definition=definition(compute.payment_processor, messaging, arns),
+            environment=environment,
+            definition=definition(compute.payment_processor, messaging, environment.arns),
             permissions=[
                 Statement(
                     sid="CallPaymentProcessor",
@@ -50,7 +46,7 @@ class PaymentWorkflow(Construct):
                     resources=(compute.payment_processor.resource.arn,),
                 ),
                 Statement(sid="Notify", actions=("sns:Publish",), resources=(messaging.topic.arn,)),
-                encryption.use_through("sns"),
+                environment.encryption.use_through("sns"),
             ],
         )
 
@@ -95,7 +91,7 @@ def definition(
             },
             "Notify": {
                 **publish_task(
-                    messaging,
+                    messaging.topic,
                     arns,
                     message="$.notification",
                     attributes={

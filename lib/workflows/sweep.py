@@ -11,12 +11,11 @@ from cdktf_cdktf_provider_aws.scheduler_schedule import (
 )
 from constructs import Construct
 
-from lib.config import StackConfig
+from lib.environment import Environment
 from lib.functions.compute import Compute
-from lib.kit.arns import Arns
-from lib.kit.encryption import Encryption
-from lib.kit.iam import ServiceRole, Statement, compact_json
+from lib.kit.iam import Statement, compact_json
 from lib.kit.queue import add_queue
+from lib.kit.role import ServiceRole
 
 SWEEP: Final = "payment-sweep"
 SWEEP_MINUTES: Final = 5
@@ -30,26 +29,24 @@ class Sweep(Construct):
         scope: Construct,
         id_: str,
         *,
-        config: StackConfig,
-        arns: Arns,
-        encryption: Encryption,
+        environment: Environment,
         compute: Compute,
     ) -> None:
         super().__init__(scope, id_)
         function = compute.payment_processor.resource
-        self.dead_letter_queue = add_queue(
-            self, f"{SWEEP}-dlq", config=config, arns=arns, encryption=encryption
-        )
+        self.dead_letter_queue = add_queue(self, f"{SWEEP}-dlq", environment=environment)
         role = ServiceRole(
             self,
             "role",
-            config=config,
+            environment=environment,
             name=SWEEP,
             service="scheduler.amazonaws.com",
             # https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
             trust_conditions={
-                "ArnEquals": {"aws:SourceArn": arns.of("scheduler", "schedule-group/default")},
-                "StringEquals": {"aws:SourceAccount": arns.account},
+                "ArnEquals": {
+                    "aws:SourceArn": environment.arns.of("scheduler", "schedule-group/default")
+                },
+                "StringEquals": {"aws:SourceAccount": environment.arns.account},
             },
             permissions=[
                 Statement(
@@ -62,17 +59,17 @@ class Sweep(Construct):
                     actions=("sqs:SendMessage",),
                     resources=(self.dead_letter_queue.arn,),
                 ),
-                encryption.use_through("scheduler", "sqs"),
+                environment.encryption.use_through("scheduler", "sqs"),
             ],
         )
         SchedulerSchedule(
             self,
             "schedule",
-            name=config.name(SWEEP),
+            name=environment.name(SWEEP),
             description="Finds payments that are not final after 15 minutes",
             schedule_expression=f"rate({SWEEP_MINUTES} minutes)",
             flexible_time_window=SchedulerScheduleFlexibleTimeWindow(mode="OFF"),
-            kms_key_arn=encryption.key.arn,
+            kms_key_arn=environment.key.arn,
             target=SchedulerScheduleTarget(
                 arn=function.arn,
                 role_arn=role.role.arn,

@@ -1,0 +1,62 @@
+"""The function that answers the REST API, whose routes invoke it."""
+
+from constructs import Construct
+
+from lib.config import Function
+from lib.environment import Environment
+from lib.foundation.messaging import Messaging
+from lib.foundation.storage import Storage
+from lib.kit.function import FunctionCode, Limits, PythonFunction
+from lib.kit.iam import Statement
+
+
+def add_api_handler(
+    scope: Construct,
+    *,
+    environment: Environment,
+    code: FunctionCode,
+    storage: Storage,
+    messaging: Messaging,
+) -> PythonFunction:
+    """Make the function that takes payments and answers what became of them."""
+    return PythonFunction(
+        scope,
+        Function.API_HANDLER,
+        environment=environment,
+        code=code,
+        description="Takes payments over HTTP and answers what became of them",
+        limits=Limits(timeout_seconds=15, memory_mb=1024),
+        variables={
+            "PAYMENTS_TABLE": storage.payments_table.name,
+            "PROCESSING_STATUS_TABLE": storage.processing_status_table.name,
+            "AUDIT_LOGS_TABLE": storage.audit_logs_table.name,
+            "PAYMENT_EVENTS_QUEUE_URL": messaging.events_queue.url,
+        },
+        permissions=[
+            Statement(
+                sid="AcceptPayments",
+                actions=("dynamodb:PutItem",),
+                resources=(
+                    storage.payments_table.arn,
+                    storage.processing_status_table.arn,
+                    storage.audit_logs_table.arn,
+                ),
+            ),
+            Statement(
+                sid="ReadPayments",
+                actions=("dynamodb:GetItem",),
+                resources=(storage.payments_table.arn,),
+            ),
+            Statement(
+                sid="ReadHistory",
+                actions=("dynamodb:Query",),
+                resources=(storage.processing_status_table.arn,),
+            ),
+            Statement(
+                sid="QueuePayments",
+                actions=("sqs:SendMessage",),
+                resources=(messaging.events_queue.arn,),
+            ),
+            environment.encryption.use_through("dynamodb", "sqs"),
+        ],
+    )
