@@ -41,7 +41,7 @@ _MANAGED_GROUPS: Final[tuple[tuple[str, Sequence[str]], ...]] = (
     ("AWSManagedRulesCommonRuleSet", COUNTED_RULES),
 )
 
-# What a signature is made of is nobody's business who reads logs.
+# Keep signatures out of the logs.
 _REDACTED_HEADERS: Final = ("authorization", "x-amz-security-token")
 
 

@@ -150,7 +150,7 @@ def definition(batch_processor: PythonFunction, messaging: Messaging, arns: Arns
                 "SecondsPath": "$.progress.answer.wait_seconds",
                 "Next": "Follow",
             },
-            # The batch itself has ended well or badly, and its record says so: only the news fails.
+            # The batch has ended and its record says how; only the announcement can still fail.
             "AnnounceEnd": {
                 **_announcement(messaging, arns, "$.progress.answer.notification"),
                 "Catch": _caught("SetAside"),
