@@ -37,7 +37,7 @@ def start(event: Mapping[str, Any], workflow: Workflow) -> None:
     for source, size in _uploads(event):
         batch = Batch(source)
         # The name follows from the version, so an event delivered twice starts one workflow.
-        workflow.ensure_running(batch.batch_id, {"batch": batch.to_dict(), "size": size})
+        workflow.start_once(batch.batch_id, {"batch": batch.to_dict(), "size": size})
         logger.info("batch started", extra={"batch": batch.to_dict()})
 
 

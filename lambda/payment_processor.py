@@ -1,122 +1,166 @@
-"""Payments on their way: queue messages → workflow, and the workflow's steps → charge."""
+"""Payments on their way: queue messages, what a workflow carries on, and the sweep."""
 
+import json
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, Final
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from payments.core.announcements import notification
-from payments.core.faults import InvalidMessage, PaymentError
+from payments.core.faults import InvalidMessage, NewerMessage, PaymentError, PaymentNotFound
 from payments.core.messages import decode_message
-from payments.flows.charge import PaymentProcessing, StepContext
-from payments.flows.dispatch import PaymentDispatch
-from payments.flows.ports import Received
+from payments.flows.charge import Charging, Witness
+from payments.flows.delivery import Again, delay_seconds
 from payments.flows.sweep import PaymentSweep
 from payments.runtime import payment_processor as runtime
+from payments.runtime.payment_processor import Deliveries
 from payments.telemetry import metrics
-from payments.telemetry.logs import about_payment, logger
-from payments.telemetry.traces import part_of_trace, traced
+from payments.telemetry.logs import about, about_payment, logger
+from payments.telemetry.traces import traced
 
+FUNCTION: Final = "payment-processor"
+"""What the audit trail calls this function."""
+
+_MESSAGES_AT_WORK: Final = 10
+_ANSWER_MARGIN_MS: Final = 3_000
+"""What is left of the function's time for saying which messages are not done."""
 _SWEEP_MARGIN_MS: Final = 10_000
 """What a sweep leaves of its time to put back what it found."""
+
+# For good: messages that are still at work when the function answers go on with its next event.
+_pool: Final = ThreadPoolExecutor(_MESSAGES_AT_WORK)
 
 
 @logger.inject_lambda_context(clear_state=True)
 @traced
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Handle a batch of SQS messages, one step of the payment workflow, or the schedule's sweep."""
+    """Handle messages of a queue, a step of the payment workflow, its death, or the sweep."""
     if "Records" in event:
-        return dispatch(event, runtime.payment_dispatch(), runtime.payment_queue())
+        return consume(event, runtime.deliveries(), context)
+    if "detail-type" in event:
+        return restart(event, runtime.payment_sweep())
     if event["action"] == "sweep":
         return sweep(runtime.payment_sweep(), context)
-    return run_step(event, context.aws_request_id, runtime.payment_processing())
+    return run_step(event, context.aws_request_id, runtime.charging())
 
 
-def dispatch(event: dict[str, Any], payments: PaymentDispatch, queue: Received) -> dict[str, Any]:
-    """Hand each message to the workflow; each fails alone.
+def consume(
+    event: Mapping[str, Any], deliveries: Deliveries, context: LambdaContext
+) -> dict[str, Any]:
+    """Handle messages side by side; each fails alone, and a slow one holds up no other.
 
     Returns:
         ``batchItemFailures``, the messages that SQS shall deliver again (partial batch response).
     """
-    failures = []
-    for record in event["Records"]:
-        try:
-            request = decode_message(record["body"])
-            logger.append_keys(correlation_id=request.correlation_id)
-            # A part of the trace for each message, so that each can be found by its payment.
-            with part_of_trace("## message"):
-                about_payment(request.payment_id)
-                payments.dispatch(request)
-        except InvalidMessage:
-            logger.exception("message cannot be handled")
-            failures.append(record["messageId"])
-            _release(queue, record["receiptHandle"])
-        except Exception:  # noqa: BLE001 - one message must not take its neighbours along
-            logger.exception("message not handled yet")
-            failures.append(record["messageId"])
-        finally:
-            logger.remove_keys(["payment_id", "correlation_id"])
-    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failures]}
+    work = {
+        _pool.submit(_is_done, record, deliveries, context.aws_request_id): record["messageId"]
+        for record in event["Records"]
+    }
+    seconds = (context.get_remaining_time_in_millis() - _ANSWER_MARGIN_MS) / 1000
+    done, late = wait(work, timeout=max(seconds, 0))
+    failed = [work[each] for each in done if not each.result()] + [work[each] for each in late]
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 
-def run_step(
-    event: dict[str, Any], request_id: str, processing: PaymentProcessing
-) -> dict[str, Any]:
-    """Carry out one step of the workflow: ``charge``, or ``settle`` when charging got no answer.
+def _is_done(record: Mapping[str, Any], deliveries: Deliveries, request_id: str) -> bool:
+    """Handle one message; return whether SQS may delete it."""
+    receives = int(record["attributes"]["ApproximateReceiveCount"])
+    try:
+        message = decode_message(record["body"])
+        with about(message.request.payment_id, message.request.correlation_id):
+            witness = Witness(actor=FUNCTION, request_id=request_id, attempt=message.tries)
+            is_first = receives == 1 and message.tries == 0
+            verdict = deliveries.delivery.deliver(message, witness, is_first=is_first)
+            if isinstance(verdict, Again):
+                # A message of its own, so that waiting uses up no receive.
+                logger.warning("payment waits", extra={"reason": verdict.reason})
+                deliveries.queues.send_again(message.again(), delay_seconds=verdict.delay_seconds)
+    except (InvalidMessage, PaymentNotFound) as fault:
+        return _is_set_aside(record["body"], fault, deliveries)
+    except NewerMessage as newer:
+        logger.warning("message waits for a newer release", extra={"reason": str(newer)})
+        _hide(record, delay_seconds(receives + 4), deliveries)
+        return False
+    except Exception:  # noqa: BLE001 - one message must not take its neighbours along
+        logger.exception("message not handled yet")
+        return False
+    return True
+
+
+def _is_set_aside(body: str, fault: PaymentError, deliveries: Deliveries) -> bool:
+    reason = f"{type(fault).__name__}: {fault}"
+    logger.error("message cannot be handled", extra={"reason": reason})
+    try:
+        deliveries.dead_letters.send(body, reason=reason)
+    except PaymentError:
+        logger.exception("message could not be set aside yet")
+        return False
+    return True
+
+
+def _hide(record: Mapping[str, Any], seconds: int, deliveries: Deliveries) -> None:
+    queue = deliveries.queue_of(record["eventSourceARN"])
+    try:
+        queue.hide(record["receiptHandle"], seconds)
+    except PaymentError:
+        logger.exception("message keeps its visibility timeout")
+
+
+def run_step(event: Mapping[str, Any], request_id: str, charging: Charging) -> dict[str, Any]:
+    """Carry out one step of the workflow: ``charge``, or ``settle`` what stays unknown.
 
     Returns:
-        ``payment_id``, ``status`` and the ``notification`` that the workflow publishes.
+        ``payment_id`` and ``status``.
 
     Raises:
-        GatewayUnavailable: the workflow's retry policy decides when to try again.
+        GatewayUnavailable, GatewayBusy, GatewayRefused, ChargePending: by which the workflow's
+            retry policy decides when to try again, and whether to settle.
         PaymentNotFound: no retry can help.
         ServiceUnavailable: try again.
     """
     payment_id = event["payment_id"]
+    steps = {"charge": charging.charge_by_id, "settle": charging.settle}
+    witness = Witness(actor=event["execution_arn"], request_id=request_id, attempt=event["attempt"])
+    with about(payment_id, event["correlation_id"]):
+        try:
+            payment = steps[event["action"]](payment_id, witness)
+        except PaymentError:
+            # Lambda's own line about it knows no payment.
+            logger.exception("step has no outcome yet")
+            raise
+        logger.info("step is done", extra={"status": payment.status.value})
+    return {"payment_id": payment_id, "status": payment.status.value}
+
+
+def restart(event: Mapping[str, Any], payments: PaymentSweep) -> dict[str, Any]:
+    """Put the payment back on its queue whose workflow died (EventBridge, status change).
+
+    See https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
+    """
+    detail = event["detail"]
+    payment_id = json.loads(detail["input"])["payment_id"]
     about_payment(payment_id)
-    logger.append_keys(correlation_id=event["correlation_id"])
-    steps = {"charge": processing.charge, "settle": processing.settle}
-    step = StepContext(
-        execution_arn=event["execution_arn"],
-        request_id=request_id,
-        attempt=event["attempt"],
-    )
-    try:
-        payment = steps[event["action"]](payment_id, step)
-    except PaymentError:
-        # Lambda's own line about it knows no payment.
-        logger.exception("step has no outcome yet")
-        raise
-    logger.info("payment is settled", extra={"status": payment.status.value})
-    return {
-        "payment_id": payment_id,
-        "status": payment.status.value,
-        "notification": notification(payment),
-    }
+    logger.error("workflow died", extra={"execution": detail["name"], "status": detail["status"]})
+    return {"put_back": payments.put_back_by_id(payment_id)}
 
 
 def sweep(payments: PaymentSweep, context: LambdaContext) -> dict[str, Any]:
-    """Put payments that are stuck back on the queue, as many as time allows.
+    """Put payments that are stuck back on their queue, as many as time allows.
 
     Returns:
         ``stuck``, how many were found; the alarm hangs on the metric of that, 0 included.
 
     Raises:
-        ServiceUnavailable: the schedule tries again.
+        ServiceUnavailable: the next sweep looks again.
     """
-    found = payments.stuck(
+    found = payments.look(
         has_time=lambda: context.get_remaining_time_in_millis() > _SWEEP_MARGIN_MS
     )
-    metrics.count({"StuckPayments": len(found)})
-    for payment in found:
-        about = {"payment_id": payment.payment_id, "correlation_id": payment.correlation_id}
-        logger.warning("payment is stuck", extra={**about, "accepted_at": payment.created_at})
-    payments.put_back(found)
-    return {"stuck": len(found)}
-
-
-def _release(queue: Received, receipt_handle: str) -> None:
-    """Let a hopeless message burn its receives at once instead of one visibility timeout each."""
-    try:
-        queue.release(receipt_handle)
-    except PaymentError:
-        logger.exception("message keeps its visibility timeout")
+    metrics.count({"StuckPayments": len(found.stuck), "UnreadablePayments": len(found.unreadable)})
+    for payment in found.stuck:
+        with about(payment.payment_id, payment.correlation_id):
+            logger.warning("payment is stuck", extra={"accepted_at": payment.created_at})
+    for payment_id, error in found.unreadable.items():
+        logger.error("payment cannot be read", exc_info=error, extra={"payment_id": payment_id})
+    payments.put_back(found.stuck)
+    return {"stuck": len(found.stuck)}

@@ -27,6 +27,7 @@ class Function(StrEnum):
     API_HANDLER = "api-handler"
     BATCH_PROCESSOR = "batch-processor"
     PAYMENT_PROCESSOR = "payment-processor"
+    EVENT_PUBLISHER = "event-publisher"
 
 
 class Workflow(StrEnum):
@@ -65,7 +66,10 @@ class Profile:
     throttle_burst: int
     """Requests the API takes at once."""
     queue_concurrency: int
-    """Invocations of the payment processor that the queue may cause at once."""
+    """Concurrent invocations of the payment processor for each of its queues, at most.
+
+    Each handles up to ten payments side by side.
+    """
     log_retention_days: int
 
 

@@ -37,9 +37,7 @@ class TapStack(TerraformStack):
         compute = Compute(
             self, "compute", environment=environment, storage=storage, messaging=messaging
         )
-        workflow = PaymentWorkflow(
-            self, "workflow", environment=environment, messaging=messaging, compute=compute
-        )
+        workflow = PaymentWorkflow(self, "workflow", environment=environment, compute=compute)
         batch_workflow = BatchWorkflow(
             self, "batch-workflow", environment=environment, messaging=messaging, compute=compute
         )
@@ -98,6 +96,7 @@ def _add_outputs(stack: TerraformStack, storage: Storage, parts: Watched) -> Non
         "processing_status_table": storage.processing_status_table.name,
         "audit_logs_table": storage.audit_logs_table.name,
         "payment_events_queue_url": parts.messaging.events_queue.url,
+        "payment_rows_queue_url": parts.messaging.rows_queue.url,
         "payment_events_dlq_url": parts.messaging.dead_letter_queue.url,
         "payment_notifications_topic_arn": parts.messaging.topic.arn,
         "payment_workflow_arn": parts.workflow.state_machine.arn,

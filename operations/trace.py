@@ -19,7 +19,7 @@ _COLOURS = {
     "notification": "magenta",
 }
 
-_ANNOUNCED = frozenset(status.value for status in PaymentStatus if status.is_announced)
+_ANNOUNCED = frozenset(status.value for status in PaymentStatus if status.event_type)
 
 
 def main(arguments: list[str] | None = None) -> int:

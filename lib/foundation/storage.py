@@ -80,6 +80,7 @@ class Storage(Construct):
             "audit-logs",
             environment=environment,
             key={"payment_id": "S", "sequence": "N"},
+            is_streamed=True,
         )
         DynamodbResourcePolicy(
             self,

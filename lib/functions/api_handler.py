@@ -31,16 +31,13 @@ def add_api_handler(
             "PROCESSING_STATUS_TABLE": storage.processing_status_table.name,
             "AUDIT_LOGS_TABLE": storage.audit_logs_table.name,
             "PAYMENT_EVENTS_QUEUE_URL": messaging.events_queue.url,
+            "PAYMENT_ROWS_QUEUE_URL": messaging.rows_queue.url,
         },
         permissions=[
             Statement(
                 sid="AcceptPayments",
                 actions=("dynamodb:PutItem",),
-                resources=(
-                    storage.payments_table.arn,
-                    storage.processing_status_table.arn,
-                    storage.audit_logs_table.arn,
-                ),
+                resources=(storage.payments_table.arn, storage.audit_logs_table.arn),
             ),
             Statement(
                 sid="ReadPayments",
@@ -48,14 +45,14 @@ def add_api_handler(
                 resources=(storage.payments_table.arn,),
             ),
             Statement(
-                sid="ReadHistory",
+                sid="ReadHistoryAndBatches",
                 actions=("dynamodb:Query",),
-                resources=(storage.processing_status_table.arn,),
+                resources=(storage.audit_logs_table.arn, storage.processing_status_table.arn),
             ),
             Statement(
                 sid="QueuePayments",
                 actions=("sqs:SendMessage",),
-                resources=(messaging.events_queue.arn,),
+                resources=(messaging.events_queue.arn, messaging.rows_queue.arn),
             ),
             environment.encryption.use_through("dynamodb", "sqs"),
         ],

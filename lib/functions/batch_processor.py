@@ -49,7 +49,7 @@ def add_batch_processor(
         variables={
             "PROCESSING_STATUS_TABLE": storage.processing_status_table.name,
             "BATCH_RESULTS_BUCKET": storage.batch_results_bucket.bucket,
-            "PAYMENT_EVENTS_QUEUE_URL": messaging.events_queue.url,
+            "PAYMENT_ROWS_QUEUE_URL": messaging.rows_queue.url,
             "BATCH_WORKFLOW_ARN": state_machine_arn(Workflow.BATCH, environment),
         },
         permissions=[
@@ -77,9 +77,9 @@ def add_batch_processor(
                 resources=(storage.processing_status_table.arn,),
             ),
             Statement(
-                sid="QueuePayments",
+                sid="QueueRows",
                 actions=("sqs:SendMessage",),
-                resources=(messaging.events_queue.arn,),
+                resources=(messaging.rows_queue.arn,),
             ),
             Statement(
                 # Lambda does it in the function's name when it gives up on an upload.

@@ -7,12 +7,13 @@ from lib.foundation.messaging import Messaging
 from lib.foundation.storage import Storage
 from lib.functions.api_handler import add_api_handler
 from lib.functions.batch_processor import add_batch_processor
+from lib.functions.event_publisher import add_event_publisher
 from lib.functions.payment_processor import add_payment_processor
 from lib.kit.function import FunctionCode, PythonFunction
 
 
 class Compute(Construct):
-    """API handler, batch processor and payment processor."""
+    """API handler, batch processor, payment processor and event publisher."""
 
     def __init__(
         self,
@@ -34,8 +35,16 @@ class Compute(Construct):
         self.payment_processor = add_payment_processor(
             self, environment=environment, code=code, storage=storage, messaging=messaging
         )
+        self.event_publisher = add_event_publisher(
+            self, environment=environment, code=code, storage=storage, messaging=messaging
+        )
 
     @property
     def functions(self) -> tuple[PythonFunction, ...]:
         """Every function."""
-        return (self.api_handler, self.batch_processor, self.payment_processor)
+        return (
+            self.api_handler,
+            self.batch_processor,
+            self.payment_processor,
+            self.event_publisher,
+        )

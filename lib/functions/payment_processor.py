@@ -6,6 +6,11 @@ from cdktf_cdktf_provider_aws.lambda_event_source_mapping import (
     LambdaEventSourceMapping,
     LambdaEventSourceMappingScalingConfig,
 )
+from cdktf_cdktf_provider_aws.lambda_function_event_invoke_config import (
+    LambdaFunctionEventInvokeConfig,
+    LambdaFunctionEventInvokeConfigDestinationConfig,
+    LambdaFunctionEventInvokeConfigDestinationConfigOnFailure,
+)
 from constructs import Construct
 
 from lib.config import Function, Workflow
@@ -17,6 +22,8 @@ from lib.kit.iam import Statement
 from lib.kit.state_machine import may_run, state_machine_arn
 
 QUEUE_BATCH_SIZE: Final = 10
+ASYNC_RETRIES: Final = 2
+ASYNC_EVENT_AGE_SECONDS: Final = 6 * 3600
 
 
 def add_payment_processor(
@@ -33,13 +40,15 @@ def add_payment_processor(
         Function.PAYMENT_PROCESSOR,
         environment=environment,
         code=code,
-        description="Starts a workflow for each queued payment, and charges for the workflow",
+        description="Charges queued payments, and what a workflow carries on; finds stuck ones",
         limits=Limits(timeout_seconds=30, memory_mb=512),
         variables={
             "PAYMENTS_TABLE": storage.payments_table.name,
             "PROCESSING_STATUS_TABLE": storage.processing_status_table.name,
             "AUDIT_LOGS_TABLE": storage.audit_logs_table.name,
             "PAYMENT_EVENTS_QUEUE_URL": messaging.events_queue.url,
+            "PAYMENT_ROWS_QUEUE_URL": messaging.rows_queue.url,
+            "PAYMENT_EVENTS_DLQ_URL": messaging.dead_letter_queue.url,
             "PAYMENT_WORKFLOW_ARN": state_machine_arn(Workflow.PAYMENT, environment),
         },
         permissions=[
@@ -53,7 +62,7 @@ def add_payment_processor(
                 ),
             ),
             Statement(
-                # In processing-status, the sandbox gateway keeps what it did.
+                # In processing-status, the sandbox gateway keeps what it did and batches their counts.
                 sid="MovePayments",
                 actions=("dynamodb:GetItem", "dynamodb:UpdateItem"),
                 resources=(storage.payments_table.arn, storage.processing_status_table.arn),
@@ -64,9 +73,15 @@ def add_payment_processor(
                 resources=(f"{storage.payments_table.arn}/index/{OPEN_PAYMENTS.name}",),
             ),
             Statement(
-                sid="PutBackStuckPayments",
+                sid="SendAgainOrSetAside",
                 actions=("sqs:SendMessage",),
-                resources=(messaging.events_queue.arn,),
+                resources=(
+                    messaging.events_queue.arn,
+                    messaging.rows_queue.arn,
+                    messaging.dead_letter_queue.arn,
+                    # Lambda does it in the function's name when it gives up on an event.
+                    messaging.failures_queue.arn,
+                ),
             ),
             Statement(
                 sid="TakeMessages",
@@ -76,27 +91,52 @@ def add_payment_processor(
                     "sqs:GetQueueAttributes",
                     "sqs:ReceiveMessage",
                 ),
-                resources=(messaging.events_queue.arn,),
+                resources=(messaging.events_queue.arn, messaging.rows_queue.arn),
             ),
             *may_run(Workflow.PAYMENT, environment),
             environment.encryption.use_through("dynamodb", "sqs"),
         ],
     )
     _invoke_for_messages(scope, function, environment, messaging)
+    _keep_failures(scope, function, messaging)
     return function
 
 
 def _invoke_for_messages(
     scope: Construct, function: PythonFunction, environment: Environment, messaging: Messaging
 ) -> None:
-    LambdaEventSourceMapping(
+    for name, queue in (
+        ("payment-events", messaging.events_queue),
+        ("payment-rows", messaging.rows_queue),
+    ):
+        LambdaEventSourceMapping(
+            scope,
+            name,
+            event_source_arn=queue.arn,
+            function_name=function.resource.arn,
+            batch_size=QUEUE_BATCH_SIZE,
+            function_response_types=["ReportBatchItemFailures"],
+            scaling_config=LambdaEventSourceMappingScalingConfig(
+                maximum_concurrency=environment.profile.queue_concurrency
+            ),
+        )
+
+
+def _keep_failures(scope: Construct, function: PythonFunction, messaging: Messaging) -> None:
+    """Keep the events of sweeps and dead workflows that the function fails to handle.
+
+    EventBridge invokes it asynchronously, so only Lambda knows of such a failure:
+    https://docs.aws.amazon.com/lambda/latest/dg/with-eventbridge-scheduler.html
+    """
+    LambdaFunctionEventInvokeConfig(
         scope,
-        "payment-events",
-        event_source_arn=messaging.events_queue.arn,
-        function_name=function.resource.arn,
-        batch_size=QUEUE_BATCH_SIZE,
-        function_response_types=["ReportBatchItemFailures"],
-        scaling_config=LambdaEventSourceMappingScalingConfig(
-            maximum_concurrency=environment.profile.queue_concurrency
+        "payment-processor-failures",
+        function_name=function.resource.function_name,
+        maximum_retry_attempts=ASYNC_RETRIES,
+        maximum_event_age_in_seconds=ASYNC_EVENT_AGE_SECONDS,
+        destination_config=LambdaFunctionEventInvokeConfigDestinationConfig(
+            on_failure=LambdaFunctionEventInvokeConfigDestinationConfigOnFailure(
+                destination=messaging.failures_queue.arn
+            )
         ),
     )

@@ -30,6 +30,8 @@ class Alarm:
     metric: Metric = field(repr=False)
     threshold: int
     period_seconds: int
+    silence_fires: bool = False
+    """Whether it fires when nothing is measured, because that is a sign that nobody measures."""
 
 
 def add_alarm(
@@ -52,7 +54,7 @@ def add_alarm(
         evaluation_periods=1,
         threshold=alarm.threshold,
         comparison_operator="GreaterThanOrEqualToThreshold",
-        treat_missing_data="notBreaching",
+        treat_missing_data="breaching" if alarm.silence_fires else "notBreaching",
         alarm_actions=[topic.arn],
         ok_actions=[topic.arn],
     )

@@ -10,6 +10,8 @@ from lib.environment import Environment
 from lib.kit.iam import Statement, deny_plain_http, policy_json
 
 RETENTION_SECONDS: Final = 14 * 24 * 3600
+"""As long as SQS can keep a message. A dead letter keeps its first time stamp, so that a queue must
+keep its messages for less: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html"""
 VISIBILITY_TIMEOUT_SECONDS: Final = 180
 
 
@@ -18,16 +20,17 @@ def add_queue(
     name: str,
     *,
     environment: Environment,
+    retention_seconds: int = RETENTION_SECONDS,
     redrive_allow_policy: str | None = None,
     statements: Sequence[Statement] = (),
 ) -> SqsQueue:
-    """Make the queue ``{name}-{suffix}``: encrypted, over TLS only, messages kept for 14 days."""
+    """Make the queue ``{name}-{suffix}``: encrypted, over TLS only."""
     return SqsQueue(
         scope,
         name,
         name=environment.name(name),
         kms_master_key_id=environment.key.arn,
-        message_retention_seconds=RETENTION_SECONDS,
+        message_retention_seconds=retention_seconds,
         visibility_timeout_seconds=VISIBILITY_TIMEOUT_SECONDS,
         redrive_allow_policy=redrive_allow_policy,
         # Not a resource of its own, for which Terraform would wait once more.

@@ -3,7 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from cdktf_cdktf_provider_aws.cloudwatch_event_rule import CloudwatchEventRule
+from cdktf_cdktf_provider_aws.cloudwatch_event_target import CloudwatchEventTarget
 from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
+from cdktf_cdktf_provider_aws.lambda_permission import LambdaPermission
 from cdktf_cdktf_provider_aws.sfn_state_machine import (
     SfnStateMachine,
     SfnStateMachineLoggingConfiguration,
@@ -54,17 +57,12 @@ def state_machine_arn(workflow: Workflow, environment: Environment) -> str:
 
 
 def may_run(workflow: Workflow, environment: Environment) -> tuple[Statement, ...]:
-    """Allow a role to start executions of a workflow and to look at their state."""
+    """Allow a role to start executions of a workflow."""
     return (
         Statement(
             sid="StartWorkflow",
             actions=("states:StartExecution",),
             resources=(state_machine_arn(workflow, environment),),
-        ),
-        Statement(
-            sid="LookAtExecutions",
-            actions=("states:DescribeExecution",),
-            resources=(environment.arns.of("states", f"execution:{environment.name(workflow)}:*"),),
         ),
     )
 
@@ -149,6 +147,47 @@ def _run_map_items(workflow: Workflow, environment: Environment) -> tuple[Statem
     )
 
 
+def tell_of_deaths(
+    scope: Construct,
+    workflow: Workflow,
+    *,
+    environment: Environment,
+    state_machine: SfnStateMachine,
+    function: PythonFunction,
+) -> None:
+    """Let a function hear of each execution that died.
+
+    No catcher sees a time-out of the whole execution, a stop by hand, or a state that grew too
+    large: https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
+    """
+    rule = CloudwatchEventRule(
+        scope,
+        "deaths",
+        name=environment.name(f"{workflow}-deaths"),
+        description=f"Executions of {workflow} that failed, timed out or were stopped",
+        event_pattern=compact_json(
+            {
+                "source": ["aws.states"],
+                "detail-type": ["Step Functions Execution Status Change"],
+                "detail": {
+                    "stateMachineArn": [state_machine.arn],
+                    "status": ["FAILED", "TIMED_OUT", "ABORTED"],
+                },
+            }
+        ),
+    )
+    LambdaPermission(
+        scope,
+        "deaths-may-invoke",
+        function_name=function.resource.function_name,
+        action="lambda:InvokeFunction",
+        principal="events.amazonaws.com",
+        source_arn=rule.arn,
+        source_account=environment.arns.account,
+    )
+    CloudwatchEventTarget(scope, "tell", rule=rule.name, arn=function.resource.arn)
+
+
 def invoke_task(
     function: PythonFunction, arns: Arns, *, payload: Mapping[str, Any], timeout_seconds: int
 ) -> dict[str, Any]:
@@ -184,10 +223,10 @@ def publish_task(
     }
 
 
-def retry(error: str, *, seconds: int, attempts: int, at_most_seconds: int) -> dict[str, Any]:
+def retry(*errors: str, seconds: int, attempts: int, at_most_seconds: int) -> dict[str, Any]:
     """Return a retrier whose delays double, up to a limit, and are scattered below that."""
     return {
-        "ErrorEquals": [error],
+        "ErrorEquals": list(errors),
         "IntervalSeconds": seconds,
         "BackoffRate": 2,
         "MaxAttempts": attempts,

@@ -37,6 +37,7 @@ def add_table(
     key: Key,
     indexes: Sequence[Index] = (),
     ttl_attribute: str | None = None,
+    is_streamed: bool = False,
 ) -> DynamodbTable:
     """Make the table ``{name}-{suffix}``; ``key`` is its partition key, then its sort key."""
     hash_key, *range_key = key
@@ -59,6 +60,8 @@ def add_table(
             if ttl_attribute is None
             else DynamodbTableTtl(attribute_name=ttl_attribute, enabled=True)
         ),
+        stream_enabled=is_streamed or None,
+        stream_view_type="NEW_IMAGE" if is_streamed else None,
         point_in_time_recovery=DynamodbTablePointInTimeRecovery(enabled=True),
         server_side_encryption=DynamodbTableServerSideEncryption(
             enabled=True, kms_key_arn=environment.key.arn

@@ -11,7 +11,7 @@ from lib.kit.function import PythonFunction
 from lib.watch.watched import Watched
 from lib.workflows.batch import BatchWorkflow
 from lib.workflows.payment import PaymentWorkflow
-from lib.workflows.sweep import SWEEP_MINUTES, Sweep
+from lib.workflows.sweep import SWEEP_MINUTES
 
 
 def function_errors(function: PythonFunction) -> Alarm:
@@ -80,10 +80,11 @@ def stuck_payments(config: StackConfig) -> Alarm:
     return Alarm(
         name="payments-stuck",
         description=(
-            "At least one payment is not final 15 minutes after it was accepted; it was put back "
-            "on the queue, which restarts a workflow that died. First: find its id in the log of "
-            "payment-processor ('payment is stuck') and follow it with pipenv run trace; many at "
-            "once mean that the payment gateway or the queue's consumer is down."
+            "At least one payment is still open 15 minutes after it was accepted, and was put back "
+            "on its queue; or no sweep has told anything for 10 minutes. First: find 'payment is "
+            "stuck' in the log of payment-processor and follow the id with pipenv run trace; many "
+            "of them mean that the processor or the queue's consumer is down. Nothing in the log: "
+            "look whether the schedule payment-sweep is enabled."
         ),
         metric=Metric(
             namespace=config.metrics_namespace,
@@ -94,22 +95,60 @@ def stuck_payments(config: StackConfig) -> Alarm:
         threshold=1,
         # Two sweeps, so that none that comes a little late ends the alarm.
         period_seconds=2 * SWEEP_MINUTES * 60,
+        silence_fires=True,
     )
 
 
-def missed_sweeps(sweep: Sweep) -> Alarm:
-    """A sweep that the schedule could not start."""
+def processor_failures(messaging: Messaging) -> Alarm:
+    """A sweep, or the news of a dead workflow, that the payment processor failed to handle."""
     return Alarm(
-        name="payment-sweep-dlq-messages",
+        name="payment-processor-failures-messages",
         description=(
-            "The schedule could not run the sweep for stuck payments at least once: payments may "
-            "be stuck without an alarm. First: read the message's attributes ERROR_CODE and "
-            "ERROR_MESSAGE in the sweep's dead-letter queue, look whether payment-processor "
-            "fails, then purge the queue: the next sweep finds all that this one would have found."
+            "payment-processor failed to handle a sweep for stuck payments, or the news that a "
+            "workflow died, three times: payments may be stuck. First: read the message, whose "
+            "responsePayload names the error, and the ERROR lines of payment-processor's log; fix "
+            "the cause, then purge the queue: the next sweep finds all that is stuck."
         ),
-        metric=_queue_metric(sweep.dead_letter_queue.name, "ApproximateNumberOfMessagesVisible"),
+        metric=_queue_metric(messaging.failures_queue.name, "ApproximateNumberOfMessagesVisible"),
         threshold=1,
         period_seconds=60,
+    )
+
+
+def announcement_alarms(messaging: Messaging, publisher: PythonFunction) -> tuple[Alarm, ...]:
+    """Events that are announced late, or could not be announced."""
+    return (
+        Alarm(
+            name="payment-announcements-dlq-messages",
+            description=(
+                "At least one event could not be announced in 12 hours, or a record could not be "
+                "read: no money is at risk, but subscribers do not know of something. First: read "
+                "the message. Fix the cause, announce the time in question again with pipenv run "
+                "republish, then purge the queue."
+            ),
+            metric=_queue_metric(
+                messaging.announcements_dead_letter_queue.name,
+                "ApproximateNumberOfMessagesVisible",
+            ),
+            threshold=1,
+            period_seconds=60,
+        ),
+        Alarm(
+            name="event-publisher-age",
+            description=(
+                "The oldest record that event-publisher works on is 15 minutes old or more: "
+                "payments go on, but subscribers hear of them late. First: look at the ERROR lines "
+                "of event-publisher's log, and whether SNS refuses its events."
+            ),
+            metric=Metric(
+                namespace="AWS/Lambda",
+                name="IteratorAge",
+                dimensions={"FunctionName": publisher.resource.function_name},
+                statistic="Maximum",
+            ),
+            threshold=900_000,
+            period_seconds=300,
+        ),
     )
 
 
@@ -247,7 +286,8 @@ def all_alarms(config: StackConfig, watched: Watched) -> tuple[Alarm, ...]:
         api_server_errors(watched.api),
         api_latency(watched.api),
         stuck_payments(config),
-        missed_sweeps(watched.sweep),
+        processor_failures(watched.messaging),
+        *announcement_alarms(watched.messaging, watched.compute.event_publisher),
         *(undelivered(queue) for queue in watched.subscriptions.dead_letter_queues),
         *payment_workflow_alarms(watched.workflow),
         *batch_workflow_alarms(watched.batch_workflow),

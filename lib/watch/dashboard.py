@@ -126,20 +126,24 @@ def _queues(watched: Watched) -> list[_Graph]:
     messaging = watched.messaging
     dead_letters = [
         messaging.dead_letter_queue,
-        watched.sweep.dead_letter_queue,
+        messaging.failures_queue,
+        messaging.announcements_dead_letter_queue,
         *watched.subscriptions.dead_letter_queues,
     ]
-    on_events = ["QueueName", messaging.events_queue.name]
+    waiting = [
+        ["QueueName", queue.name] for queue in (messaging.events_queue, messaging.rows_queue)
+    ]
     depth = "ApproximateNumberOfMessagesVisible"
     return [
         _Graph(
-            title="Events waiting",
-            lines=[_line("AWS/SQS", depth, on_events, statistic="Maximum")],
+            title="Payments waiting",
+            lines=[_line("AWS/SQS", depth, queue, statistic="Maximum") for queue in waiting],
         ),
         _Graph(
-            title="Age of the oldest event (s)",
+            title="Age of the oldest waiting payment (s)",
             lines=[
-                _line("AWS/SQS", "ApproximateAgeOfOldestMessage", on_events, statistic="Maximum")
+                _line("AWS/SQS", "ApproximateAgeOfOldestMessage", queue, statistic="Maximum")
+                for queue in waiting
             ],
         ),
         _Graph(

@@ -1,4 +1,4 @@
-"""The state machine that takes one payment from accepted to announced."""
+"""The state machine that carries on with a payment which one try could not finish."""
 
 from typing import Any, Final
 
@@ -6,23 +6,21 @@ from constructs import Construct
 
 from lib.config import Workflow
 from lib.environment import Environment
-from lib.foundation.messaging import Messaging
 from lib.functions.compute import Compute
 from lib.kit.arns import Arns
 from lib.kit.function import PythonFunction
 from lib.kit.iam import Statement
-from lib.kit.state_machine import add_state_machine, invoke_task, publish_task, retry
+from lib.kit.state_machine import add_state_machine, invoke_task, retry, tell_of_deaths
 
 TASK_TIMEOUT_SECONDS: Final = 60
-# Enough for an outage of more than a day, and far from the 25,000 events that a history holds:
-# an execution that died would leave its payment without an end or without an announcement.
-ENDLESS_ATTEMPTS: Final = 1000
+# Enough for an outage of days, and far from the 25,000 events that a history holds.
+ENDLESS: Final = 1000
 EXECUTION_TIMEOUT_SECONDS: Final = 10 * 24 * 3600
 """Beyond what all retries of all states take together, so only a fault runs into it."""
 
 
 class PaymentWorkflow(Construct):
-    """Charge, settle if the charge's outcome is unknown, and notify."""
+    """Charge until there is an outcome, and settle if it stays unknown."""
 
     def __init__(
         self,
@@ -30,7 +28,6 @@ class PaymentWorkflow(Construct):
         id_: str,
         *,
         environment: Environment,
-        messaging: Messaging,
         compute: Compute,
     ) -> None:
         super().__init__(scope, id_)
@@ -38,33 +35,48 @@ class PaymentWorkflow(Construct):
             self,
             Workflow.PAYMENT,
             environment=environment,
-            definition=definition(compute.payment_processor, messaging, environment.arns),
+            definition=definition(compute.payment_processor, environment.arns),
             permissions=[
                 Statement(
                     sid="CallPaymentProcessor",
                     actions=("lambda:InvokeFunction",),
                     resources=(compute.payment_processor.resource.arn,),
                 ),
-                Statement(sid="Notify", actions=("sns:Publish",), resources=(messaging.topic.arn,)),
-                environment.encryption.use_through("sns"),
             ],
+        )
+        tell_of_deaths(
+            self,
+            Workflow.PAYMENT,
+            environment=environment,
+            state_machine=self.state_machine,
+            function=compute.payment_processor,
         )
 
 
 # A payment that is not there will not be there later.
 _NO_RETRY: Final = {"ErrorEquals": ["PaymentNotFound"], "MaxAttempts": 0}
 
+# The function did not run, or nobody knows whether it did: no sign of anything at the processor.
+# https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html#bp-lambda-serviceexception
+_NOT_REACHED: Final = (
+    "Lambda.ClientExecutionTimeoutException",
+    "Lambda.ServiceException",
+    "Lambda.AWSLambdaException",
+    "Lambda.SdkClientException",
+    "Lambda.TooManyRequestsException",
+)
 
-def definition(
-    payment_processor: PythonFunction, messaging: Messaging, arns: Arns
-) -> dict[str, Any]:
+
+def definition(payment_processor: PythonFunction, arns: Arns) -> dict[str, Any]:
     """Return the workflow in the Amazon States Language.
 
-    Its input is ``{"payment_id", "correlation_id"}``. A declined payment is a success of the
-    workflow; the workflow fails only if the outcome could not be found out or announced.
+    Its input is ``{"payment_id", "correlation_id"}``: a payment that one try could not finish. A
+    declined payment is a success of the workflow; the workflow fails only if the outcome could not
+    be found out. Only a charge whose outcome stays unknown leads to ``Settle``; whatever is busy,
+    waits or fails on our own side is tried again for as long as it takes.
     """
     return {
-        "Comment": "One payment, from accepted to announced",
+        "Comment": "One payment that one try could not finish",
         "StartAt": "Charge",
         "TimeoutSeconds": EXECUTION_TIMEOUT_SECONDS,
         "States": {
@@ -72,35 +84,28 @@ def definition(
                 **_task(payment_processor, arns, action="charge"),
                 "Retry": [
                     _NO_RETRY,
-                    retry("GatewayUnavailable", seconds=2, attempts=4, at_most_seconds=30),
-                    retry("States.ALL", seconds=2, attempts=6, at_most_seconds=60),
+                    retry("GatewayUnavailable", seconds=2, attempts=6, at_most_seconds=60),
+                    retry("GatewayRefused", seconds=60, attempts=ENDLESS, at_most_seconds=900),
+                    retry("ChargePending", seconds=60, attempts=ENDLESS, at_most_seconds=3600),
+                    retry(*_NOT_REACHED, seconds=2, attempts=ENDLESS, at_most_seconds=300),
+                    retry("States.ALL", seconds=5, attempts=ENDLESS, at_most_seconds=300),
                 ],
                 "Catch": [
-                    {"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": "Settle"}
+                    {
+                        "ErrorEquals": ["GatewayUnavailable"],
+                        "ResultPath": "$.error",
+                        "Next": "Settle",
+                    }
                 ],
-                "Next": "Notify",
+                "End": True,
             },
             # Asks the gateway to cancel or confirm, for as long as it takes; never guesses.
             "Settle": {
                 **_task(payment_processor, arns, action="settle"),
                 "Retry": [
                     _NO_RETRY,
-                    retry("States.ALL", seconds=5, attempts=ENDLESS_ATTEMPTS, at_most_seconds=300),
+                    retry("States.ALL", seconds=5, attempts=ENDLESS, at_most_seconds=300),
                 ],
-                "Next": "Notify",
-            },
-            "Notify": {
-                **publish_task(
-                    messaging.topic,
-                    arns,
-                    message="$.notification",
-                    attributes={
-                        "event_type": "$.notification.event_type",
-                        "status": "$.status",
-                        "currency": "$.notification.payment.currency",
-                    },
-                    attempts=ENDLESS_ATTEMPTS,
-                ),
                 "End": True,
             },
         },

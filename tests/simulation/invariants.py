@@ -144,7 +144,7 @@ def _statuses_are_announced(world: "World") -> Iterator[str]:
         announced[payment_id].add(json.dumps([message, attributes], sort_keys=True))
     for payment in world.end.payments.values():
         versions = announced.pop(payment.payment_id, set())
-        if not payment.status.is_announced:
+        if payment.status.event_type is None:
             if versions:
                 yield f"{payment.payment_id} was announced while {payment.status}"
             continue

@@ -5,12 +5,12 @@ kind of item              table                        partition key            
 ========================  ===========================  ==========================  ==============
 payment                   payments                     ``{payment_id}``
 audit record              audit-logs                   ``{payment_id}``            sequence
-status of a payment       processing-status            ``payment#{payment_id}``    sequence
 status of a batch         processing-status            ``batch#{batch_id}``        1, 2 or 3
 range of a batch          processing-status            ``range#{batch_id}``        range number
 outcomes of its rows      processing-status            ``outcomes#{batch_id}``     shard
 row that was not paid     processing-status            ``row#{shard}#{batch_id}``  line
 sandbox's memory          processing-status            ``sandbox#{payment_id}``    0
+end of the last sweep     processing-status            ``sweep#``                  0
 ========================  ===========================  ==========================  ==============
 
 ``processing-status`` holds several kinds of items. Each kind has a prefix of its own that ends with
@@ -39,16 +39,6 @@ def payment_key(payment_id: str) -> Key:
 def audit_key(payment_id: str, sequence: int) -> Key:
     """Return the key of an audit record; ``sequence`` counts a payment's records from 1."""
     return {"payment_id": payment_id, "sequence": sequence}
-
-
-def payment_status_key(payment_id: str, sequence: int) -> Key:
-    """Return the key of a status that a payment has had; ``sequence`` counts them from 1."""
-    return _status_key(payment_statuses(payment_id), sequence)
-
-
-def payment_statuses(payment_id: str) -> str:
-    """Return the partition of all statuses that a payment has had."""
-    return f"payment#{payment_id}"
 
 
 def batch_status_key(batch_id: str, sequence: int) -> Key:
@@ -95,6 +85,11 @@ def batch_rows(batch_id: str, shard: int) -> str:
 def sandbox_key(payment_id: str) -> Key:
     """Return the key of what the sandbox gateway remembers of a payment."""
     return _status_key(f"{SANDBOX_PREFIX}{payment_id}", 0)
+
+
+def sweep_key() -> Key:
+    """Return the key of where the last look at open payments ended."""
+    return _status_key("sweep#", 0)
 
 
 SANDBOX_PREFIX: Final = "sandbox#"

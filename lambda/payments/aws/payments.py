@@ -1,14 +1,14 @@
-"""Adapter: payments, their timeline and their audit trail in DynamoDB.
+"""Adapter: payments and their audit trail in DynamoDB.
 
-Each status has one transaction of three writes: the payment (guarded by status and version), its
-history entry and its audit record. Every AWS failure is a :class:`ServiceUnavailable`.
+Each status has one transaction of two writes: the payment, guarded by the hash of its last audit
+record, and its next audit record. Every AWS failure is a :class:`ServiceUnavailable`.
 """
 
 import random
 import time
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,16 +17,16 @@ from payments.aws.items import Item, deserialize, expires_at, serialize
 from payments.aws.keys import (
     outcomes_key,
     payment_key,
-    payment_status_key,
-    payment_statuses,
     row_key,
+    sweep_key,
 )
 from payments.core.audit import AuditRecord, acceptance_record, transition_record
 from payments.core.content import Content
-from payments.core.faults import ServiceUnavailable, StaleTransition
+from payments.core.faults import PaymentNotFound, ServiceUnavailable, StaleTransition
 from payments.core.payment import (
     Failure,
     HistoryEntry,
+    OpenPayment,
     Payment,
     PaymentRequest,
     PaymentStatus,
@@ -123,6 +123,7 @@ class PaymentStore:
 
         Raises:
             StaleTransition: it has moved meanwhile; the error holds it as it is now.
+            PaymentNotFound: it is not there.
         """
         record = transition_record(payment, transition)
         changes: Item = {
@@ -143,13 +144,13 @@ class PaymentStore:
             "TableName": self._tables.payments,
             "Key": serialize(payment_key(payment.payment_id)),
             "UpdateExpression": expression,
-            "ConditionExpression": "#status = :expected_status AND #version = :expected_version",
+            # The hash of the last record stands for status, version and all that came before.
+            "ConditionExpression": "#audit_hash = :expected_hash",
             "ExpressionAttributeNames": {f"#{name}": name for name in changes},
             "ExpressionAttributeValues": serialize(
                 {
                     **{f":{name}": value for name, value in changes.items()},
-                    ":expected_status": payment.status.value,
-                    ":expected_version": payment.version,
+                    ":expected_hash": payment.audit_hash,
                 }
             ),
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
@@ -170,44 +171,79 @@ class PaymentStore:
         return _payment(deserialize(answer["Item"])) if "Item" in answer else None
 
     def history(self, payment_id: str) -> list[HistoryEntry]:
-        """Return every status a payment has had, oldest first (strongly consistent)."""
-        with unavailable("the history of a payment could not be read"):
-            answer = self._client.query(
-                TableName=self._tables.processing_status,
-                KeyConditionExpression="entity_id = :id",
-                ExpressionAttributeValues=serialize({":id": payment_statuses(payment_id)}),
-                ConsistentRead=True,
+        """Return every status a payment has had, oldest first: its audit trail tells."""
+        entries: list[HistoryEntry] = []
+        query: dict[str, Any] = {
+            "TableName": self._tables.audit_logs,
+            "KeyConditionExpression": "payment_id = :id",
+            "ExpressionAttributeValues": serialize({":id": payment_id}),
+            "ConsistentRead": True,
+        }
+        while True:
+            with unavailable("the history of a payment could not be read"):
+                answer = self._client.query(**query)
+            entries.extend(
+                HistoryEntry(record["sequence"], PaymentStatus(record["to"]), record["at"])
+                for record in map(deserialize, answer["Items"])
             )
-        items = (deserialize(item) for item in answer["Items"])
-        return [
-            HistoryEntry(item["sequence"], PaymentStatus(item["status"]), item["at"])
-            for item in items
-        ]
+            if "LastEvaluatedKey" not in answer:
+                return entries
+            query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
-    def open_payments(self, accepted_before: str) -> Iterator[str]:
-        """Yield the ids of open payments, from an index that lags a little behind.
+    def open_payments(
+        self, accepted_before: str, last_look: Mapping[int, OpenPayment]
+    ) -> Iterator[OpenPayment]:
+        """Yield open payments, from an index that lags a little behind.
 
-        A page of each shard in turn, so that one shard's backlog does not hide the others; within
-        a shard the oldest first.
+        A page of each shard in turn, so that one shard's backlog does not hide the others. Within a
+        shard by the time of acceptance, beginning behind the last look and then from the start.
         """
-        pages: deque[dict[str, Any]] = deque(
-            {
-                "TableName": self._tables.payments,
-                "IndexName": OPEN_INDEX,
-                "KeyConditionExpression": "open_shard = :shard AND accepted_at <= :before",
-                "ExpressionAttributeValues": serialize(
-                    {":shard": shard, ":before": accepted_before}
-                ),
-            }
-            for shard in range(OPEN_SHARDS)
-        )
+        pages: deque[tuple[int, dict[str, Any]]] = deque()
+        for shard in range(OPEN_SHARDS):
+            last = last_look.get(shard)
+            if last is not None:
+                behind = serialize({"open_shard": shard, "accepted_at": last.accepted_at})
+                behind |= serialize(payment_key(last.payment_id))
+                pages.append(
+                    (shard, {**_open_page(shard, accepted_before), "ExclusiveStartKey": behind})
+                )
+        for shard in range(OPEN_SHARDS):
+            last = last_look.get(shard)
+            until = min(accepted_before, last.accepted_at) if last else accepted_before
+            pages.append((shard, _open_page(shard, until)))
         while pages:
-            page = pages.popleft()
+            shard, page = pages.popleft()
             with unavailable("open payments could not be read"):
-                answer = self._client.query(**page, Limit=_OPEN_PAGE)
-            yield from (deserialize(item)["payment_id"] for item in answer["Items"])
+                answer = self._client.query(TableName=self._tables.payments, **page)
+            for item in map(deserialize, answer["Items"]):
+                yield OpenPayment(shard, item["accepted_at"], item["payment_id"])
             if "LastEvaluatedKey" in answer:
-                pages.append({**page, "ExclusiveStartKey": answer["LastEvaluatedKey"]})
+                pages.append((shard, {**page, "ExclusiveStartKey": answer["LastEvaluatedKey"]}))
+
+    def last_look(self) -> Mapping[int, OpenPayment]:
+        """Return where in each shard the last look at open payments ended."""
+        with unavailable("where the last sweep ended could not be read"):
+            answer = self._client.get_item(
+                TableName=self._tables.processing_status, Key=serialize(sweep_key())
+            )
+        places = deserialize(answer["Item"])["places"] if "Item" in answer else {}
+        return {
+            int(shard): OpenPayment(int(shard), place["accepted_at"], place["payment_id"])
+            for shard, place in places.items()
+        }
+
+    def remember_look(self, ended_at: Mapping[int, OpenPayment], *, at: str) -> None:
+        """Remember where in each shard a look at open payments ended."""
+        item = {
+            **sweep_key(),
+            "at": at,
+            "places": {
+                str(shard): {"accepted_at": entry.accepted_at, "payment_id": entry.payment_id}
+                for shard, entry in ended_at.items()
+            },
+        }
+        with unavailable("where the sweep ended could not be written"):
+            self._client.put_item(TableName=self._tables.processing_status, Item=serialize(item))
 
     def record_not_paid(self, request: PaymentRequest, outcome: RowOutcome, *, at: str) -> None:
         """Record and count a row of a batch that is not paid, once however often it is told."""
@@ -254,22 +290,19 @@ class PaymentStore:
         record: AuditRecord,
         *others: "TransactWriteItemTypeDef",
     ) -> Payment | None:
-        """Write payment, history entry and audit record; return what stood in the way, if any."""
-        history: PutTypeDef = {
-            "TableName": self._tables.processing_status,
-            "Item": serialize(_history_item(record)),
-            "ConditionExpression": "attribute_not_exists(entity_id)",
-        }
-        # These conditions make both append-only even if this code has a fault.
+        """Write a payment and its audit record; return what stood in the way, if anything."""
+        # This condition keeps the trail append-only even if this code has a fault.
         audit: PutTypeDef = {
             "TableName": self._tables.audit_logs,
             "Item": serialize(record),
             "ConditionExpression": "attribute_not_exists(payment_id)",
         }
-        reasons = self._write([write, {"Put": history}, {"Put": audit}, *others])
+        reasons = self._write([write, {"Put": audit}, *others])
         if not reasons:
             return None
         if reasons[0].get("Code") == "ConditionalCheckFailed":
+            if "Item" not in reasons[0]:
+                raise PaymentNotFound(record["payment_id"])
             return _payment(deserialize(reasons[0]["Item"]))
         raise ServiceUnavailable("the audit trail is ahead of the payment")
 
@@ -332,13 +365,10 @@ def _payment(item: Item) -> Payment:
     )
 
 
-def _history_item(record: AuditRecord) -> Item:
+def _open_page(shard: int, accepted_before: str) -> dict[str, Any]:
     return {
-        **payment_status_key(record["payment_id"], record["sequence"]),
-        "status": record["to"],
-        "at": record["at"],
-        "actor": record["actor"],
-        "request_id": record["request_id"],
-        "attempt": record.get("attempt", 0),
-        "expires_at": expires_at(record["at"]),
+        "IndexName": OPEN_INDEX,
+        "KeyConditionExpression": "open_shard = :shard AND accepted_at <= :before",
+        "ExpressionAttributeValues": serialize({":shard": shard, ":before": accepted_before}),
+        "Limit": _OPEN_PAGE,
     }

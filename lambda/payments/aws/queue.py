@@ -1,4 +1,4 @@
-"""Adapter: the queue of payment events (SQS). Every AWS failure is ``ServiceUnavailable``."""
+"""Adapter: the queues of payments (SQS). Every AWS failure is ``ServiceUnavailable``."""
 
 import random
 import time
@@ -9,30 +9,27 @@ from typing import TYPE_CHECKING, Final
 
 from payments.aws.failures import unavailable
 from payments.core.faults import ServiceUnavailable
-from payments.core.messages import encode_message
-from payments.core.payment import Payment
+from payments.core.messages import PaymentMessage, encode_message, message_of
+from payments.core.payment import API, Payment
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
 
-
 CALLS_IN_FLIGHT: Final = 32
-"""How many calls to the queue wait for their answer at the same time.
+"""How many calls to a queue wait for their answer at the same time.
 
 As many as keep one core at work while SQS takes 10 ms for each; more only wait for the core.
 """
 
 # The most that SendMessageBatch takes.
 _MESSAGES_PER_CALL = 10
-
 _SEND_ATTEMPTS = 6
-
 _BACKOFF_SECONDS = 0.1
 
 
-class PaymentQueue:
-    """The queue of payment events. Every AWS failure is a :class:`ServiceUnavailable`."""
+class MessageQueue:
+    """One queue."""
 
     def __init__(
         self,
@@ -45,20 +42,32 @@ class PaymentQueue:
         self._url = queue_url
         self._sleep = sleep
 
-    def send(self, payment: Payment) -> None:
-        """Make a payment durable in the queue."""
-        with unavailable("the payment could not be queued"):
-            self._client.send_message(QueueUrl=self._url, MessageBody=encode_message(payment))
+    def is_called(self, name: str) -> bool:
+        """Say whether this is the name of the queue."""
+        return self._url.rpartition("/")[2] == name
 
-    def send_payments(self, payments: Iterable[Payment]) -> int:
-        """Make many payments durable in the queue.
+    def send(self, body: str, *, delay_seconds: int = 0, reason: str | None = None) -> None:
+        """Make one message durable in the queue.
 
-        Returns and raises as :meth:`send_all`.
+        Args:
+            body: the encoded message.
+            delay_seconds: until when nobody receives it, 900 at most.
+            reason: why it is here, as the message attribute ``reason``.
         """
-        return self.send_all(map(encode_message, payments), calls_in_flight=1)
+        attributes = {} if reason is None else {"reason": reason}
+        with unavailable("the message could not be queued"):
+            self._client.send_message(
+                QueueUrl=self._url,
+                MessageBody=body,
+                DelaySeconds=delay_seconds,
+                MessageAttributes={
+                    name: {"DataType": "String", "StringValue": value}
+                    for name, value in attributes.items()
+                },
+            )
 
     def send_all(self, messages: Iterable[str], *, calls_in_flight: int = CALLS_IN_FLIGHT) -> int:
-        """Make every message durable in the queue: ten to a call, many calls at once.
+        """Make every message durable in the queue: ten to a call, many calls concurrently.
 
         Args:
             messages: encoded messages, taken one call ahead at most.
@@ -81,6 +90,21 @@ class PaymentQueue:
                 calls.add(pool.submit(self._send_chunk, chunk))
             return sent + sum(call.result() for call in calls)
 
+    def waiting(self) -> int:
+        """Return about how many messages wait in the queue."""
+        with unavailable("the length of the queue could not be read"):
+            answer = self._client.get_queue_attributes(
+                QueueUrl=self._url, AttributeNames=["ApproximateNumberOfMessages"]
+            )
+        return int(answer["Attributes"]["ApproximateNumberOfMessages"])
+
+    def hide(self, receipt_handle: str, seconds: int) -> None:
+        """Let a message that was received be delivered again after so many seconds."""
+        with unavailable("the message could not be hidden"):
+            self._client.change_message_visibility(
+                QueueUrl=self._url, ReceiptHandle=receipt_handle, VisibilityTimeout=seconds
+            )
+
     def _send_chunk(self, messages: Sequence[str]) -> int:
         pending = {str(number): message for number, message in enumerate(messages)}
         cause: Exception | None = None
@@ -102,9 +126,33 @@ class PaymentQueue:
                 return len(messages)
         raise ServiceUnavailable("messages could not be queued") from cause
 
-    def release(self, receipt_handle: str) -> None:
-        """Let a message that was received be delivered again at once."""
-        with unavailable("the message could not be released"):
-            self._client.change_message_visibility(
-                QueueUrl=self._url, ReceiptHandle=receipt_handle, VisibilityTimeout=0
-            )
+
+class PaymentQueues:
+    """The queues of payments: customers' payments never stand behind the rows of a file."""
+
+    def __init__(self, events: MessageQueue, rows: MessageQueue) -> None:
+        self._events = events
+        self._rows = rows
+
+    def send(self, payment: Payment) -> None:
+        """Make a payment durable in its queue."""
+        self.send_again(message_of(payment))
+
+    def send_again(self, message: PaymentMessage, *, delay_seconds: int = 0) -> None:
+        """Make a message durable in the queue that it belongs to."""
+        queue = self._events if message.request.source == API else self._rows
+        queue.send(encode_message(message), delay_seconds=delay_seconds)
+
+    def send_payments(self, payments: Iterable[Payment]) -> int:
+        """Make many payments durable in their queues; return how many.
+
+        Raises:
+            ServiceUnavailable: not all were sent, and which ones is unknown.
+        """
+        by_queue: dict[MessageQueue, list[str]] = {self._events: [], self._rows: []}
+        for payment in payments:
+            queue = self._events if payment.source == API else self._rows
+            by_queue[queue].append(encode_message(message_of(payment)))
+        return sum(
+            queue.send_all(messages, calls_in_flight=1) for queue, messages in by_queue.items()
+        )

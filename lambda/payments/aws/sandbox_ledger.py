@@ -6,7 +6,7 @@ from payments.aws.failures import unavailable
 from payments.aws.items import Item, deserialize, serialize
 from payments.aws.keys import sandbox_key
 from payments.core.payment import Failure, Payment
-from payments.gateways.port import Approved, ChargeOutcome, Declined
+from payments.gateways.port import Approved, Declined, Verdict
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -20,16 +20,16 @@ class SandboxLedger:
         self._table = table
 
     def count_attempt(self, payment_id: str) -> int:
-        """See :class:`payments.gateway.ChargeLedger`."""
+        """See :class:`payments.gateways.sandbox.ChargeLedger`."""
         answer = self._update(payment_id, "ADD attempts :one", {":one": 1})
         return int(answer["attempts"])
 
-    def decide(self, payment: Payment, outcome: ChargeOutcome) -> ChargeOutcome:
-        """See :class:`payments.gateway.ChargeLedger`."""
-        if isinstance(outcome, Approved):
-            kept: Item = {"reference": outcome.reference}
+    def decide(self, payment: Payment, verdict: Verdict) -> Verdict:
+        """See :class:`payments.gateways.sandbox.ChargeLedger`."""
+        if isinstance(verdict, Approved):
+            kept: Item = {"reference": verdict.reference}
         else:
-            failure = outcome.failure
+            failure = verdict.failure
             kept = {"failure_code": failure.code, "failure_message": failure.message}
         item = self._update(
             payment.payment_id,

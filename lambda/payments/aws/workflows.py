@@ -5,51 +5,46 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from payments.aws.failures import unavailable
+from payments.core.executions import MOST_EXECUTIONS, execution_name
 from payments.core.faults import ServiceUnavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 
-_MAX_RESTARTS = 20
-
-
 class Workflow:
-    """A Step Functions state machine. Every AWS failure is a :class:`ServiceUnavailable`."""
+    """A Step Functions state machine."""
 
     def __init__(self, client: "SFNClient", state_machine_arn: str) -> None:
         self._client = client
         self._arn = state_machine_arn
 
-    def ensure_running(self, name: str, workflow_input: Mapping[str, Any]) -> None:
-        """Start the one execution of a name, unless it runs or has succeeded.
+    def start_once(self, subject: str, workflow_input: Mapping[str, Any]) -> None:
+        """Start the first execution for a subject, unless it ever was started."""
+        self._start(execution_name(subject, 1), workflow_input)
 
-        Step Functions itself refuses a second execution of a name. Only after one that died
-        (failed, aborted, timed out) is there a next, ``{name}.2``.
+    def ensure_running(self, subject: str, workflow_input: Mapping[str, Any]) -> None:
+        """Start an execution for a subject that is not at its end, unless one runs.
+
+        Step Functions answers a start with the name and the input of a running execution as if it
+        had started it, and refuses the name of one that has ended, however it ended. So the first
+        name that is not refused is the one that runs. No call looks an execution up, since the
+        quota for that is small:
+        https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
         """
-        for restart in range(1, _MAX_RESTARTS + 1):
-            # No name has a point, so no restart can take another's name.
-            execution = name if restart == 1 else f"{name}.{restart}"
-            if self._start(execution, workflow_input) or not self._has_died(execution):
+        for number in range(1, MOST_EXECUTIONS + 1):
+            if self._start(execution_name(subject, number), workflow_input):
                 return
-        raise ServiceUnavailable(f"the workflow died {_MAX_RESTARTS} times")
+        raise ServiceUnavailable(f"the workflow ended {MOST_EXECUTIONS} times without an outcome")
 
     def _start(self, execution: str, workflow_input: Mapping[str, Any]) -> bool:
         with unavailable("the workflow could not be started"):
             try:
                 self._client.start_execution(
-                    stateMachineArn=self._arn, name=execution, input=json.dumps(workflow_input)
+                    stateMachineArn=self._arn,
+                    name=execution,
+                    input=json.dumps(workflow_input, sort_keys=True),
                 )
             except self._client.exceptions.ExecutionAlreadyExists:
                 return False
         return True
-
-    def _has_died(self, execution: str) -> bool:
-        arn = f"{self._arn.replace(':stateMachine:', ':execution:')}:{execution}"
-        with unavailable("the workflow could not be looked up"):
-            try:
-                answer = self._client.describe_execution(executionArn=arn)
-            except self._client.exceptions.ExecutionDoesNotExist:
-                # DescribeExecution is eventually consistent: it was started a moment ago.
-                return False
-        return answer["status"] in {"FAILED", "TIMED_OUT", "ABORTED"}

@@ -23,6 +23,7 @@ from payments.batches.reports import RejectedRows, not_paid_csv
 from payments.core.clock import utc_now
 from payments.core.content import Content
 from payments.core.faults import UnreadableFile
+from payments.core.messages import encode_row
 
 RANGE_BYTES: Final = 8 * 1024 * 1024
 """About how much of a file one invocation works on."""
@@ -288,20 +289,7 @@ def queue_messages(
             rejected.add(row)
             continue
         tally.add(row.content)
-        yield encode_row(batch_id, row)
-
-
-def encode_row(batch_id: str, row: ValidRow) -> str:
-    """Return the queue message of a row, as ``encode_message`` would write it.
-
-    Written out, because a valid row has nothing to escape and a large file has millions of them.
-    """
-    line, (payment_id, amount_minor, currency, exponent) = row
-    origin = f"{batch_id}:{line}"
-    return (
-        f'{{"payment_id":"{payment_id}","amount_minor":{amount_minor},'
-        f'"currency":"{currency}","exponent":{exponent},"source":"batch:{origin}","correlation_id":"{origin}"}}'
-    )
+        yield encode_row(batch_id, row.line, row.content)
 
 
 def _ended(batch: Batch, progress: BatchProgress) -> dict[str, Any]:

@@ -1,37 +1,85 @@
 """A payment as it leaves the system: in answers and in events."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from payments.core.payment import Payment
+from payments.core.audit import AuditRecord
+from payments.core.content import Content
+from payments.core.payment import Failure, Payment, PaymentStatus
 
 
 def describe(payment: Payment) -> dict[str, Any]:
-    """Return the payment as clients see it, in answers and notifications alike."""
-    body: dict[str, Any] = {
-        "payment_id": payment.payment_id,
-        "amount": payment.content.amount,
-        "amount_minor": payment.amount_minor,
-        "currency": payment.currency,
-        "status": payment.status.value,
-        "created_at": payment.created_at,
-        "updated_at": payment.updated_at,
-    }
-    if payment.failure is not None:
-        body["failure_code"] = payment.failure.code
-        body["failure_message"] = payment.failure.message
-    return body
+    """Return the payment as clients see it, in answers and events alike."""
+    return _described(
+        payment.content,
+        payment.status,
+        created_at=payment.created_at,
+        updated_at=payment.updated_at,
+        failure=payment.failure,
+    )
 
 
-def notification(payment: Payment) -> dict[str, Any]:
-    """Return the event that announces a payment's status.
+def announcement(record: AuditRecord) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the event that an audit record announces, and the attributes subscribers filter by.
 
-    ``event_id`` follows from payment and status alone, so a repeated announcement is recognised.
+    The event is a rendering of the record alone, so that it is the same however often and whenever
+    it is published. ``event_id`` follows from the record, by which a repetition is recognised.
+
+    Args:
+        record: one that has an ``event_type``.
+
+    Raises:
+        LookupError, TypeError, ValueError: the record is not as this release writes it.
     """
-    return {
-        "event_id": f"{payment.payment_id}:{payment.status.value}",
-        "event_type": f"payment.{payment.status.value.lower()}",
-        "sequence": payment.version,
-        "occurred_at": payment.updated_at,
-        "correlation_id": payment.correlation_id,
-        "payment": describe(payment),
+    failure = None
+    if "failure_code" in record:
+        failure = Failure(record["failure_code"], record["failure_message"])
+    content, status = Content.from_dict(record), PaymentStatus(record["to"])
+    document = {
+        "event_id": f"{record['payment_id']}:{record['sequence']}",
+        "event_type": record["event_type"],
+        "sequence": record["sequence"],
+        "occurred_at": record["at"],
+        "correlation_id": record["correlation_id"],
+        "payment": _described(
+            content,
+            status,
+            created_at=record["created_at"],
+            updated_at=record["at"],
+            failure=failure,
+        ),
     }
+    return document, _attributes(document)
+
+
+def _attributes(document: Mapping[str, Any]) -> dict[str, str]:
+    payment = document["payment"]
+    return {
+        "event_type": document["event_type"],
+        "status": payment["status"],
+        "currency": payment["currency"],
+    }
+
+
+def _described(
+    content: Content,
+    status: PaymentStatus,
+    *,
+    created_at: str,
+    updated_at: str,
+    failure: Failure | None,
+) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "payment_id": content.payment_id,
+        "amount": content.amount,
+        "amount_minor": content.amount_minor,
+        "currency": content.currency,
+        "status": status.value,
+        "created_at": created_at,
+        "updated_at": updated_at,
+    }
+    # A payment that is closed, and not recorded as failed yet, has a failure already.
+    if failure is not None and status is PaymentStatus.FAILED:
+        body["failure_code"] = failure.code
+        body["failure_message"] = failure.message
+    return body

@@ -8,6 +8,9 @@ from typing import Any, Final
 from payments.core.content import Content
 from payments.core.payment import Payment, PaymentRequest, PaymentStatus, Transition
 
+KIND: Final = "payment"
+"""The kind of a record that tells of a payment's status."""
+
 GENESIS: Final = "0" * 64
 """``previous_hash`` of a payment's first record."""
 
@@ -28,9 +31,12 @@ def acceptance_record(request: PaymentRequest, *, actor: str, at: str) -> AuditR
     """Return the first record of a payment: who asked for what, and when."""
     return _sealed(
         {
+            "kind": KIND,
             "payment_id": request.payment_id,
             "sequence": 1,
             "at": at,
+            "created_at": at,
+            "correlation_id": request.correlation_id,
             "actor": actor,
             "request_id": request.correlation_id,
             "to": PaymentStatus.PENDING.value,
@@ -44,9 +50,12 @@ def acceptance_record(request: PaymentRequest, *, actor: str, at: str) -> AuditR
 def transition_record(payment: Payment, transition: Transition) -> AuditRecord:
     """Return the record of a change of status, chained to the payment's last record."""
     record: AuditRecord = {
+        "kind": KIND,
         "payment_id": payment.payment_id,
         "sequence": payment.version + 1,
         "at": transition.at,
+        "created_at": payment.created_at,
+        "correlation_id": payment.correlation_id,
         "actor": transition.actor,
         "request_id": transition.request_id,
         "attempt": transition.attempt,
@@ -55,6 +64,8 @@ def transition_record(payment: Payment, transition: Transition) -> AuditRecord:
         **_witnessed(payment.content),
         "previous_hash": payment.audit_hash,
     }
+    if transition.to.event_type is not None:
+        record["event_type"] = transition.to.event_type
     if transition.failure is not None:
         record["failure_code"] = transition.failure.code
         record["failure_message"] = transition.failure.message

@@ -55,7 +55,11 @@ class StaleTransition(PaymentError):
 
 
 class InvalidMessage(PaymentError):
-    """A queue message no retry can mend: it belongs in the dead-letter queue."""
+    """A queue message that no retry can fix: it belongs in the dead-letter queue."""
+
+
+class NewerMessage(PaymentError):
+    """A queue message that a newer release wrote: it waits until that release runs."""
 
 
 class UnreadableFile(PaymentError):
@@ -71,4 +75,19 @@ class ServiceUnavailable(PaymentError):
 
 
 class GatewayUnavailable(PaymentError):
-    """The payment gateway gave no answer: whether it charged is unknown, so ask again."""
+    """The processor gave no answer: whether it charged is unknown. Only this may lead to settling."""
+
+
+class GatewayBusy(PaymentError):
+    """The processor has too much to do: certainly nothing was done, so ask again later."""
+
+
+class GatewayRefused(PaymentError):
+    """The processor does not accept us: certainly nothing was done, and the fault is ours.
+
+    A wrong key, for example. Nobody is declined for it; on-call is told and payments wait.
+    """
+
+
+class ChargePending(PaymentError):
+    """The processor has the charge and has not decided yet: look again later."""

@@ -33,7 +33,8 @@ MAX_EXPONENT: Final = 4
 MAX_DIGITS: Final = 18
 """Most digits an amount may be written with, and have in minor units: it fits in 64 bits."""
 
-_MAX_MINOR_UNITS: Final = 10**MAX_DIGITS - 1
+MAX_MINOR_UNITS: Final = 10**MAX_DIGITS - 1
+"""The largest amount, in minor units."""
 
 # ASCII digits by name: \d would let "१२" through.
 _AMOUNT = re.compile(r"(0|[1-9][0-9]*)(?:\.([0-9]+))?")
@@ -65,7 +66,7 @@ def parse_amount(text: str, exponent: int) -> int | FieldError:
     minor = int(whole + fraction.ljust(exponent, "0"))
     if minor == 0:
         return _NOT_POSITIVE
-    if minor > _MAX_MINOR_UNITS:
+    if minor > MAX_MINOR_UNITS:
         return FieldError("amount", "too_large", f"must be below 10^{MAX_DIGITS} minor units")
     return minor
 

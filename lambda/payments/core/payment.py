@@ -48,9 +48,9 @@ class PaymentStatus(StrEnum):
         return LIFE[self].is_open
 
     @property
-    def is_announced(self) -> bool:
-        """Whether subscribers are told that a payment has reached this status."""
-        return LIFE[self].is_announced
+    def event_type(self) -> str | None:
+        """The type of the event that tells of this status; ``None``: subscribers are not told."""
+        return f"payment.{self.value.lower()}" if LIFE[self].is_announced else None
 
     @property
     def counted_as(self) -> str | None:
@@ -135,6 +135,10 @@ class PaymentRequest(HasContent):
     correlation_id: str
 
 
+API: Final = "api"
+"""The source of a payment that came over HTTP."""
+
+
 def batch_row(source: str) -> tuple[str, int] | None:
     """Return batch id and line of a payment's source; ``None`` if it came by API."""
     kind, _, row = source.partition(":")
@@ -193,3 +197,12 @@ class HistoryEntry:
     sequence: int
     status: PaymentStatus
     at: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPayment:
+    """An entry of the index of open payments."""
+
+    shard: int
+    accepted_at: str
+    payment_id: str

@@ -4,28 +4,40 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from payments.core.clock import utc_now
-from payments.core.faults import PaymentNotFound, StaleTransition
-from payments.core.payment import (
-    Failure,
-    Payment,
-    PaymentStatus,
-    Transition,
-)
+from payments.core.faults import ChargePending, PaymentNotFound, StaleTransition
+from payments.core.payment import Failure, Payment, PaymentStatus, Transition
 from payments.flows.ports import Store, Tally, no_tally
-from payments.gateways.port import Approved, ChargeOutcome, PaymentGateway
+from payments.gateways.port import (
+    CANCELLED,
+    Approved,
+    ChargeOutcome,
+    Declined,
+    PaymentGateway,
+    Pending,
+    Prepared,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StepContext:
-    """Who carries out a workflow step: execution ARN, invocation id, tries before (from 0)."""
+class Witness:
+    """Who changes a payment, for the audit trail.
 
-    execution_arn: str
+    ``actor`` is a function's name or a workflow execution's ARN, ``request_id`` the invocation, and
+    ``attempt`` how often this was tried before (from 0).
+    """
+
+    actor: str
     request_id: str
     attempt: int
 
 
-class PaymentProcessing:
-    """The workflow's steps: each may be repeated at any time and comes to the same end."""
+class Charging:
+    """Takes a payment to its end; every step may be repeated at any time and ends the same.
+
+    A payment is bound to the processor's reference in the transition to ``PROCESSING``, before any
+    money can move, and only there. One that is ``PROCESSING`` without a reference is closed: nobody
+    can bind it any more, so nothing can be charged, and all that is left is to record its failure.
+    """
 
     def __init__(
         self,
@@ -39,69 +51,101 @@ class PaymentProcessing:
         self._clock = clock
         self._tally = tally
 
-    def charge(self, payment_id: str, step: StepContext) -> Payment:
-        """Charge a payment and record the outcome.
+    def charge(self, payment: Payment, witness: Witness) -> Payment:
+        """Try once to charge a payment, and record the outcome.
+
+        Args:
+            payment: as it was seen last; it may have moved on since.
+            witness: who does this.
 
         Returns:
-            The settled payment; one that was settled before, untouched.
+            The payment, settled or waiting for something else than a charge.
 
         Raises:
-            PaymentNotFound: there is none with this id.
-            GatewayUnavailable: the outcome is unknown; ask again.
-            ServiceUnavailable: try again.
+            GatewayUnavailable: the outcome is unknown.
+            GatewayBusy, GatewayRefused: certainly nothing was done.
+            ChargePending: the processor has not decided yet.
+            ServiceUnavailable: AWS did not do its part; try again.
         """
-        return self._finish(payment_id, step, self._gateway.charge)
+        if payment.status is PaymentStatus.PENDING:
+            payment = self._bind(payment, self._gateway.prepare(payment), witness)
+        if payment.status is not PaymentStatus.PROCESSING:
+            return payment
+        if payment.gateway_reference is None:
+            return self._fail(payment, payment.failure or CANCELLED, witness)
+        return self._record(payment, self._gateway.charge(payment), witness)
 
-    def settle(self, payment_id: str, step: StepContext) -> Payment:
-        """End a payment whose charge got no answer: as the gateway says, never by guess.
+    def charge_by_id(self, payment_id: str, witness: Witness) -> Payment:
+        """Try once to charge a stored payment.
 
-        Returns and raises as :meth:`charge`.
+        Returns and raises as :meth:`charge`, and ``PaymentNotFound``.
         """
-        return self._finish(payment_id, step, self._gateway.cancel)
+        return self.charge(self._stored(payment_id), witness)
 
-    def _finish(
-        self,
-        payment_id: str,
-        step: StepContext,
-        ask: Callable[[Payment], ChargeOutcome],
-    ) -> Payment:
+    def settle(self, payment_id: str, witness: Witness) -> Payment:
+        """End a payment whose outcome is unknown: as the processor says, never by guess.
+
+        One that is not bound yet is closed first, for which nobody needs to be asked.
+
+        Returns and raises as :meth:`charge_by_id`.
+        """
+        payment = self._stored(payment_id)
+        if payment.status is PaymentStatus.PENDING:
+            payment = self._bind(payment, Declined(CANCELLED), witness)
+        if payment.status is not PaymentStatus.PROCESSING:
+            return payment
+        if payment.gateway_reference is None:
+            return self._fail(payment, payment.failure or CANCELLED, witness)
+        return self._record(payment, self._gateway.cancel(payment), witness)
+
+    def _stored(self, payment_id: str) -> Payment:
         payment = self._store.get(payment_id)
         if payment is None:
             raise PaymentNotFound(payment_id)
-        if payment.status is PaymentStatus.PENDING:
-            payment = self._move(payment, self._step_to(PaymentStatus.PROCESSING, step))
-        if payment.status.is_settled:
-            return payment
-        answer = ask(payment)
-        if isinstance(answer, Approved):
-            outcome = self._step_to(PaymentStatus.COMPLETED, step, reference=answer.reference)
-        else:
-            outcome = self._step_to(PaymentStatus.FAILED, step, failure=answer.failure)
-        return self._move(payment, outcome)
+        return payment
 
-    def _step_to(
+    def _bind(self, payment: Payment, answer: Prepared | Declined, witness: Witness) -> Payment:
+        """Bind a payment to the processor's reference, or close it with the reason of its failure."""
+        if isinstance(answer, Prepared):
+            return self._move(
+                payment, PaymentStatus.PROCESSING, witness, reference=answer.reference
+            )
+        return self._move(payment, PaymentStatus.PROCESSING, witness, failure=answer.failure)
+
+    def _record(self, payment: Payment, outcome: ChargeOutcome, witness: Witness) -> Payment:
+        match outcome:
+            case Approved(reference):
+                return self._move(payment, PaymentStatus.COMPLETED, witness, reference=reference)
+            case Declined(failure):
+                return self._fail(payment, failure, witness)
+            case Pending():
+                raise ChargePending(payment.payment_id)
+
+    def _fail(self, payment: Payment, failure: Failure, witness: Witness) -> Payment:
+        return self._move(payment, PaymentStatus.FAILED, witness, failure=failure)
+
+    def _move(
         self,
-        status: PaymentStatus,
-        step: StepContext,
+        payment: Payment,
+        to: PaymentStatus,
+        witness: Witness,
         *,
         failure: Failure | None = None,
         reference: str | None = None,
-    ) -> Transition:
-        return Transition(
-            to=status,
+    ) -> Payment:
+        transition = Transition(
+            to=to,
             at=self._clock(),
-            actor=step.execution_arn,
-            request_id=step.request_id,
-            attempt=step.attempt,
+            actor=witness.actor,
+            request_id=witness.request_id,
+            attempt=witness.attempt,
             failure=failure,
             gateway_reference=reference,
         )
-
-    def _move(self, payment: Payment, transition: Transition) -> Payment:
         try:
             moved = self._store.transition(payment, transition)
         except StaleTransition as stale:
-            # A twin was faster, and what it wrote rests on the same answer of the gateway.
+            # A twin was faster. Go on from what it wrote.
             return stale.current
         self._tally(moved)
         return moved

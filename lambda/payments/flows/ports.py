@@ -3,11 +3,18 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
-from payments.core.payment import HistoryEntry, Payment, PaymentRequest, RowOutcome, Transition
+from payments.core.payment import (
+    HistoryEntry,
+    OpenPayment,
+    Payment,
+    PaymentRequest,
+    RowOutcome,
+    Transition,
+)
 
 
 class Store(Protocol):
-    """What the rules need of a store; :class:`payments.store.PaymentStore` is it."""
+    """What the rules need of a store of payments."""
 
     def create(self, request: PaymentRequest, *, actor: str, at: str) -> tuple[Payment, bool]:
         """Write a payment unless its id is taken; say whether this call created it."""
@@ -29,40 +36,42 @@ class Store(Protocol):
         """Record and count, once, a row of a batch that is not paid."""
         ...
 
-    def open_payments(self, accepted_before: str) -> Iterator[str]:
-        """Yield the ids of open payments, the oldest of each shard first."""
+    def open_payments(
+        self, accepted_before: str, last_look: Mapping[int, OpenPayment]
+    ) -> Iterator[OpenPayment]:
+        """Yield open payments, in each shard those first that come behind the last look."""
+        ...
+
+    def last_look(self) -> Mapping[int, OpenPayment]:
+        """Return where in each shard the last look at open payments ended."""
+        ...
+
+    def remember_look(self, ended_at: Mapping[int, OpenPayment], *, at: str) -> None:
+        """Remember where in each shard a look at open payments ended."""
         ...
 
 
 class Queue(Protocol):
-    """What the rules need of the queue of payment events."""
+    """What the rules need of the queues: a row of a file goes to the queue of rows."""
 
     def send(self, payment: Payment) -> None:
-        """Make a payment durable in the queue."""
+        """Make a payment durable in its queue."""
         ...
-
-
-class Received(Protocol):
-    """What the rules need of a message that was received."""
-
-    def release(self, receipt_handle: str) -> None:
-        """Let a message be delivered again immediately."""
-        ...
-
-
-class BulkQueue(Protocol):
-    """What the sweep needs of the queue of payment events."""
 
     def send_payments(self, payments: Iterable[Payment]) -> int:
-        """Make many payments durable in the queue and return how many."""
+        """Make many payments durable in their queues and return how many."""
         ...
 
 
 class Workflow(Protocol):
-    """What the rules need of the workflow."""
+    """What the rules need of a workflow."""
 
-    def ensure_running(self, name: str, workflow_input: Mapping[str, Any]) -> None:
-        """Start the one execution of a name unless it runs or has succeeded."""
+    def start_once(self, subject: str, workflow_input: Mapping[str, Any]) -> None:
+        """Start the first execution for a subject, unless it ever was started."""
+        ...
+
+    def ensure_running(self, subject: str, workflow_input: Mapping[str, Any]) -> None:
+        """Start an execution for a subject, unless one runs."""
         ...
 
 

@@ -1,49 +1,78 @@
 """Finding payments that are stuck."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
 from payments.core.clock import utc_now, utc_text
-from payments.core.payment import (
-    Payment,
-)
-from payments.flows.ports import BulkQueue, Store
+from payments.core.payment import OpenPayment, Payment
+from payments.flows.ports import Queue, Store
 
 STUCK_AFTER: Final = timedelta(minutes=15)
 """A payment that is still open so long after it was accepted is stuck."""
 
 
-class PaymentSweep:
-    """Finds payments that are stuck, and puts them back on the queue."""
+@dataclass(slots=True)
+class Found:
+    """What a look at open payments found: what is stuck, and what could not be read, with why."""
 
-    def __init__(self, store: Store, queue: BulkQueue, clock: Callable[[], str] = utc_now) -> None:
+    stuck: list[Payment] = field(default_factory=list)
+    unreadable: dict[str, Exception] = field(default_factory=dict)
+
+
+class PaymentSweep:
+    """Finds payments that are stuck, and puts them back on their queue."""
+
+    def __init__(self, store: Store, queue: Queue, clock: Callable[[], str] = utc_now) -> None:
         self._store = store
         self._queue = queue
         self._clock = clock
 
-    def stuck(self, *, has_time: Callable[[], bool]) -> list[Payment]:
-        """Return what was accepted 15 minutes ago or earlier and is still open.
+    def look(self, *, has_time: Callable[[], bool]) -> Found:
+        """Look at what was accepted 15 minutes ago or earlier and is still open.
+
+        Each look begins where the last one ended, so that what hangs for good cannot hide what a
+        retry would finish. A payment that cannot be read does not stop the look.
 
         Args:
-            has_time: asked before each payment; once it says no, the rest is for the next sweep.
+            has_time: asked before each payment; once it says no, the rest is for the next look.
 
         Raises:
-            ServiceUnavailable: the next sweep will look again.
+            ServiceUnavailable: the index could not be read; the next sweep looks again.
         """
-        before = utc_text(datetime.fromisoformat(self._clock()) - STUCK_AFTER)
-        found = []
-        for payment_id in self._store.open_payments(before):
+        now = self._clock()
+        before = utc_text(datetime.fromisoformat(now) - STUCK_AFTER)
+        found = Found()
+        ended_at: dict[int, OpenPayment] = dict(self._store.last_look())
+        for entry in self._store.open_payments(before, dict(ended_at)):
             if not has_time():
                 break
-            payment = self._store.get(payment_id)
+            ended_at[entry.shard] = entry
+            try:
+                payment = self._store.get(entry.payment_id)
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the others count
+                found.unreadable[entry.payment_id] = error
+                continue
             # The index lags behind the table, which knows best.
             if payment is not None and payment.status.is_open:
-                found.append(payment)
+                found.stuck.append(payment)
+        self._store.remember_look(ended_at, at=now)
         return found
 
+    def put_back_by_id(self, payment_id: str) -> int:
+        """Send one payment to its queue again, if it is still open; return whether it was.
+
+        Raises:
+            ServiceUnavailable: try again.
+        """
+        payment = self._store.get(payment_id)
+        if payment is None or not payment.status.is_open:
+            return 0
+        return self._queue.send_payments([payment])
+
     def put_back(self, payments: Iterable[Payment]) -> int:
-        """Send payments to the queue again, whatever they wait for: one id is one payment.
+        """Send payments to their queue again, whatever they wait for: one id is one payment.
 
         Raises:
             ServiceUnavailable: not all were sent; the next sweep sends them again.

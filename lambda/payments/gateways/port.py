@@ -1,4 +1,9 @@
-"""What a payment processor must do for us."""
+"""What a payment processor must do for us: three verbs, each safe to repeat for ever.
+
+``prepare`` makes the charge known to the processor without moving money, and its reference is
+stored before ``charge`` is called. So whatever answer gets lost later, the reference tells which
+charge to ask about, and a processor that forgets our idempotency keys cannot charge twice.
+"""
 
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -7,8 +12,15 @@ from payments.core.payment import Failure, Payment
 
 
 @dataclass(frozen=True, slots=True)
+class Prepared:
+    """The charge exists at the processor and has moved no money."""
+
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
 class Approved:
-    """The customer was charged; ``reference`` is the gateway's own name for the charge."""
+    """The customer was charged; ``reference`` is the processor's own name for the charge."""
 
     reference: str
 
@@ -20,29 +32,41 @@ class Declined:
     failure: Failure
 
 
-type ChargeOutcome = Approved | Declined
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """The processor has the charge and has not decided yet."""
+
+
+type Verdict = Approved | Declined
+"""An outcome that stays."""
+
+type ChargeOutcome = Verdict | Pending
 
 
 class PaymentGateway(Protocol):
-    """What a payment processor must do for us. The payment id is its idempotency key."""
+    """A payment processor.
+
+    Every verb raises one of three errors, which are never mixed up:
+
+    - ``GatewayUnavailable``: no answer, so whether it was done is unknown;
+    - ``GatewayBusy``: certainly not done, for the processor's load;
+    - ``GatewayRefused``: certainly not done, for a fault of ours such as a wrong key.
+    """
+
+    def prepare(self, payment: Payment) -> Prepared | Declined:
+        """Make the charge known without moving money; a repeated call answers the same."""
+        ...
 
     def charge(self, payment: Payment) -> ChargeOutcome:
-        """Charge once per payment id; a repeated call answers the first outcome.
-
-        Raises:
-            GatewayUnavailable: no answer; the charge may or may not have been made.
-        """
+        """Charge what ``payment.gateway_reference`` names, once however often this is called."""
         ...
 
     def cancel(self, payment: Payment) -> ChargeOutcome:
-        """End a payment whose outcome is unknown: its charge if there is one, else none ever.
+        """Rule out any later charge, unless there is one already.
 
         Returns:
-            The outcome the charge already has, or ``Declined`` with ``gateway_unavailable``; from
-            then on a charge under this payment id is refused with the same answer.
-
-        Raises:
-            GatewayUnavailable: no answer; ask again, the outcome must not be guessed.
+            The outcome that the charge has, or ``Declined`` with :data:`CANCELLED`; from then on a
+            charge of this payment is answered with the same.
         """
         ...
 

@@ -5,9 +5,17 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Final, Protocol
 
-from payments.core.faults import GatewayUnavailable
+from payments.core.faults import GatewayBusy, GatewayUnavailable
 from payments.core.payment import Failure, Payment
-from payments.gateways.port import CANCELLED, Approved, ChargeOutcome, Declined
+from payments.gateways.port import (
+    CANCELLED,
+    Approved,
+    ChargeOutcome,
+    Declined,
+    Pending,
+    Prepared,
+    Verdict,
+)
 
 
 class ChargeLedger(Protocol):
@@ -17,8 +25,8 @@ class ChargeLedger(Protocol):
         """Count one call to charge and return how many there have been, from 1."""
         ...
 
-    def decide(self, payment: Payment, outcome: ChargeOutcome) -> ChargeOutcome:
-        """Keep the first outcome of a payment; return the one that is kept."""
+    def decide(self, payment: Payment, verdict: Verdict) -> Verdict:
+        """Keep the first verdict on a payment; return the one that is kept."""
         ...
 
 
@@ -29,6 +37,8 @@ class SandboxAmount(StrEnum):
     ANSWER_LOST_ONCE = "answer lost once"
     DOWN = "down"
     SLOW = "slow"
+    BUSY_ONCE = "busy once"
+    PENDING_ONCE = "pending once"
 
 
 DECLINED_AMOUNTS: Final[dict[int, Failure]] = {
@@ -44,6 +54,8 @@ TROUBLED_AMOUNTS: Final[dict[int, SandboxAmount]] = {
     50002: SandboxAmount.ANSWER_LOST_ONCE,
     50003: SandboxAmount.DOWN,
     50004: SandboxAmount.SLOW,
+    50005: SandboxAmount.BUSY_ONCE,
+    50006: SandboxAmount.PENDING_ONCE,
 }
 """Amounts in minor units of any currency that give the sandbox trouble."""
 
@@ -60,6 +72,10 @@ class SandboxGateway:
         self._ledger = ledger
         self._sleep = sleep
 
+    def prepare(self, payment: Payment) -> Prepared:
+        """See :meth:`PaymentGateway.prepare`."""
+        return Prepared(reference=f"sandbox_{payment.payment_id}")
+
     def charge(self, payment: Payment) -> ChargeOutcome:
         """See :meth:`PaymentGateway.charge`."""
         trouble = TROUBLED_AMOUNTS.get(payment.amount_minor)
@@ -68,19 +84,23 @@ class SandboxGateway:
             raise GatewayUnavailable("the sandbox is down for this amount")
         if trouble is SandboxAmount.UNAVAILABLE_ONCE and attempt == 1:
             raise GatewayUnavailable("the sandbox is unavailable once for this amount")
+        if trouble is SandboxAmount.BUSY_ONCE and attempt == 1:
+            raise GatewayBusy("the sandbox is busy once for this amount")
+        if trouble is SandboxAmount.PENDING_ONCE and attempt == 1:
+            return Pending()
         if trouble is SandboxAmount.SLOW:
             self._sleep(SLOW_SECONDS)
-        outcome = self._ledger.decide(payment, _verdict(payment))
+        verdict = self._ledger.decide(payment, _verdict(payment))
         if trouble is SandboxAmount.ANSWER_LOST_ONCE and attempt == 1:
             raise GatewayUnavailable("the sandbox charged, and its answer was lost")
-        return outcome
+        return verdict
 
-    def cancel(self, payment: Payment) -> ChargeOutcome:
+    def cancel(self, payment: Payment) -> Verdict:
         """See :meth:`PaymentGateway.cancel`."""
         return self._ledger.decide(payment, Declined(CANCELLED))
 
 
-def _verdict(payment: Payment) -> ChargeOutcome:
+def _verdict(payment: Payment) -> Verdict:
     failure = DECLINED_AMOUNTS.get(payment.amount_minor)
     if failure is not None:
         return Declined(failure)

@@ -7,7 +7,7 @@ from payments.aws.workflows import Workflow
 from payments.batches.steps import BatchProcessing
 from payments.runtime.batch_records import batch_store
 from payments.runtime.clients import client
-from payments.runtime.queues import payment_queue
+from payments.runtime.queues import message_queue
 from payments.runtime.settings import setting
 from payments.runtime.workflows import workflow_of
 
@@ -22,5 +22,8 @@ def batch_workflow() -> Workflow:
 def batch_processing() -> BatchProcessing:
     """Return the service behind the steps of a batch's workflow."""
     return BatchProcessing(
-        ObjectStore(client("s3")), payment_queue(), batch_store(), setting("BATCH_RESULTS_BUCKET")
+        ObjectStore(client("s3")),
+        message_queue("PAYMENT_ROWS_QUEUE_URL"),
+        batch_store(),
+        setting("BATCH_RESULTS_BUCKET"),
     )

@@ -1,37 +1,59 @@
 """What the payment processor runs on."""
 
+from dataclasses import dataclass
 from functools import cache
 
+from payments.aws.queue import MessageQueue, PaymentQueues
 from payments.aws.sandbox_ledger import SandboxLedger
-from payments.flows.charge import PaymentProcessing
-from payments.flows.dispatch import PaymentDispatch
+from payments.flows.charge import Charging
+from payments.flows.delivery import Delivery
 from payments.flows.sweep import PaymentSweep
 from payments.gateways.sandbox import SandboxGateway
 from payments.runtime.clients import client
-from payments.runtime.queues import payment_queue
+from payments.runtime.queues import message_queue, payment_queues
 from payments.runtime.settings import setting
 from payments.runtime.stores import payment_store
 from payments.runtime.workflows import workflow_of
 from payments.telemetry.metrics import count_payment
 
-__all__ = ["payment_dispatch", "payment_processing", "payment_queue", "payment_sweep"]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deliveries:
+    """What messages are handled with."""
+
+    delivery: Delivery
+    queues: PaymentQueues
+    dead_letters: MessageQueue
+    events: MessageQueue
+    rows: MessageQueue
+
+    def queue_of(self, arn: str) -> MessageQueue:
+        """Return the queue that a message came from."""
+        return self.events if self.events.is_called(arn.rpartition(":")[2]) else self.rows
 
 
 @cache
-def payment_dispatch() -> PaymentDispatch:
-    """Return the service behind the queue."""
-    workflow = workflow_of("PAYMENT_WORKFLOW_ARN")
-    return PaymentDispatch(payment_store(), workflow, tally=count_payment)
+def deliveries() -> Deliveries:
+    """Return what messages are handled with."""
+    return Deliveries(
+        delivery=Delivery(
+            payment_store(), charging(), workflow_of("PAYMENT_WORKFLOW_ARN"), tally=count_payment
+        ),
+        queues=payment_queues(),
+        dead_letters=message_queue("PAYMENT_EVENTS_DLQ_URL"),
+        events=message_queue("PAYMENT_EVENTS_QUEUE_URL"),
+        rows=message_queue("PAYMENT_ROWS_QUEUE_URL"),
+    )
 
 
 @cache
-def payment_processing() -> PaymentProcessing:
-    """Return the service behind the workflow's steps."""
+def charging() -> Charging:
+    """Return the rules of charging, on the processor of this environment."""
     ledger = SandboxLedger(client("dynamodb"), setting("PROCESSING_STATUS_TABLE"))
-    return PaymentProcessing(payment_store(), SandboxGateway(ledger), tally=count_payment)
+    return Charging(payment_store(), SandboxGateway(ledger), tally=count_payment)
 
 
 @cache
 def payment_sweep() -> PaymentSweep:
     """Return what finds stuck payments."""
-    return PaymentSweep(payment_store(), payment_queue())
+    return PaymentSweep(payment_store(), payment_queues())

@@ -1,13 +1,20 @@
-"""The queue of payment events."""
+"""The queues of payments."""
 
 from functools import cache
 
-from payments.aws.queue import PaymentQueue
+from payments.aws.queue import MessageQueue, PaymentQueues
 from payments.runtime.clients import client
 from payments.runtime.settings import setting
 
 
 @cache
-def payment_queue() -> PaymentQueue:
-    """Return the queue of payment events."""
-    return PaymentQueue(client("sqs"), setting("PAYMENT_EVENTS_QUEUE_URL"))
+def payment_queues() -> PaymentQueues:
+    """Return the queues that payments wait in."""
+    return PaymentQueues(
+        message_queue("PAYMENT_EVENTS_QUEUE_URL"), message_queue("PAYMENT_ROWS_QUEUE_URL")
+    )
+
+
+def message_queue(variable: str) -> MessageQueue:
+    """Return the queue whose URL is in an environment variable."""
+    return MessageQueue(client("sqs"), setting(variable))

@@ -9,18 +9,22 @@ _POWERTOOLS: Final = frozenset(
 
 _TABLES: Final = frozenset({"PAYMENTS_TABLE", "PROCESSING_STATUS_TABLE", "AUDIT_LOGS_TABLE"})
 
+_QUEUES: Final = frozenset({"PAYMENT_EVENTS_QUEUE_URL", "PAYMENT_ROWS_QUEUE_URL"})
+
 SETTINGS: Final[dict[str, frozenset[str]]] = {
-    "api-handler": _POWERTOOLS | _TABLES | {"PAYMENT_EVENTS_QUEUE_URL"},
+    "api-handler": _POWERTOOLS | _TABLES | _QUEUES,
     "batch-processor": _POWERTOOLS
     | {
         "PROCESSING_STATUS_TABLE",
-        "PAYMENT_EVENTS_QUEUE_URL",
+        "PAYMENT_ROWS_QUEUE_URL",
         "BATCH_RESULTS_BUCKET",
         "BATCH_WORKFLOW_ARN",
     },
     "payment-processor": _POWERTOOLS
     | _TABLES
-    | {"PAYMENT_EVENTS_QUEUE_URL", "PAYMENT_WORKFLOW_ARN"},
+    | _QUEUES
+    | {"PAYMENT_EVENTS_DLQ_URL", "PAYMENT_WORKFLOW_ARN"},
+    "event-publisher": _POWERTOOLS | {"NOTIFICATIONS_TOPIC_ARN", "ANNOUNCEMENTS_DLQ_URL"},
 }
 """The environment variables that each function reads; the stack sets exactly these."""
 

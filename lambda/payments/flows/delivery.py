@@ -1,0 +1,122 @@
+"""A message about a payment: one try, and what becomes of what one try cannot finish."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from payments.core.clock import utc_now
+from payments.core.faults import (
+    ChargePending,
+    GatewayBusy,
+    GatewayRefused,
+    GatewayUnavailable,
+    PaymentNotFound,
+    ServiceUnavailable,
+)
+from payments.core.messages import PaymentMessage
+from payments.core.payment import API, Payment, RowOutcome
+from payments.flows.charge import Charging, Witness
+from payments.flows.ports import Store, Tally, Workflow, no_tally
+
+LONGEST_DELAY_SECONDS: Final = 900
+"""The longest that SQS can delay a message:
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html"""
+
+_FIRST_DELAY_SECONDS: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Nothing is left to do for a message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """A message shall be sent again after a delay in seconds, because of what it says."""
+
+    delay_seconds: int
+    reason: str
+
+
+type Verdict = Done | Again
+
+
+class Delivery:
+    """Carries a payment through in one try, and hands to its workflow what that cannot finish."""
+
+    def __init__(
+        self,
+        store: Store,
+        charging: Charging,
+        workflow: Workflow,
+        clock: Callable[[], str] = utc_now,
+        tally: Tally = no_tally,
+    ) -> None:
+        self._store = store
+        self._charging = charging
+        self._workflow = workflow
+        self._clock = clock
+        self._tally = tally
+
+    def deliver(self, message: PaymentMessage, witness: Witness, *, is_first: bool) -> Verdict:
+        """Handle a message.
+
+        A row of a batch whose payment id is taken, by other content or by the same payment from
+        elsewhere, is recorded as conflict or duplicate.
+
+        Args:
+            message: about a payment that was accepted, or a row that is accepted hereby.
+            witness: who handles it.
+            is_first: whether the message was never handled before. Then the payment is taken to be
+                as the message says, which saves a read; a write that finds it otherwise says so.
+
+        Returns:
+            What shall become of the message. Nobody is declined for what is busy or away.
+
+        Raises:
+            PaymentNotFound: the message is about a payment that is not there.
+        """
+        try:
+            payment = self._accepted(message, is_first=is_first)
+            if payment is None or not payment.status.is_open:
+                return Done()
+            self._carry_through(payment, witness)
+        except (GatewayBusy, GatewayRefused, ServiceUnavailable) as error:
+            return Again(delay_seconds(message.tries), f"{type(error).__name__}: {error}")
+        return Done()
+
+    def _carry_through(self, payment: Payment, witness: Witness) -> None:
+        try:
+            self._charging.charge(payment, witness)
+        except (GatewayUnavailable, ChargePending):
+            self._workflow.ensure_running(
+                payment.payment_id,
+                {"payment_id": payment.payment_id, "correlation_id": payment.correlation_id},
+            )
+
+    def _accepted(self, message: PaymentMessage, *, is_first: bool) -> Payment | None:
+        """Return the payment of a message, or ``None`` if the message asks for no more."""
+        request = message.request
+        if request.source == API:
+            if is_first and message.accepted is not None:
+                return message.accepted
+            stored = self._store.get(request.payment_id)
+            if stored is None:
+                raise PaymentNotFound(request.payment_id)
+            return stored
+        payment, created = self._store.create(request, actor="batch", at=self._clock())
+        if created:
+            self._tally(payment)
+        if payment.content_hash != request.content.hash:
+            self._store.record_not_paid(request, RowOutcome.CONFLICT, at=self._clock())
+            return None
+        if payment.source != request.source:
+            self._store.record_not_paid(request, RowOutcome.DUPLICATE, at=self._clock())
+        return payment
+
+
+def delay_seconds(tries: int) -> int:
+    """Return after how many seconds to try again: longer each time, and scattered."""
+    most = min(LONGEST_DELAY_SECONDS, _FIRST_DELAY_SECONDS * 2 ** min(tries, 10))
+    return random.randint(1, most)
