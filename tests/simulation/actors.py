@@ -1,6 +1,7 @@
 """Who acts on the system from outside: clients, uploaders, the queue's poller, and on-call."""
 
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
@@ -10,6 +11,7 @@ from urllib.parse import quote_plus
 from payments.batches.batch import Batch, ObjectVersion
 from payments.core.faults import InvalidMessage
 from payments.core.messages import decode_message
+from payments.core.payment import API
 from tests.simulation.faults import Fault, FaultPlan
 from tests.simulation.processes import Handler, InvocationFailed, Processes
 from tests.simulation.queue import Message, SimulatedQueue
@@ -158,8 +160,8 @@ class Clients:
             self._processes.invoke("api-handler", self._handler, event)
 
 
-class Uploads:
-    """S3 and its asynchronous invocations of the batch function."""
+class Asynchronous:
+    """Lambda's own queue of events for functions that nobody waits for."""
 
     def __init__(
         self,
@@ -167,18 +169,45 @@ class Uploads:
         faults: FaultPlan,
         random: Random,
         processes: Processes,
-        objects: ObjectService,
-        queue: SimulatedQueue,
-        handler: Handler,
+        handlers: Mapping[str, Handler],
     ) -> None:
-        self.done: list[tuple[Upload, Batch]] = []
         self._scheduler = scheduler
         self._faults = faults
         self._random = random
         self._processes = processes
+        self._handlers = handlers
+
+    def invoke(self, function: str, event: dict[str, Any]) -> bool:
+        """Invoke a function up to three times; return whether it handled the event."""
+        for attempt in range(_ASYNC_TRIES):
+            while self._faults.is_down("lambda", self._scheduler.now):
+                self._scheduler.sleep(self._random.uniform(1, 300))
+            self._scheduler.sleep(self._random.uniform(0, 2) + _ASYNC_DELAY_SECONDS * attempt)
+            try:
+                self._processes.invoke(function, self._handlers[function], event)
+            except InvocationFailed:
+                continue
+            return True
+        return False
+
+
+class Uploads:
+    """S3 and its asynchronous invocations of the batch function."""
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        faults: FaultPlan,
+        objects: ObjectService,
+        queue: SimulatedQueue,
+        asynchronous: Asynchronous,
+    ) -> None:
+        self.done: list[tuple[Upload, Batch]] = []
+        self._scheduler = scheduler
+        self._faults = faults
         self._objects = objects
         self._queue = queue
-        self._handler = handler
+        self._asynchronous = asynchronous
 
     def upload(self, upload: Upload) -> Batch:
         """Put a file and return what it becomes; its event comes at least once."""
@@ -212,14 +241,7 @@ class Uploads:
         self._scheduler.spawn(name, lambda: self._deliver(event))
 
     def _deliver(self, event: dict[str, Any]) -> None:
-        for attempt in range(_ASYNC_TRIES):
-            while self._faults.is_down("lambda", self._scheduler.now):
-                self._scheduler.sleep(self._random.uniform(1, 300))
-            self._scheduler.sleep(self._random.uniform(0, 2) + _ASYNC_DELAY_SECONDS * attempt)
-            try:
-                self._processes.invoke("batch-processor", self._handler, event)
-            except InvocationFailed:
-                continue
+        if self._asynchronous.invoke("batch-processor", event):
             return
         # https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
         record = {"version": "1.0", "requestPayload": event, "responsePayload": {}}
@@ -237,7 +259,10 @@ class Poller:
         processes: Processes,
         queue: SimulatedQueue,
         handler: Handler,
+        *,
+        name: str,
     ) -> None:
+        self.name = name
         self._scheduler = scheduler
         self._faults = faults
         self._random = random
@@ -265,7 +290,9 @@ class Poller:
         if messages:
             self._at_work += 1
             self._deliveries += 1
-            self._scheduler.spawn(f"delivery {self._deliveries}", lambda: self._deliver(messages))
+            self._scheduler.spawn(
+                f"delivery {self._deliveries} of {self.name}", lambda: self._deliver(messages)
+            )
 
     def _deliver(self, messages: list[Message]) -> None:
         try:
@@ -285,6 +312,7 @@ class Poller:
             "Records": [
                 {
                     "eventSource": "aws:sqs",
+                    "eventSourceARN": f"arn:aws:sqs:eu-central-1:123456789012:{self.name}",
                     "messageId": message.message_id,
                     "receiptHandle": message.receipt,
                     "body": message.body,
@@ -306,10 +334,17 @@ class Poller:
 class OnCall:
     """The person who answers the alarms: of the dead-letter queue, and of batches that died."""
 
-    def __init__(self, queue: SimulatedQueue, uploads: Uploads, batches: StateMachine) -> None:
+    def __init__(
+        self,
+        queue: SimulatedQueue,
+        rows: SimulatedQueue,
+        uploads: Uploads,
+        batches: StateMachine,
+    ) -> None:
         self.discarded: list[str] = []
         self.set_aside: list[dict[str, Any]] = []
         self._queue = queue
+        self._rows = rows
         self._uploads = uploads
         self._batches = batches
 
@@ -328,12 +363,13 @@ class OnCall:
                 self._retry(document)
                 continue
             try:
-                decode_message(message.body)
+                request = decode_message(message.body).request
             except InvalidMessage:
                 self._queue.dead.remove(message)
                 self.discarded.append(message.body)
             else:
-                self._queue.redrive(message)
+                queue = self._queue if request.source == API else self._rows
+                queue.redrive(message)
         return len(letters)
 
     def restart_stopped_batches(self) -> int:

@@ -4,7 +4,6 @@ Each is a patch of the real code, and each must be caught by the invariants: the
 """
 
 import json
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
@@ -14,23 +13,26 @@ from unittest.mock import patch
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+import event_publisher
 import payment_processor
 from payments.aws.batches import BatchStore
-from payments.aws.payments import OPEN_SHARDS, PaymentStore
-from payments.aws.queue import PaymentQueue
+from payments.aws.payments import PaymentStore
+from payments.aws.queue import MessageQueue
+from payments.aws.topic import Topic
 from payments.aws.workflows import Workflow
 from payments.batches.progress import RangeResult
 from payments.batches.steps import BatchProcessing
-from payments.core.announcements import notification
-from payments.core.faults import PaymentConflict, ServiceUnavailable
-from payments.core.payment import Payment, PaymentRequest, Transition
-from payments.flows.charge import PaymentProcessing, StepContext
+from payments.core.announcements import announcement
+from payments.core.audit import AuditRecord
+from payments.core.faults import GatewayBusy, PaymentConflict, ServiceUnavailable
+from payments.core.messages import PaymentMessage
+from payments.core.payment import Failure, OpenPayment, Payment, PaymentRequest, Transition
+from payments.flows.charge import Charging, Witness
 from payments.flows.intake import PaymentIntake
-from payments.gateways.port import CANCELLED, Declined
+from payments.gateways.port import CANCELLED
 from tests.simulation.dynamodb import PAGE_ITEMS
 from tests.simulation.processes import ProcessKilled
 from tests.simulation.wire import Wire
-from tests.simulation.world import World
 
 type Defect = Callable[[], Any]
 
@@ -59,9 +61,9 @@ def unguarded_update() -> Iterator[None]:
 
 @contextmanager
 def unnamed_execution() -> Iterator[None]:
-    """Each message starts an execution of its own."""
+    """Each start is an execution of its own."""
 
-    def careless(self: Workflow, _name: str, workflow_input: Mapping[str, Any]) -> None:
+    def careless(self: Workflow, _subject: str, workflow_input: Mapping[str, Any]) -> None:
         try:
             self._client.start_execution(
                 stateMachineArn=self._arn, input=json.dumps(workflow_input)
@@ -69,7 +71,10 @@ def unnamed_execution() -> Iterator[None]:
         except (ClientError, BotoCoreError) as error:
             raise ServiceUnavailable("the workflow could not be started") from error
 
-    with patch.object(Workflow, "ensure_running", careless):
+    with (
+        patch.object(Workflow, "ensure_running", careless),
+        patch.object(Workflow, "start_once", careless),
+    ):
         yield
 
 
@@ -78,7 +83,7 @@ def send_before_write() -> Iterator[None]:
     """The payment is queued before it is stored."""
 
     def careless(self: PaymentIntake, request: PaymentRequest) -> tuple[Payment, bool]:
-        self._queue.send(request)  # type: ignore[arg-type]  # it is encoded the same
+        self._queue.send_again(PaymentMessage(request))  # type: ignore[attr-defined]  # the adapter's
         payment, created = self._store.create(request, actor="api", at=self._clock())
         if payment.content_hash != request.content.hash:
             raise PaymentConflict(payment)
@@ -91,14 +96,14 @@ def send_before_write() -> Iterator[None]:
 @contextmanager
 def ack_before_work() -> Iterator[None]:
     """Messages are deleted before they are handled: whatever fails then is gone."""
-    dispatch = payment_processor.dispatch
+    consume = payment_processor.consume
 
     def careless(*arguments: Any) -> dict[str, Any]:
         with suppress(ProcessKilled):
-            dispatch(*arguments)
+            consume(*arguments)
         return {"batchItemFailures": []}
 
-    with patch.object(payment_processor, "dispatch", careless):
+    with patch.object(payment_processor, "consume", careless):
         yield
 
 
@@ -106,10 +111,13 @@ def ack_before_work() -> Iterator[None]:
 def guessed_failure() -> Iterator[None]:
     """When charging got no answer, the payment is recorded as failed without asking."""
 
-    def careless(self: PaymentProcessing, payment_id: str, step: StepContext) -> Payment:
-        return self._finish(payment_id, step, lambda _: Declined(CANCELLED))
+    def careless(self: Charging, payment_id: str, witness: Witness) -> Payment:
+        payment = self._stored(payment_id)
+        if payment.status.is_settled:
+            return payment
+        return self._fail(payment, CANCELLED, witness)
 
-    with patch.object(PaymentProcessing, "settle", careless):
+    with patch.object(Charging, "settle", careless):
         yield
 
 
@@ -117,7 +125,7 @@ def guessed_failure() -> Iterator[None]:
 def partial_failure_ignored() -> Iterator[None]:
     """A batch of messages that was sent in part counts as sent."""
 
-    def careless(self: PaymentQueue, messages: Sequence[str]) -> int:
+    def careless(self: MessageQueue, messages: Sequence[str]) -> int:
         entries: Any = [{"Id": str(n), "MessageBody": body} for n, body in enumerate(messages)]
         try:
             self._client.send_message_batch(QueueUrl=self._url, Entries=entries)
@@ -125,14 +133,14 @@ def partial_failure_ignored() -> Iterator[None]:
             raise ServiceUnavailable("messages could not be queued") from error
         return len(messages)
 
-    with patch.object(PaymentQueue, "_send_chunk", careless):
+    with patch.object(MessageQueue, "_send_chunk", careless):
         yield
 
 
 @contextmanager
 def dead_execution_counts() -> Iterator[None]:
-    """An execution that died is taken for one that runs."""
-    with patch.object(Workflow, "_has_died", lambda *_: False):
+    """An execution that has ended is taken for one that runs."""
+    with patch.object(Workflow, "ensure_running", Workflow.start_once):
         yield
 
 
@@ -141,17 +149,68 @@ def event_id_anew() -> Iterator[None]:
     """Each announcement has an id of its own."""
     random = Random(0)
 
-    def careless(payment: Payment) -> dict[str, Any]:
-        return {**notification(payment), "event_id": f"{random.getrandbits(64):x}"}
+    def careless(record: AuditRecord) -> tuple[dict[str, Any], dict[str, str]]:
+        document, attributes = announcement(record)
+        return {**document, "event_id": f"{random.getrandbits(64):x}"}, attributes
 
-    with patch.object(payment_processor, "notification", careless):
+    with patch.object(event_publisher, "announcement", careless):
         yield
 
 
 @contextmanager
-def sweep_by_status() -> Iterator[None]:
-    """What is stuck is looked for among payments that are not final, and only there."""
-    with patch.object(World, "_rerun_dead", lambda _: 0):
+def refused_event_forgotten() -> Iterator[None]:
+    """An event that the topic refused passes for one that was published."""
+    publish = Topic.publish
+
+    def careless(self: Topic, events: Any) -> Sequence[int]:
+        publish(self, events)
+        return ()
+
+    with patch.object(Topic, "publish", careless):
+        yield
+
+
+@contextmanager
+def busy_is_declined() -> Iterator[None]:
+    """A processor that has too much to do passes for one that declines."""
+    charge = Charging.charge
+
+    def careless(self: Charging, payment: Payment, witness: Witness) -> Payment:
+        try:
+            return charge(self, payment, witness)
+        except GatewayBusy:
+            return self._fail(payment, CANCELLED, witness)
+
+    with patch.object(Charging, "charge", careless):
+        yield
+
+
+@contextmanager
+def decline_by_another_name() -> Iterator[None]:
+    """Every decline is recorded as a gateway that could not be reached."""
+    fail = Charging._fail
+
+    def careless(self: Charging, payment: Payment, _: Failure, witness: Witness) -> Payment:
+        return fail(self, payment, CANCELLED, witness)
+
+    with patch.object(Charging, "_fail", careless):
+        yield
+
+
+@contextmanager
+def conflicts_pass_for_written() -> Iterator[None]:
+    """A write that met conflicts to its last try passes for one that was made."""
+    write = PaymentStore._write
+
+    def careless(self: PaymentStore, writes: Any) -> list[dict[str, Any]]:
+        try:
+            return write(self, writes)
+        except ServiceUnavailable as error:
+            if error.__cause__ is None:
+                return []
+            raise
+
+    with patch.object(PaymentStore, "_write", careless):
         yield
 
 
@@ -160,10 +219,12 @@ def one_shard_swept() -> Iterator[None]:
     """The sweep looks at the first shard of the index, and takes it for all."""
     open_payments = PaymentStore.open_payments
 
-    def careless(self: PaymentStore, accepted_before: str) -> Iterator[str]:
-        for payment_id in open_payments(self, accepted_before):
-            if zlib.crc32(payment_id.encode()) % OPEN_SHARDS == 0:
-                yield payment_id
+    def careless(
+        self: PaymentStore, accepted_before: str, last_look: Mapping[int, OpenPayment]
+    ) -> Iterator[OpenPayment]:
+        for entry in open_payments(self, accepted_before, last_look):
+            if entry.shard == 0:
+                yield entry
 
     with patch.object(PaymentStore, "open_payments", careless):
         yield
@@ -250,7 +311,10 @@ DEFECTS: Final[dict[str, Defect]] = {
         partial_failure_ignored,
         dead_execution_counts,
         event_id_anew,
-        sweep_by_status,
+        refused_event_forgotten,
+        busy_is_declined,
+        decline_by_another_name,
+        conflicts_pass_for_written,
         one_shard_swept,
         outcome_counted_apart,
         range_dropped,

@@ -20,7 +20,6 @@ class Fault(StrEnum):
     PARTIAL_BATCH = "batch sent in part"
     TRUNCATED_BODY = "object cut off while read"
     OUTAGE = "service down for a while"
-    STALE_DESCRIPTION = "stale DescribeExecution"
     KILLED = "process killed"
     TIMED_OUT = "function timed out"
     MESSAGE_TWICE = "message delivered twice"
@@ -28,6 +27,7 @@ class Fault(StrEnum):
     DELETE_LOST = "deleted message comes back"
     OUT_OF_ORDER = "message delivered out of order"
     EVENT_TWICE = "S3 event delivered twice"
+    STREAM_TWICE = "stream records delivered twice"
     STEP_TWICE = "workflow step run twice at once"
     STEP_LOST = "step not carried out"
     STEP_ANSWER_LOST = "step's answer lost"
@@ -40,6 +40,8 @@ class Fault(StrEnum):
     GATEWAY_REFUSED = "gateway timed out before charging"
     GATEWAY_ANSWER_LOST = "gateway timed out after charging"
     GATEWAY_LATE = "gateway charged after timing out"
+    GATEWAY_BUSY = "gateway refused for its load"
+    GATEWAY_PENDING = "gateway decided later"
     GATEWAY_DOWN = "gateway down for a while"
 
 
@@ -54,13 +56,13 @@ _WEIGHTS: Final = {
     Fault.CONFLICT: 1.0,
     Fault.PARTIAL_BATCH: 5.0,
     Fault.TRUNCATED_BODY: 1.0,
-    Fault.STALE_DESCRIPTION: 2.0,
     Fault.KILLED: 0.4,
     Fault.MESSAGE_TWICE: 1.0,
     Fault.MESSAGE_EARLY: 1.0,
     Fault.DELETE_LOST: 1.0,
     Fault.OUT_OF_ORDER: 3.0,
     Fault.EVENT_TWICE: 3.0,
+    Fault.STREAM_TWICE: 1.0,
     Fault.STEP_TWICE: 1.0,
     Fault.STEP_LOST: 0.7,
     Fault.STEP_ANSWER_LOST: 1.0,
@@ -73,6 +75,8 @@ _WEIGHTS: Final = {
     Fault.GATEWAY_REFUSED: 1.5,
     Fault.GATEWAY_ANSWER_LOST: 1.5,
     Fault.GATEWAY_LATE: 1.5,
+    Fault.GATEWAY_BUSY: 1.5,
+    Fault.GATEWAY_PENDING: 1.0,
 }
 """How often a kind strikes compared with the others; outages and time-outs follow from time."""
 
@@ -99,7 +103,7 @@ _OF_OPERATION: Final = {
     "TransactWriteItems": Fault.CONFLICT,
     "SendMessageBatch": Fault.PARTIAL_BATCH,
     "GetObject": Fault.TRUNCATED_BODY,
-    "DescribeExecution": Fault.STALE_DESCRIPTION,
+    "PublishBatch": Fault.PARTIAL_BATCH,
 }
 
 

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from payments.core.announcements import notification
+from payments.core.announcements import announcement, describe
 from payments.core.audit import chain_faults
 from payments.core.money import EXPONENTS, to_decimal_text
 from payments.core.payment import Payment, PaymentStatus
+from payments.gateways.port import CANCELLED, Approved, Declined
 from tests.simulation.scenario import POISON_MESSAGES, Content
 
 if TYPE_CHECKING:
@@ -26,7 +27,9 @@ def violations_of(world: "World") -> list[str]:
         _charges_match_outcomes,
         _records_agree,
         _nothing_is_rewritten,
-        _statuses_are_announced,
+        _events_are_announced,
+        _events_agree_with_payments,
+        _outcomes_are_the_processors,
         _money_adds_up,
         _readers_see_time_go_forward,
         _one_execution_at_a_time,
@@ -134,28 +137,57 @@ def _nothing_is_rewritten(world: "World") -> Iterator[str]:
     yield from world.rewrites
 
 
-def _statuses_are_announced(world: "World") -> Iterator[str]:
-    """Each status that subscribers are told of is announced at least once, always with the same content."""
+def _events_are_announced(world: "World") -> Iterator[str]:
+    """Each record that is an event is announced at least once, always the same, and nothing else."""
     announced: dict[str, set[str]] = defaultdict(set)
     for message, attributes in world.announcements:
-        if "payment" not in message:
-            continue
-        payment_id = message["payment"]["payment_id"]
-        announced[payment_id].add(json.dumps([message, attributes], sort_keys=True))
+        if "payment" in message:
+            text = json.dumps([message, attributes], sort_keys=True)
+            announced[message["event_id"]].add(text)
+    for payment_id, trail in world.end.audit.items():
+        for record in trail:
+            if "event_type" not in record:
+                continue
+            event_id = f"{payment_id}:{record['sequence']}"
+            versions = announced.pop(event_id, set())
+            if not versions:
+                yield f"{event_id} was never announced"
+            elif versions != {json.dumps(announcement(record), sort_keys=True)}:
+                yield f"{event_id} was announced otherwise than it is recorded: {versions}"
+    for event_id in announced:
+        yield f"{event_id} was announced and is not recorded"
+
+
+def _events_agree_with_payments(world: "World") -> Iterator[str]:
+    """What was announced last of a settled payment is what is stored."""
+    last: dict[str, dict[str, Any]] = {}
+    for message, _ in world.announcements:
+        if "payment" in message:
+            payment_id = message["payment"]["payment_id"]
+            if message["sequence"] >= last.get(payment_id, {"sequence": 0})["sequence"]:
+                last[payment_id] = message
+    for payment_id, message in last.items():
+        payment = world.end.payments.get(payment_id)
+        if payment is None or message["payment"] != describe(payment):
+            yield f"{payment_id} was announced as {message['payment']}, stored is {payment}"
+
+
+def _outcomes_are_the_processors(world: "World") -> Iterator[str]:
+    """What is stored is what the processor decided: outcome, reference and reason."""
+    if world.gateway is None:
+        return
     for payment in world.end.payments.values():
-        versions = announced.pop(payment.payment_id, set())
-        if payment.status.event_type is None:
-            if versions:
-                yield f"{payment.payment_id} was announced while {payment.status}"
-            continue
-        if not versions:
-            yield f"{payment.payment_id} is {payment.status} and was never announced"
-        elif versions != {
-            json.dumps([notification(payment), _attributes(payment)], sort_keys=True)
-        }:
-            yield f"{payment.payment_id} was announced otherwise than it is: {versions}"
-    for payment_id in announced:
-        yield f"{payment_id} was announced and is lost"
+        verdict = world.gateway.verdicts.get(payment.payment_id)
+        match verdict:
+            case Approved(reference):
+                right = payment.gateway_reference == reference and payment.failure is None
+            case Declined(failure):
+                right = payment.failure == failure
+            case _:
+                # Closed before it could be charged: nobody was asked.
+                right = payment.failure in {CANCELLED, None}
+        if payment.status.is_settled and not right:
+            yield f"{payment}: the processor decided {verdict}"
 
 
 def _money_adds_up(world: "World") -> Iterator[str]:
@@ -191,7 +223,7 @@ def _readers_see_time_go_forward(world: "World") -> Iterator[str]:
 
 
 def _one_execution_at_a_time(world: "World") -> Iterator[str]:
-    """A payment's or batch's executions never overlap; a next one follows only one that died."""
+    """A payment's or batch's executions never overlap."""
     for execution in world.machine.executions.values():
         if execution.error == "PaymentNotFound":
             yield f"execution {execution.name} ran for a payment that was not there"
@@ -203,8 +235,6 @@ def _one_execution_at_a_time(world: "World") -> Iterator[str]:
             for before, after in pairwise(executions):
                 if before.ended_at is None or before.ended_at > after.started_at:
                     yield f"{subject}: executions {before.name} and {after.name} ran at once"
-                elif not before.has_died:
-                    yield f"{subject}: {after.name} was started after {before.name} had succeeded"
 
 
 def _failed_batches_are_set_aside(world: "World") -> Iterator[str]:
@@ -290,7 +320,7 @@ def _rows_are_counted(world: "World") -> Iterator[str]:
         unpaid = {line: end for line, end in outcomes.items() if end in {"duplicate", "conflict"}}
         if not_paid != unpaid:
             yield f"{upload.key}: not paid are {unpaid}, recorded are {not_paid}"
-        if upload.is_dry_run and any(batch.batch_id in body for body in world.queue.bodies):
+        if upload.is_dry_run and any(batch.batch_id in body for body in world.rows.bodies):
             yield f"{upload.key} is a dry run, and rows of it were queued"
 
 
@@ -377,11 +407,3 @@ def _content(payment: Payment) -> Content:
 
 def _shown(body: dict[str, Any]) -> Content:
     return Content(body["payment_id"], body["amount_minor"], body["currency"])
-
-
-def _attributes(payment: Payment) -> dict[str, Any]:
-    return {
-        "event_type": f"payment.{payment.status.value.lower()}",
-        "status": payment.status.value,
-        "currency": payment.currency,
-    }

@@ -14,6 +14,7 @@ FUNCTION_TIMEOUT_SECONDS: Final = {
     "api-handler": 15.0,
     "payment-processor": 30.0,
     "batch-processor": 900.0,
+    "event-publisher": 60.0,
 }
 _QUICKEST_CALL_SECONDS: Final = 0.002
 _SLOWEST_CALL_SECONDS: Final = 0.05

@@ -8,7 +8,7 @@ from tests.simulation.faults import Fault, FaultPlan
 from tests.simulation.scheduler import Scheduler, Signal
 
 VISIBILITY_SECONDS: Final = 180.0
-MAX_RECEIVES: Final = 5
+MAX_RECEIVES: Final = 50
 
 
 @dataclass(slots=True, eq=False)
@@ -25,9 +25,18 @@ class Message:
 class SimulatedQueue:
     """A queue that delivers at least once and in no order. Deleting may fail to stick."""
 
-    def __init__(self, scheduler: Scheduler, faults: FaultPlan, random: Random) -> None:
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        faults: FaultPlan,
+        random: Random,
+        *,
+        prefix: str,
+        dead: list[Message],
+    ) -> None:
         self.arrival = Signal()
-        self.dead: list[Message] = []
+        self.dead = dead
+        self._prefix = prefix
         self.sent = 0
         self.bodies: list[str] = []
         self._scheduler = scheduler
@@ -36,21 +45,23 @@ class SimulatedQueue:
         self._messages: list[Message] = []
         self._receipts = 0
 
-    def send(self, body: str) -> str:
+    def send(self, body: str, *, delay_seconds: float = 0) -> str:
         """Keep a message, or two of it."""
         self.bodies.append(body)
         copies = 2 if self._faults.strikes(Fault.MESSAGE_TWICE) else 1
         for _ in range(copies):
             self.sent += 1
-            message = Message(f"m{self.sent}", body, self._scheduler.now)
+            message = Message(
+                f"{self._prefix}{self.sent}", body, self._scheduler.now + delay_seconds
+            )
             self._messages.append(message)
         self._scheduler.notify(self.arrival)
-        return f"m{self.sent}"
+        return f"{self._prefix}{self.sent}"
 
     def send_to_dead(self, body: str) -> None:
-        """Keep a message in the dead-letter queue, as a function's failure destination does."""
+        """Keep a message in the dead-letter queue, as functions and failure destinations do."""
         self.sent += 1
-        self.dead.append(Message(f"m{self.sent}", body, self._scheduler.now))
+        self.dead.append(Message(f"{self._prefix}{self.sent}", body, self._scheduler.now))
 
     def receive(self, at_most: int) -> list[Message]:
         """Take visible messages; one received too often goes to the dead-letter queue instead."""
@@ -98,6 +109,11 @@ class SimulatedQueue:
         message.visible_at = self._scheduler.now
         self._messages.append(message)
         self._scheduler.notify(self.arrival)
+
+    @property
+    def waiting(self) -> int:
+        """How many messages can be received."""
+        return sum(message.visible_at <= self._scheduler.now for message in self._messages)
 
     def next_visible_in(self) -> float | None:
         """Return in how many seconds a message can be received; ``None`` without any."""

@@ -1,5 +1,7 @@
 """The cloud's side of SQS, S3 and Step Functions, as much as the functions call of them."""
 
+import json
+from collections.abc import Callable
 from typing import Any
 
 from tests.simulation.dynamodb import AwsError
@@ -9,25 +11,36 @@ from tests.simulation.workflow import StateMachine
 
 
 class QueueService:
-    """SQS, for the one queue there is."""
+    """SQS: queues by the end of their URLs, of which one takes what is set aside."""
 
-    def __init__(self, queue: SimulatedQueue) -> None:
-        self._queue = queue
+    def __init__(self, queues: dict[str, SimulatedQueue], dead_letters: str) -> None:
+        self._queues = queues
+        self._dead_letters = dead_letters
 
     def answer(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         """See :class:`tests.simulation.wire.Service`."""
+        name = request["QueueUrl"].rpartition("/")[2]
+        if name == self._dead_letters:
+            if operation != "SendMessage" or "reason" not in request["MessageAttributes"]:
+                raise SimulatorError(f"SQS {operation} to {name} without a reason")
+            next(iter(self._queues.values())).send_to_dead(request["MessageBody"])
+            return {"MessageId": "dead"}
+        queue = self._queues[name]
         match operation:
             case "SendMessage":
-                return {"MessageId": self._queue.send(request["MessageBody"])}
+                delay = request.get("DelaySeconds", 0)
+                return {"MessageId": queue.send(request["MessageBody"], delay_seconds=delay)}
             case "SendMessageBatch":
                 sent = [
-                    {"Id": entry["Id"], "MessageId": self._queue.send(entry["MessageBody"])}
+                    {"Id": entry["Id"], "MessageId": queue.send(entry["MessageBody"])}
                     for entry in request["Entries"]
                 ]
                 return {"Successful": sent}
             case "ChangeMessageVisibility":
-                self._queue.show(request["ReceiptHandle"], request["VisibilityTimeout"])
+                queue.show(request["ReceiptHandle"], request["VisibilityTimeout"])
                 return {}
+            case "GetQueueAttributes":
+                return {"Attributes": {"ApproximateNumberOfMessages": str(queue.waiting)}}
         raise SimulatorError(f"SQS {operation} is not simulated")
 
 
@@ -70,6 +83,21 @@ class ObjectService:
         raise SimulatorError(f"S3 {operation} is not simulated")
 
 
+class TopicService:
+    """SNS, for the one topic there is."""
+
+    def __init__(self, publish: Callable[[dict[str, Any], dict[str, str]], None]) -> None:
+        self._publish = publish
+
+    def answer(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        """See :class:`tests.simulation.wire.Service`."""
+        if operation != "PublishBatch":
+            raise SimulatorError(f"SNS {operation} is not simulated")
+        for entry in request["Entries"]:
+            self._publish(json.loads(entry["Message"]), entry["Attributes"])
+        return {"Successful": [{"Id": entry["Id"]} for entry in request["Entries"]]}
+
+
 class WorkflowService:
     """Step Functions: state machines by name."""
 
@@ -83,8 +111,4 @@ class WorkflowService:
                 machine = self._machines[request["stateMachineArn"].split(":")[6]]
                 arn = machine.start(request.get("name"), request["input"])
                 return {"executionArn": arn, "startDate": 0}
-            case "DescribeExecution":
-                arn = request["executionArn"]
-                machine = self._machines[arn.split(":")[6]]
-                return machine.describe(arn, stale=request.get("stale", False))
         raise SimulatorError(f"Step Functions {operation} is not simulated")

@@ -79,6 +79,8 @@ class Wire:
             raise
         else:
             self._trace(service, operation, subject, fault, "ok")
+            if service == "sns":
+                answer = {"Body": _publish_answer(answer)}
             response = _response(request, answer, cut_off=fault is Fault.TRUNCATED_BODY)
         self._processes.point()
         return response
@@ -91,8 +93,6 @@ class Wire:
             parameters, refused = self._split(parameters)
             answer = self._commit(service, operation, parameters)
             return {**answer, "Failed": [*answer.get("Failed", []), *refused]}
-        if fault is Fault.STALE_DESCRIPTION:
-            parameters = {**parameters, "stale": True}
         if fault is Fault.SLOW:
             self._processes.sleep(self._random.uniform(0.5, READ_TIMEOUT_SECONDS))
         if fault not in _ANSWERS_LOST:
@@ -159,12 +159,19 @@ class Wire:
         self._processes.trace(f"{service}.{operation}", subject, outcome + note)
 
 
-_DOWN_AS: Final = {"dynamodb": "dynamodb", "sqs": "sqs", "sfn": "states", "s3": "s3"}
+_DOWN_AS: Final = {
+    "dynamodb": "dynamodb",
+    "sqs": "sqs",
+    "sfn": "states",
+    "s3": "s3",
+    "sns": "sns",
+}
 _THROTTLED: Final = {
     "dynamodb": "ThrottlingException",
     "sqs": "RequestThrottled",
     "sfn": "ThrottlingException",
     "s3": "SlowDown",
+    "sns": "Throttled",
 }
 _UNAVAILABLE: Final = ("InternalServerError", "try again")
 
@@ -175,6 +182,8 @@ _ANSWERS_LOST: Final = frozenset(
 
 
 def _parameters(service: str, operation: str, request: AWSPreparedRequest) -> dict[str, Any]:
+    if service == "sns":
+        return _published(request)
     if service != "s3":
         return dict(json.loads(_bytes(request.body)))
     # https://{bucket}.s3.{region}.amazonaws.com/{key}, the form that the clients are made with.
@@ -188,6 +197,46 @@ def _parameters(service: str, operation: str, request: AWSPreparedRequest) -> di
         "Range": _text(request.headers.get("Range")),
         "Body": _bytes(request.body) if operation == "PutObject" else b"",
     }
+
+
+def _published(request: AWSPreparedRequest) -> dict[str, Any]:
+    """Return the entries of a PublishBatch, which SNS takes as a form."""
+    form = {name: values[0] for name, values in parse_qs(_bytes(request.body).decode()).items()}
+    entries: list[dict[str, Any]] = []
+    while f"{_ENTRY}.{len(entries) + 1}.Id" in form:
+        entry = f"{_ENTRY}.{len(entries) + 1}"
+        attributes: dict[str, str] = {}
+        while f"{entry}.MessageAttributes.entry.{len(attributes) + 1}.Name" in form:
+            attribute = f"{entry}.MessageAttributes.entry.{len(attributes) + 1}"
+            attributes[form[f"{attribute}.Name"]] = form[f"{attribute}.Value.StringValue"]
+        entries.append(
+            {
+                "Id": form[f"{entry}.Id"],
+                "Message": form[f"{entry}.Message"],
+                "Attributes": attributes,
+            }
+        )
+    return {"Entries": entries}
+
+
+_ENTRY: Final = "PublishBatchRequestEntries.member"
+
+
+def _publish_answer(answer: dict[str, Any]) -> bytes:
+    refused = "".join(
+        f"<member><Id>{each['Id']}</Id><Code>InternalError</Code>"
+        "<SenderFault>false</SenderFault></member>"
+        for each in answer.get("Failed", ())
+    )
+    taken = "".join(
+        f"<member><Id>{each['Id']}</Id><MessageId>m</MessageId></member>"
+        for each in answer["Successful"]
+    )
+    return (
+        '<PublishBatchResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/">'
+        f"<PublishBatchResult><Failed>{refused}</Failed><Successful>{taken}</Successful>"
+        "</PublishBatchResult></PublishBatchResponse>"
+    ).encode()
 
 
 def _text(value: Any) -> str:

@@ -15,12 +15,12 @@ from types import SimpleNamespace
 from typing import Any, Final, cast
 
 from lib.workflows import batch, payment
+from payments.core.executions import execution_name
 from tests.simulation.dynamodb import AwsError
 from tests.simulation.faults import Fault, FaultPlan
 from tests.simulation.processes import InvocationFailed, Processes
 from tests.simulation.scheduler import Scheduler, Signal, SimulatorError
 
-_STALE_SECONDS: Final = 10.0
 _TWIN_DELAY_SECONDS: Final = 5.0
 
 
@@ -45,26 +45,29 @@ class Machine:
 @cache
 def payment_machine() -> Machine:
     """Return the state machine of ``lib/workflows/payment.py``."""
-    return _machine("payment-workflow", "payment-processor", payment.definition)
+    return _machine("payment-workflow", payment.definition(_function("payment-processor"), _ARNS))
 
 
 @cache
 def batch_machine() -> Machine:
     """Return the state machine of ``lib/workflows/batch.py``."""
-    return _machine("payment-batch-workflow", "batch-processor", batch.definition)
-
-
-def _machine(name: str, function: str, definition: Callable[..., dict[str, Any]]) -> Machine:
     messaging = SimpleNamespace(
         topic=SimpleNamespace(arn="payment-notifications"),
         dead_letter_queue=SimpleNamespace(url="https://queue/payment-events-dlq"),
     )
-    machine = definition(
-        SimpleNamespace(resource=SimpleNamespace(arn=function)),
-        messaging,
-        SimpleNamespace(partition="aws"),
-    )
-    return Machine(name, cast("dict[str, Any]", json.loads(json.dumps(machine))))
+    definition = batch.definition(_function("batch-processor"), cast("Any", messaging), _ARNS)
+    return _machine("payment-batch-workflow", definition)
+
+
+def _function(name: str) -> Any:
+    return SimpleNamespace(resource=SimpleNamespace(arn=name))
+
+
+_ARNS: Final[Any] = SimpleNamespace(partition="aws")
+
+
+def _machine(name: str, definition: dict[str, Any]) -> Machine:
+    return Machine(name, cast("dict[str, Any]", json.loads(json.dumps(definition))))
 
 
 @dataclass(slots=True)
@@ -87,7 +90,7 @@ class Execution:
 
     @property
     def has_died(self) -> bool:
-        """Whether it ended without having announced an outcome."""
+        """Whether it ended without an outcome."""
         return self.status in {"FAILED", "TIMED_OUT", "ABORTED"}
 
 
@@ -116,7 +119,7 @@ class _Walk:
 class StateMachine:
     """Executions by name: a name is taken for good by the first execution that has it."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it stands for has as many parts
         self,
         machine: Machine,
         scheduler: Scheduler,
@@ -127,6 +130,7 @@ class StateMachine:
         invoke: Callable[[str, dict[str, Any]], Any],
         publish: Callable[[dict[str, Any], dict[str, str]], None],
         set_aside: Callable[[str], None],
+        on_death: Callable[[Execution], None],
     ) -> None:
         self.executions: dict[str, Execution] = {}
         self._machine = machine
@@ -137,6 +141,7 @@ class StateMachine:
         self._invoke = invoke
         self._publish = publish
         self._set_aside = set_aside
+        self._on_death = on_death
 
     def start(self, name: str | None, workflow_input: str) -> str:
         """Start an execution, or recognise the running one of this name and input."""
@@ -167,22 +172,8 @@ class StateMachine:
         before = self.executions_of(subject)
         if not before or not before[-1].has_died:
             return False
-        self.start(f"{subject}.{len(before) + 1}", workflow_input)
+        self.start(execution_name(subject, len(before) + 1), workflow_input)
         return True
-
-    def describe(self, arn: str, *, stale: bool) -> dict[str, Any]:
-        """Return an execution's status; stale: as it was some seconds ago."""
-        execution = self.executions.get(arn.removeprefix(f"{self._machine.execution_arn}:"))
-        seen_at = self._scheduler.now - (_STALE_SECONDS if stale else 0)
-        if execution is None or execution.started_at > seen_at:
-            raise AwsError("ExecutionDoesNotExist")
-        ended = execution.ended_at is not None and execution.ended_at <= seen_at
-        return {
-            "executionArn": arn,
-            "stateMachineArn": self._machine.arn,
-            "startDate": 0,
-            "status": execution.status if ended else "RUNNING",
-        }
 
     def _run(self, execution: Execution) -> None:
         definition = self._machine.definition
@@ -207,6 +198,8 @@ class StateMachine:
             execution.status = "SUCCEEDED"
         execution.ended_at = self._scheduler.now
         self._processes.trace("execution", execution.name, execution.status)
+        if execution.has_died:
+            self._on_death(execution)
 
     def _walk(self, walk: _Walk, part: dict[str, Any], data: Any) -> Any:
         """Go through the states of a machine or of a Map's items; return the last one's output."""

@@ -18,6 +18,7 @@ import botocore.endpoint
 
 import api_handler
 import batch_processor
+import event_publisher
 import payment_processor
 import payments.aws.queue
 import payments.telemetry.metrics
@@ -26,36 +27,40 @@ from payments.aws.items import deserialize
 from payments.aws.keys import SANDBOX_PREFIX
 from payments.aws.objects import ObjectStore
 from payments.aws.payments import PaymentStore, Tables
-from payments.aws.queue import PaymentQueue
+from payments.aws.queue import MessageQueue, PaymentQueues
 from payments.aws.sandbox_ledger import SandboxLedger
+from payments.aws.topic import Topic
 from payments.aws.workflows import Workflow
 from payments.batches.progress import BatchProgress, NotPaidRow
 from payments.batches.steps import BatchProcessing
 from payments.core.audit import AuditRecord
-from payments.core.messages import encode_message
 from payments.core.payment import HistoryEntry, Payment, PaymentStatus
-from payments.flows.charge import PaymentProcessing
-from payments.flows.dispatch import PaymentDispatch
+from payments.flows.charge import Charging
+from payments.flows.delivery import Delivery
 from payments.flows.intake import PaymentIntake
 from payments.flows.sweep import STUCK_AFTER, PaymentSweep
 from payments.gateways.sandbox import SandboxGateway
 from payments.runtime import api_handler as api_runtime
 from payments.runtime import batch_processor as batch_runtime
+from payments.runtime import event_publisher as publisher_runtime
 from payments.runtime import payment_processor as payment_runtime
+from payments.runtime.event_publisher import Announcing
+from payments.runtime.payment_processor import Deliveries
 from payments.telemetry.logs import logger
-from tests.simulation.actors import Clients, OnCall, Poller, Uploads
+from tests.simulation.actors import Asynchronous, Clients, OnCall, Poller, Uploads
 from tests.simulation.dynamodb import InMemoryDynamoDB, Item
 from tests.simulation.faults import Fault, FaultPlan
 from tests.simulation.gateway import Charge, SimulatedGateway
 from tests.simulation.invariants import violations_of
 from tests.simulation.processes import Processes
-from tests.simulation.queue import SimulatedQueue
+from tests.simulation.queue import Message, SimulatedQueue
 from tests.simulation.scenario import Scenario, Upload, draw_scenario
 from tests.simulation.scheduler import Scheduler, SimulatorError
 from tests.simulation.sdk import SdkPool
-from tests.simulation.services import ObjectService, QueueService, WorkflowService
+from tests.simulation.services import ObjectService, QueueService, TopicService, WorkflowService
+from tests.simulation.stream import Stream, StreamedTables
 from tests.simulation.wire import Service, Wire
-from tests.simulation.workflow import StateMachine, batch_machine, payment_machine
+from tests.simulation.workflow import Execution, StateMachine, batch_machine, payment_machine
 
 if TYPE_CHECKING:
     from payments.gateways.port import PaymentGateway
@@ -84,12 +89,12 @@ type MakeDatabase = Callable[[dict[str, tuple[str, ...]]], Service]
 class Environment:
     """What one execution environment of a function holds."""
 
-    queue: PaymentQueue
     store: PaymentStore | None = None
     intake: PaymentIntake | None = None
-    dispatch: PaymentDispatch | None = None
-    processing: PaymentProcessing | None = None
+    deliveries: Deliveries | None = None
+    charging: Charging | None = None
     sweep: PaymentSweep | None = None
+    announcing: Announcing | None = None
     batches: BatchProcessing | None = None
     batch_workflow: Workflow | None = None
     batch_store: BatchStore | None = None
@@ -136,7 +141,9 @@ class World:
         self.end = EndState()
         scheduler, faults = self.scheduler, self.faults
         self.processes = Processes(scheduler, faults, random, self._make_environment)
-        self.queue = SimulatedQueue(scheduler, faults, random)
+        dead: list[Message] = []
+        self.queue = SimulatedQueue(scheduler, faults, random, prefix="m", dead=dead)
+        self.rows = SimulatedQueue(scheduler, faults, random, prefix="r", dead=dead)
         self._range_bytes = random.choice(_RANGE_BYTES)
         self._plan_bytes = random.choice(_PLAN_BYTES)
         self._reported_rows = random.choice(_REPORTED_ROWS)
@@ -152,16 +159,26 @@ class World:
                 ),
                 publish=lambda message, about: self.announcements.append((message, about)),
                 set_aside=self.queue.send_to_dead,
+                on_death=on_death,
             )
-            for machine in (payment_machine(), batch_machine())
+            for machine, on_death in (
+                (payment_machine(), self._tell_of_death),
+                (batch_machine(), lambda _: None),
+            )
         )
         self.objects = ObjectService()
+        self.stream = Stream(
+            scheduler, faults, random, self.processes, _HANDLERS["event-publisher"]
+        )
         self.database = database(KEYS)
         if isinstance(self.database, InMemoryDynamoDB):
             self.database.on_store = self._watch
         services: dict[str, Service] = {
-            "dynamodb": self.database,
-            "sqs": QueueService(self.queue),
+            "dynamodb": StreamedTables(self.database, TABLES.audit_logs, self.stream),
+            "sqs": QueueService(
+                {"payment-events": self.queue, "payment-rows": self.rows}, "payment-events-dlq"
+            ),
+            "sns": TopicService(lambda message, about: self.announcements.append((message, about))),
             "sfn": WorkflowService(
                 {payment_machine().name: self.machine, batch_machine().name: self.batches}
             ),
@@ -175,19 +192,21 @@ class World:
         if not sandbox:
             self.gateway = SimulatedGateway(scheduler, faults, random, self.processes)
         self.clients = Clients(scheduler, faults, random, self.processes, _HANDLERS["api-handler"])
-        self.uploads = Uploads(
-            scheduler,
-            faults,
-            random,
-            self.processes,
-            self.objects,
-            self.queue,
-            _HANDLERS["batch-processor"],
-        )
-        self.poller = Poller(
-            scheduler, faults, random, self.processes, self.queue, _HANDLERS["payment-processor"]
-        )
-        self.on_call = OnCall(self.queue, self.uploads, self.batches)
+        self.asynchronous = Asynchronous(scheduler, faults, random, self.processes, _HANDLERS)
+        self.uploads = Uploads(scheduler, faults, self.objects, self.queue, self.asynchronous)
+        self.pollers = [
+            Poller(
+                scheduler,
+                faults,
+                random,
+                self.processes,
+                queue,
+                _HANDLERS["payment-processor"],
+                name=name,
+            )
+            for name, queue in (("payment-events", self.queue), ("payment-rows", self.rows))
+        ]
+        self.on_call = OnCall(self.queue, self.rows, self.uploads, self.batches)
 
     @property
     def sweeps(self) -> bool:
@@ -236,7 +255,9 @@ class World:
 
     def _spawn_actors(self) -> None:
         spawn, clients, scenario = self.scheduler.spawn, self.clients, self.scenario
-        spawn("poller", self.poller.poll, daemon=True)
+        for poller in self.pollers:
+            spawn(f"poller of {poller.name}", poller.poll, daemon=True)
+        spawn("stream", self.stream.read, daemon=True)
         for number, submission in enumerate(scenario.submissions):
             spawn(f"client {number}", partial(clients.submit, submission))
         for at, payment_id in scenario.readers:
@@ -258,7 +279,6 @@ class World:
             work = self.on_call.empty_dead_letters() + self.on_call.restart_stopped_batches()
             if self.sweeps:
                 work += self._in_task("sweep", self._sweep)
-                work += self._in_task("on-call", self._rerun_dead)
             # A batch waits for payments that may wait for on-call: look again while it does.
             self.scheduler.run_until_idle(_ON_CALL_EVERY_SECONDS)
             if not work and self.scheduler.is_at_rest:
@@ -273,22 +293,19 @@ class World:
         ]
         return found
 
-    def _rerun_dead(self) -> int:
-        """Let on-call run again what the workflow's alarm told of, though its payment is final.
-
-        An execution that dies in Notify leaves a payment that no sweep finds, and that was never
-        announced (``sweep_by_status`` in ``defects.py`` shows it).
-        """
-        dead = [
-            payment
-            for payment in self._stored_payments()
-            if payment.status.is_settled
-            if (executions := self.machine.executions_of(payment.payment_id))
-            if executions[-1].has_died
-        ]
-        for payment in dead:
-            self.queue.send(encode_message(payment))
-        return len(dead)
+    def _tell_of_death(self, execution: Execution) -> None:
+        """Let EventBridge invoke the payment processor, as often as Lambda does by itself."""
+        event = {
+            "source": "aws.states",
+            "detail-type": "Step Functions Execution Status Change",
+            "detail": {
+                "name": execution.name,
+                "status": execution.status,
+                "input": execution.input,
+            },
+        }
+        name = f"death of {execution.name}"
+        self.scheduler.spawn(name, lambda: self.asynchronous.invoke("payment-processor", event))
 
     def _watch(self, table: str, before: Item, after: Item) -> None:
         """Note every write that changes what must never change."""
@@ -343,12 +360,23 @@ class World:
     def _make_environment(self, function: str) -> Environment:
         """Compose what a function needs as ``runtime`` does, with the clock of this world."""
         sleep = self.processes.sleep
-        queue = PaymentQueue(_SDK.client("sqs"), "https://queue/payment-events", sleep=sleep)
+        events, rows, dead_letters, announcements = (
+            MessageQueue(_SDK.client("sqs"), f"https://queue/{name}", sleep=sleep)
+            for name in (
+                "payment-events",
+                "payment-rows",
+                "payment-events-dlq",
+                "payment-events-dlq",
+            )
+        )
         dynamodb = _SDK.client("dynamodb")
+        if function == "event-publisher":
+            topic = Topic(_SDK.client("sns"), "payment-notifications")
+            return Environment(announcing=Announcing(topic=topic, dead_letters=announcements))
         if function == "batch-processor":
             batches = BatchProcessing(
                 ObjectStore(_SDK.client("s3")),
-                queue,
+                rows,
                 BatchStore(dynamodb, TABLES.processing_status),
                 RESULTS_BUCKET,
                 clock=self.now,
@@ -357,24 +385,30 @@ class World:
                 reported_rows=self._reported_rows,
             )
             workflow = Workflow(_SDK.client("stepfunctions"), batch_machine().arn)
-            return Environment(queue, batches=batches, batch_workflow=workflow)
+            return Environment(batches=batches, batch_workflow=workflow)
         store = PaymentStore(dynamodb, TABLES, sleep=sleep)
+        queues = PaymentQueues(events, rows)
         if function != "payment-processor":
             return Environment(
-                queue,
                 store,
-                intake=PaymentIntake(store, queue, self.now),
+                intake=PaymentIntake(store, queues, self.now),
                 batch_store=BatchStore(dynamodb, TABLES.processing_status),
             )
         ledger = SandboxLedger(dynamodb, TABLES.processing_status)
         workflow = Workflow(_SDK.client("stepfunctions"), payment_machine().arn)
         gateway: PaymentGateway = self.gateway or SandboxGateway(ledger, sleep=sleep)
+        charging = Charging(store, gateway, self.now)
         return Environment(
-            queue,
             store,
-            dispatch=PaymentDispatch(store, workflow, self.now),
-            processing=PaymentProcessing(store, gateway, self.now),
-            sweep=PaymentSweep(store, queue, self.now),
+            deliveries=Deliveries(
+                delivery=Delivery(store, charging, workflow, self.now),
+                queues=queues,
+                dead_letters=dead_letters,
+                events=events,
+                rows=rows,
+            ),
+            charging=charging,
+            sweep=PaymentSweep(store, queues, self.now),
         )
 
     @contextmanager
@@ -389,15 +423,16 @@ class World:
             for target, name, replacement in (
                 (api_runtime, "payment_intake", service("intake")),
                 (api_runtime, "batch_store", service("batch_store")),
-                (payment_runtime, "payment_dispatch", service("dispatch")),
-                (payment_runtime, "payment_queue", service("queue")),
-                (payment_runtime, "payment_processing", service("processing")),
+                (payment_runtime, "deliveries", service("deliveries")),
+                (payment_runtime, "charging", service("charging")),
                 (payment_runtime, "payment_sweep", service("sweep")),
+                (publisher_runtime, "announcing", service("announcing")),
                 (batch_runtime, "batch_processing", service("batches")),
                 (batch_runtime, "batch_workflow", service("batch_workflow")),
                 (payments.telemetry.metrics, "count", lambda _: None),
                 (botocore.endpoint, "time", SimpleNamespace(sleep=self.processes.sleep)),
                 (payments.aws.queue, "ThreadPoolExecutor", InlineExecutor),
+                (payment_processor, "_pool", InlineExecutor(1)),
             ):
                 stack.enter_context(patch.object(target, name, replacement))
             level = logger.log_level
@@ -457,4 +492,5 @@ _HANDLERS: Final[dict[str, Callable[[dict[str, Any], Any], Any]]] = {
     "api-handler": unwrap(api_handler.handler),
     "payment-processor": unwrap(payment_processor.handler),
     "batch-processor": unwrap(batch_processor.handler),
+    "event-publisher": unwrap(event_publisher.handler),
 }

@@ -224,7 +224,9 @@ class PaymentStore:
         """Return where in each shard the last look at open payments ended."""
         with unavailable("where the last sweep ended could not be read"):
             answer = self._client.get_item(
-                TableName=self._tables.processing_status, Key=serialize(sweep_key())
+                TableName=self._tables.processing_status,
+                Key=serialize(sweep_key()),
+                ConsistentRead=True,
             )
         places = deserialize(answer["Item"])["places"] if "Item" in answer else {}
         return {
