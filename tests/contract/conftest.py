@@ -4,7 +4,17 @@ import pytest
 
 from tests.contract.contract import Contract, load
 from tests.synth.conftest import dev, prod, stack, stacks
-from tests.unit.conftest import batch_store, batches, cloud, intake, objects, queue, store
+from tests.unit.conftest import (
+    batch_store,
+    batches,
+    cloud,
+    intake,
+    ledger,
+    objects,
+    processing,
+    queue,
+    store,
+)
 
 __all__ = [
     "batch_store",
@@ -13,7 +23,9 @@ __all__ = [
     "contract",
     "dev",
     "intake",
+    "ledger",
     "objects",
+    "processing",
     "prod",
     "queue",
     "stack",
