@@ -22,6 +22,11 @@ def check_fields(payment_id: str, amount: str, currency: str) -> Content | list[
 
     Returns:
         The payment's content, or every fault of every field.
+
+    >>> check_fields("pay_1", "99.99", "USD")
+    Content(payment_id='pay_1', amount_minor=9999, currency='USD', exponent=2)
+    >>> [(fault.field, fault.code) for fault in check_fields("pay 1", "1.5", "usd")]
+    [('payment_id', 'invalid_format'), ('currency', 'unknown_currency')]
     """
     exponent = EXPONENTS.get(currency)
     if exponent is not None and PAYMENT_ID.fullmatch(payment_id):

@@ -52,6 +52,15 @@ def parse_amount(text: str, exponent: int) -> int | FieldError:
 
     Returns:
         A positive number of minor units, e.g. 9999, or what is wrong with the text.
+
+    >>> parse_amount("99.99", 2)
+    9999
+    >>> parse_amount("1.500", 2), parse_amount("500.0", 0)
+    (150, 500)
+    >>> parse_amount("0.001", 2).code
+    'too_many_decimals'
+    >>> parse_amount("1,000", 2).code
+    'invalid_format'
     """
     match = _AMOUNT.fullmatch(text)
     if match is None:
@@ -72,7 +81,11 @@ def parse_amount(text: str, exponent: int) -> int | FieldError:
 
 
 def to_decimal_text(amount_minor: int, exponent: int) -> str:
-    """Write minor units as a decimal string with so many decimals: 9999 and 2 give 99.99."""
+    """Write minor units as a decimal string with ``exponent`` decimals.
+
+    >>> to_decimal_text(9999, 2), to_decimal_text(5, 2), to_decimal_text(500, 0)
+    ('99.99', '0.05', '500')
+    """
     if exponent == 0:
         return str(amount_minor)
     digits = str(amount_minor).rjust(exponent + 1, "0")

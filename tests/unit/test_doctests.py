@@ -1,0 +1,15 @@
+"""The examples in the docstrings of money and fields are true."""
+
+import doctest
+from types import ModuleType
+
+import pytest
+
+from payments.core import fields, money
+
+
+@pytest.mark.parametrize("module", [money, fields], ids=["money", "fields"])
+def test_the_examples_of_a_module_are_true(module: ModuleType) -> None:
+    ran = doctest.testmod(module)
+    assert ran.attempted
+    assert not ran.failed
