@@ -1,4 +1,4 @@
-"""``make bench-growth``: the same figures at 1, 10 and 100 times the work, as a table and a plot."""
+"""The same figures at 1, 10 and 100 times the work, as a table and a plot (`make bench-publish`)."""
 
 import os
 import platform
