@@ -15,7 +15,7 @@ PAYMENTS = 90
 SECONDS_BETWEEN = 0.7
 UPLOADS_AFTER = (10, 50)
 
-# Mostly paid, some declined, a few with a gateway that stumbles (see the README's table).
+# Mostly paid, some declined, a few with a gateway that stumbles (see the table in docs/pay.md).
 AMOUNTS = {
     "USD": ("19.99", "49.99", "99.99", "125.00", "19.99", "49.99", "400.01", "500.01"),
     "EUR": ("9.90", "25.00", "250.00", "9.90", "25.00", "400.02", "500.04"),

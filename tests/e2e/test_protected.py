@@ -13,11 +13,11 @@ from local.errors import RigError
 from local.workspace import REPOSITORY
 from tests.e2e.environment import Environment, eventually
 
-# The README's two commands, as they are written there.
-README = (REPOSITORY / "README.md").read_text()
+# The two commands that pay, as the documentation has them.
+PAY = (REPOSITORY / "docs/pay.md").read_text()
 PAY_UNSIGNED, PAY_SIGNED = (
     command
-    for command in re.findall(r"```sh\n(curl -i .*?)\n```", README, re.DOTALL)
+    for command in re.findall(r"```sh\n(curl -i .*?)\n```", PAY, re.DOTALL)
     if '"$API/payments"' in command
 )
 PAYMENT = "pay_123456"
@@ -69,7 +69,7 @@ def may_call(protected: Environment, *routes: str) -> dict[str, Any]:
 
 
 def run(command: str, protected: Environment, caller: Caller | None = None) -> tuple[int, str]:
-    """Run a curl command in a shell as the README prepares it; return status and body."""
+    """Run a curl command in a shell as the documentation prepares it; return status and body."""
     access = protected.aws_access | {
         "API": protected.deployment.api_url,
         "CURL_CA_BUNDLE": str(protected.deployment.workspace.authority),
