@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from lib.foundation.subscriptions import ONLY_UPDATES
 from payments.aws.payments import PaymentStore
 from payments.batches.progress import BatchStatus
 from payments.batches.steps import BatchProcessing
@@ -100,3 +101,8 @@ def test_an_event_without_one_of_its_members_is_not_as_documented(
     (event,) = contract.resolve(SCHEMAS["batch.completed"])["examples"]
     schema = SCHEMAS["batch.completed"]
     assert contract.faults(schema, {name: event[name] for name in event if name != member})
+
+
+def test_every_event_passes_the_filter_of_the_subscription() -> None:
+    prefixes = tuple(rule["prefix"] for rule in ONLY_UPDATES["event_type"])
+    assert [name for name in SCHEMAS if not name.startswith(prefixes)] == []
