@@ -8,9 +8,9 @@ from typing import Any, Final
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from payments.core.faults import InvalidMessage, NewerMessage, PaymentError, PaymentNotFound
-from payments.core.messages import decode_message
+from payments.core.messages import PaymentMessage, decode_message
 from payments.flows.charge import Charging, Witness
-from payments.flows.delivery import Again, delay_seconds
+from payments.flows.delivery import Again, Done, Failed, delay_seconds
 from payments.flows.sweep import PaymentSweep
 from payments.runtime import payment_processor as runtime
 from payments.runtime.payment_processor import Deliveries
@@ -26,6 +26,9 @@ _ANSWER_MARGIN_MS: Final = 3_000
 """What is left of the function's time for saying which messages are not done."""
 _SWEEP_MARGIN_MS: Final = 10_000
 """What a sweep leaves of its time to put back what it found."""
+
+_RECEIVES_BEFORE_COPY: Final = 40
+"""Some less than the queue allows, so that a crash or two do not use up what is left."""
 
 # For good: messages that are still at work when the function answers go on with its next event.
 _pool: Final = ThreadPoolExecutor(_MESSAGES_AT_WORK)
@@ -70,11 +73,15 @@ def _is_done(record: Mapping[str, Any], deliveries: Deliveries, request_id: str)
         with about(message.request.payment_id, message.request.correlation_id):
             witness = Witness(actor=FUNCTION, request_id=request_id, attempt=message.tries)
             is_first = receives == 1 and message.tries == 0
-            verdict = deliveries.delivery.deliver(message, witness, is_first=is_first)
-            if isinstance(verdict, Again):
-                # A message of its own, so that waiting uses up no receive.
-                logger.warning("payment waits", extra={"reason": verdict.reason})
-                deliveries.queues.send_again(message.again(), delay_seconds=verdict.delay_seconds)
+            match deliveries.delivery.deliver(message, witness, is_first=is_first):
+                case Again(seconds, reason):
+                    logger.warning("payment waits", extra={"reason": reason})
+                    deliveries.queues.send_again(message.again(), delay_seconds=seconds)
+                case Failed(reason):
+                    logger.error("message not handled yet", extra={"reason": reason})
+                    return _waits(record, message, receives, deliveries)
+                case Done():
+                    return True
     except (InvalidMessage, PaymentNotFound) as fault:
         return _is_set_aside(record["body"], fault, deliveries)
     except NewerMessage as newer:
@@ -84,6 +91,22 @@ def _is_done(record: Mapping[str, Any], deliveries: Deliveries, request_id: str)
     except Exception:  # noqa: BLE001 - one message must not take its neighbours along
         logger.exception("message not handled yet")
         return False
+    return True
+
+
+def _waits(
+    record: Mapping[str, Any], message: PaymentMessage, receives: int, deliveries: Deliveries
+) -> bool:
+    """Let a message wait, longer each time; return whether a copy waits in its place.
+
+    A copy begins to count receives anew. It is sent only once in a while: where the answers of SQS
+    get lost, each copy may become two.
+    """
+    seconds = delay_seconds(receives - 1)
+    if receives < _RECEIVES_BEFORE_COPY:
+        _hide(record, seconds, deliveries)
+        return False
+    deliveries.queues.send_again(message.again(), delay_seconds=seconds)
     return True
 
 

@@ -33,13 +33,20 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """A message shall be sent again after a delay in seconds, because of what it says."""
+    """A message shall be sent again after a delay in seconds: the processor is busy, not we."""
 
     delay_seconds: int
     reason: str
 
 
-type Verdict = Done | Again
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A message could not be handled for a fault on our own side, and shall be received again."""
+
+    reason: str
+
+
+type Verdict = Done | Again | Failed
 
 
 class Delivery:
@@ -82,8 +89,10 @@ class Delivery:
             if payment is None or not payment.status.is_open:
                 return Done()
             self._carry_through(payment, witness)
-        except (GatewayBusy, GatewayRefused, ServiceUnavailable) as error:
+        except (GatewayBusy, GatewayRefused) as error:
             return Again(delay_seconds(message.tries), f"{type(error).__name__}: {error}")
+        except ServiceUnavailable as error:
+            return Failed(f"{type(error).__name__}: {error}")
         return Done()
 
     def _carry_through(self, payment: Payment, witness: Witness) -> None:
