@@ -49,7 +49,7 @@ BODIES = {
     "invalid UTF-8 outside of strings": b"\xc3\x28" + VALID,
     "Latin-1": VALID.replace(b"hostile", b"h\xf6stile"),
     "UTF-16": VALID.decode().encode("utf-16"),
-    "a byte order mark": b"\xef\xbb\xbf" + VALID,
+    "two byte order marks": b"\xef\xbb\xbf" * 2 + VALID,
     "half a surrogate pair": VALID.replace(b"hostile", b"\\ud800"),
     "a NUL in an id": VALID.replace(b"hostile", b"\\u0000"),
     "a raw NUL": VALID.replace(b"hostile", b"\x00"),
@@ -183,3 +183,14 @@ def test_a_refusal_shows_nothing_of_the_inside(api: PaymentsApi) -> None:
 def test_a_payment_is_taken_among_all_this(api: PaymentsApi, payment_id: Callable[[], str]) -> None:
     payment = {"payment_id": payment_id(), "amount": "1.00", "currency": "USD"}
     assert api.submit(payment).status == HTTPStatus.ACCEPTED
+
+
+def test_json_as_many_clients_declare_it_is_taken(
+    api: PaymentsApi, payment_id: Callable[[], str]
+) -> None:
+    payment = {"payment_id": payment_id(), "amount": "1.00", "currency": "USD"}
+    body = b"\xef\xbb\xbf" + json.dumps(payment).encode()
+    assert api.submit(body).status == HTTPStatus.ACCEPTED
+    for content_type in ("application/json;", "application/json; charset=utf8"):
+        answer = api.request("POST", "/payments", body=body, headers={"Content-Type": content_type})
+        assert answer.status == HTTPStatus.OK, content_type

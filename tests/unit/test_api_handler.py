@@ -162,6 +162,21 @@ def test_json_is_recognised_however_its_header_is_written(
     assert post(headers=headers)[0] == 202
 
 
+def test_a_byte_order_mark_and_an_ascii_charset_change_nothing(post: Client) -> None:
+    headers = {"Content-Type": "application/json; charset=us-ascii"}
+    assert post(f"\ufeff{json.dumps(PAYMENT)}")[0] == 202
+    status, answered, _ = post(headers=headers)
+    assert status == 200
+    assert answered["Idempotent-Replayed"] == "true"
+
+
+def test_an_unsupported_charset_is_answered_with_what_is_supported(post: Client) -> None:
+    status, _, body = post(headers={"Content-Type": "application/json; charset=iso-8859-1"})
+    assert status == 415
+    [error] = body["errors"]
+    assert error["message"].endswith("without a charset or with utf-8 or us-ascii")
+
+
 def test_a_body_beyond_the_limit_is_too_large(post: Client) -> None:
     status, _, body = post(json.dumps(PAYMENT) + " " * MAX_BODY_BYTES)
     assert status == 413
@@ -193,7 +208,7 @@ def test_a_strange_body_is_the_clients_fault(post: Client, body: str | None) -> 
         ("[" * 8000 + "]" * 8000, "too_deep"),
         ('{"a":' * 2500 + "1" + "}" * 2500, "too_deep"),
         ("\x00", "malformed_json"),
-        ("\ufeff{}", "malformed_json"),
+        ("\ufeff\ufeff{}", "malformed_json"),
         ("null", "invalid_type"),
         ('{"payment_id": "\\ud800", "amount": 1, "currency": "USD"}', "invalid_format"),
     ],

@@ -69,7 +69,13 @@ REFUSALS: Final[dict[type[Exception], Refusal]] = {
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         "unsupported-media-type",
         "Send the payment as JSON in UTF-8: Content-Type: application/json.",
-        (FieldError("Content-Type", "unsupported", "must be application/json"),),
+        (
+            FieldError(
+                "Content-Type",
+                "unsupported",
+                "must be application/json, without a charset or with utf-8 or us-ascii",
+            ),
+        ),
     ),
     BodyTooLarge: Refusal(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,

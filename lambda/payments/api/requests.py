@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from typing import Any, Final
 
 from payments.core.content import Content
@@ -28,14 +29,11 @@ def json_body(event: dict[str, Any]) -> str:
     """Return the body of a request (REST API, proxy integration, payload 1.0) as text.
 
     Raises:
-        UnsupportedMediaType: it is not declared as JSON in UTF-8.
+        UnsupportedMediaType: it is not declared as JSON in UTF-8 or US-ASCII.
         BodyTooLarge: it has more than ``MAX_BODY_BYTES``.
-        InvalidRequest: it is not UTF-8.
+        InvalidRequest: it is not in the encoding that it is declared in.
     """
-    content_type = _content_type(event).partition(";")
-    charset = content_type[2].replace(" ", "").lower()
-    if content_type[0].strip().lower() != "application/json" or charset not in _CHARSETS:
-        raise UnsupportedMediaType
+    encoding = _encoding(_content_type(event))
     body: str = event.get("body") or ""
     if len(body) > MAX_BODY_BYTES * 2:
         raise BodyTooLarge
@@ -43,13 +41,56 @@ def json_body(event: dict[str, Any]) -> str:
         encoded = base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()
         if len(encoded) > MAX_BODY_BYTES:
             raise BodyTooLarge
-        return encoded.decode()
+        # RFC 8259, section 8.1, lets a reader ignore a byte order mark.
+        return encoded.decode(encoding).removeprefix("\ufeff")
     except ValueError:
-        fault = FieldError("body", "not_utf8", "must be encoded as UTF-8")
-        raise InvalidRequest([fault]) from None
+        raise InvalidRequest([FieldError("body", "not_utf8", _MUST_BE[encoding])]) from None
 
 
-_CHARSETS: Final = frozenset({"", "charset=utf-8", 'charset="utf-8"'})
+_MUST_BE: Final = {
+    "utf-8": "must be encoded as UTF-8",
+    "ascii": "must have ASCII characters only, as charset=us-ascii says, or be UTF-8",
+}
+
+_ENCODINGS: Final = {"utf-8": "utf-8", "utf8": "utf-8", "us-ascii": "ascii", "ascii": "ascii"}
+"""The charsets that a body may be declared in, and Python's name of each."""
+
+# RFC 9110, section 5.6: a word is its "token"; parameters may be empty. Blanks around "=" are against
+# it, but leave no doubt about the meaning.
+_WORD: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_MEDIA_TYPE: Final = re.compile(rf"({_WORD}/{_WORD})[ \t]*")
+_PARAMETER: Final = re.compile(
+    rf';[ \t]*(?:({_WORD})[ \t]*=[ \t]*(?:({_WORD})|"((?:[^"\\]|\\.)*)")[ \t]*)?'
+)
+
+
+def _encoding(content_type: str) -> str:
+    """Return the encoding (a codec's name) of a body that is declared as JSON.
+
+    Parameters other than ``charset`` mean nothing for JSON (RFC 8259, section 11).
+
+    Raises:
+        UnsupportedMediaType: it is declared as something else, or in another charset.
+    """
+    declared = content_type.strip(" \t")
+    media_type = _MEDIA_TYPE.match(declared)
+    if not media_type or media_type[1].lower() != "application/json":
+        raise UnsupportedMediaType
+    charsets: list[str] = []
+    position = media_type.end()
+    while position < len(declared):
+        parameter = _PARAMETER.match(declared, position)
+        if not parameter:
+            raise UnsupportedMediaType
+        position = parameter.end()
+        name, token, quoted = parameter.groups()
+        if name and name.lower() == "charset":
+            charsets.append(token or re.sub(r"\\(.)", r"\1", quoted))
+    encodings = {_ENCODINGS.get(charset.lower()) for charset in charsets} or {"utf-8"}
+    encoding = encodings.pop()
+    if encoding is None or encodings:
+        raise UnsupportedMediaType
+    return encoding
 
 
 def _content_type(event: dict[str, Any]) -> str:
