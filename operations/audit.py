@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from boto3.dynamodb.types import TypeDeserializer
-from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from operations import clients
+from operations.failures import tell
 from operations.options import add_environment
 from payments.core.audit import WITNESSED_FIELDS, AuditRecord, chain_faults
 from payments.core.payment import PaymentStatus
@@ -116,10 +116,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     console = Console(stderr=True)
     try:
-        result = _walk(AuditTrail(boto3.client("dynamodb"), options.env), console)
-    except (ClientError, BotoCoreError) as error:
-        console.print(f"The audit trail of {options.env!r} cannot be read: {error}", style="red")
-        return 2
+        result = _walk(AuditTrail(clients.dynamodb(), options.env), console)
+    except clients.AWS_FAILURES as error:
+        return tell(f"The audit trail of {options.env!r} cannot be read", error)
     for fault in result.faults:
         print(fault)
     verdict = f"{len(result.faults)} faults" if result.faults else "the audit trail is whole"
@@ -129,7 +128,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _walk(trail: AuditTrail, console: Console) -> Verification:
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    hidden = not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=hidden) as progress:
         task = progress.add_task("reading", total=None)
         state = Verification(0, 0, [])
         for state in trail.verify():

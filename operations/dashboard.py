@@ -16,10 +16,12 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import boto3
 import matplotlib as mpl
 from matplotlib import pyplot as plt
 from matplotlib.ticker import EngFormatter, MaxNLocator
+
+from operations import clients
+from operations.failures import tell
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -104,12 +106,12 @@ def _statistic(name: str, values: list[float]) -> float:
 
 def read_run(suffix: str) -> Run:
     """Read every metric that the environment has, and the executions of its workflows."""
-    cloudwatch, now = boto3.client("cloudwatch"), datetime.now(UTC)
+    cloudwatch, now = clients.cloudwatch(), datetime.now(UTC)
     run = Run(suffix, now - timedelta(minutes=30), now)
     for metrics in cloudwatch.get_paginator("list_metrics").paginate():
         for metric in metrics["Metrics"]:
             _add_metric(run, cloudwatch, metric)
-    workflows = boto3.client("stepfunctions")
+    workflows = clients.stepfunctions()
     for machine in workflows.list_state_machines()["stateMachines"]:
         short = run.short(machine["name"])
         for page in workflows.get_paginator("list_executions").paginate(
@@ -233,7 +235,7 @@ def _draw_alarms(axes: "Axes", properties: Mapping[str, Any], run: Run) -> None:
     axes.axis("off")
     states = {
         alarm["AlarmName"]: alarm["StateValue"]
-        for page in boto3.client("cloudwatch").get_paginator("describe_alarms").paginate()
+        for page in clients.cloudwatch().get_paginator("describe_alarms").paginate()
         for alarm in page["MetricAlarms"]
     }
     shown = len(properties["alarms"])
@@ -250,13 +252,16 @@ def _draw_query(axes: "Axes", properties: Mapping[str, Any], _run: Run) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Draw the dashboard of a deployed environment."""
+    """Draw the dashboard of a deployed environment; return 0, or 2 if it cannot be read."""
     parser = argparse.ArgumentParser(prog="dashboard", description=__doc__)
     parser.add_argument("--env", required=True, metavar="SUFFIX")
     parser.add_argument("--picture", type=Path, default=PICTURE)
     options = parser.parse_args(arguments)
-    stored = boto3.client("cloudwatch").get_dashboard(DashboardName=f"payments-{options.env}")
-    draw(json.loads(stored["DashboardBody"]), read_run(options.env), options.picture)
+    try:
+        stored = clients.cloudwatch().get_dashboard(DashboardName=f"payments-{options.env}")
+        draw(json.loads(stored["DashboardBody"]), read_run(options.env), options.picture)
+    except clients.AWS_FAILURES as error:
+        return tell(f"The dashboard of {options.env!r} cannot be drawn", error)
     print(f"Drawn: {options.picture}")
     return 0
 

@@ -5,10 +5,8 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import boto3
-from botocore.exceptions import BotoCoreError, ClientError
-from rich.console import Console
-
+from operations import clients
+from operations.failures import tell
 from operations.options import add_environment
 from payments.core.faults import InvalidMessage
 from payments.core.messages import decode_message
@@ -59,11 +57,9 @@ def main(arguments: list[str] | None = None) -> int:
     add_environment(parser)
     options = parser.parse_args(arguments)
     try:
-        done = redrive(boto3.client("sqs"), options.env)
-    except (ClientError, BotoCoreError) as error:
-        message = f"The dead letters of {options.env!r} cannot be redriven: {error}"
-        Console(stderr=True).print(message, style="red", markup=False)
-        return 2
+        done = redrive(clients.sqs(), options.env)
+    except clients.AWS_FAILURES as error:
+        return tell(f"The dead letters of {options.env!r} cannot be redriven", error)
     for payment_id in done.payments:
         print(f"back on the queue: {payment_id}")
     for body in done.kept:

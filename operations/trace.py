@@ -4,12 +4,12 @@ import argparse
 import sys
 from itertools import pairwise
 
-import boto3
-from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from operations import clients
+from operations.failures import tell
 from operations.options import add_environment
 from operations.timeline import Moment, Timeline, Witnesses
 from payments.core.payment import PaymentStatus
@@ -31,9 +31,8 @@ def main(arguments: list[str] | None = None) -> int:
     errors = Console(stderr=True)
     try:
         timeline = _witnesses(options.env).timeline(options.payment_id)
-    except (ClientError, BotoCoreError) as error:
-        errors.print(f"{options.env!r} cannot be read: {error}", style="red", markup=False)
-        return 2
+    except clients.AWS_FAILURES as error:
+        return tell(f"{options.env!r} cannot be read", error)
     if timeline is None:
         errors.print(
             f"No payment {options.payment_id!r} in {options.env!r}. A row of a batch becomes a"
@@ -47,15 +46,15 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _witnesses(suffix: str) -> Witnesses:
+    workflows = clients.stepfunctions()
     # Whoever asks is asked for, because the ARN of a workflow names the account.
-    identity = boto3.client("sts").get_caller_identity()
+    identity = clients.sts().get_caller_identity()
     partition = identity["Arn"].split(":")[1]
-    workflows = boto3.client("stepfunctions")
     workflow = (
         f"arn:{partition}:states:{workflows.meta.region_name}:{identity['Account']}"
         f":stateMachine:payment-workflow-{suffix}"
     )
-    return Witnesses(boto3.client("dynamodb"), workflows, workflow, suffix)
+    return Witnesses(clients.dynamodb(), workflows, workflow, suffix)
 
 
 def _show(console: Console, timeline: Timeline) -> None:
