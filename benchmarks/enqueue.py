@@ -9,10 +9,10 @@ import resource
 import time
 from collections.abc import Iterator
 
-import boto3
 from botocore.config import Config
 
 from benchmarks.measurement import Measurement, interleaved_seconds
+from local.clients import session
 from payments.aws.queue import CALLS_IN_FLIGHT, PaymentQueue
 
 LATENCY_SECONDS = 0.010
@@ -119,12 +119,9 @@ def _stub() -> Iterator[str]:
 
 class _Sender:
     def __init__(self, url: str) -> None:
-        client = boto3.client(
+        client = session(region="us-east-1").client(
             "sqs",
             endpoint_url=url,
-            region_name="us-east-1",
-            aws_access_key_id="bench",
-            aws_secret_access_key="bench",  # noqa: S106 - for a stub
             config=Config(max_pool_connections=CALLS_IN_FLIGHT, proxies={}),
         )
         self._queue = PaymentQueue(client, f"{url}/queue")

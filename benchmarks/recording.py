@@ -23,6 +23,7 @@ from botocore.compat import HTTPHeaders
 from moto import mock_aws
 
 from benchmarks.measurement import REPOSITORY
+from local import surroundings
 from payments.aws.keys import SANDBOX_PREFIX
 
 RECORD: Final = REPOSITORY / "benchmarks/recorded.json"
@@ -118,6 +119,7 @@ class _Body(io.BytesIO):
 @contextlib.contextmanager
 def _cloud(recorder: Recorder) -> Iterator[SimpleNamespace]:
     """An empty account in process, and the functions on it."""
+    surroundings.forget_aws(os.environ)
     os.environ.update(_ENVIRONMENT)
     with mock_aws():
         dynamodb, sqs, s3 = boto3.client("dynamodb"), boto3.client("sqs"), boto3.client("s3")

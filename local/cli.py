@@ -3,11 +3,13 @@
 import argparse
 import json
 import os
-import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from urllib.error import URLError
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from local import batches, deployment, emulator, surroundings, traffic
 from local import demo as demonstration
@@ -16,11 +18,16 @@ from local.deployment import Deployment
 from local.errors import RigError
 from local.workspace import REPOSITORY, Workspace
 
+FAILED = 2
 INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code; a `RigError` is a message, not a stack trace."""
+    """Run one command and return its exit code.
+
+    What went wrong is a message, not a stack trace: 1 after a `RigError`, 2 if the local cloud did
+    not answer, or refused.
+    """
     options = _parser().parse_args(arguments)
     workspace = Workspace(state=options.state.resolve(), suffix=options.suffix)
     command: Callable[[Workspace, argparse.Namespace], None] = options.command
@@ -29,6 +36,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RigError as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
+    except (BotoCoreError, ClientError, URLError) as error:
+        reason = " ".join(str(error).split())
+        print(f"\nThe local cloud did not do what it was asked: {reason}", file=sys.stderr)
+        print("make status shows whether it runs, and make up starts it.", file=sys.stderr)
+        return FAILED
     except KeyboardInterrupt:
         print("\nInterrupted. make down removes what is there.", file=sys.stderr)
         return INTERRUPTED
@@ -201,8 +213,7 @@ def env(workspace: Workspace, _options: argparse.Namespace) -> None:
         "CURL_CA_BUNDLE": str(workspace.authority),
         "ENVIRONMENT_SUFFIX": workspace.suffix,
     }
-    for name, value in sorted(variables.items()):
-        print(f"export {name}={shlex.quote(value)}")
+    print(surroundings.shell_commands(variables, os.environ))
 
 
 def batch(workspace: Workspace, options: argparse.Namespace) -> None:
@@ -234,7 +245,7 @@ def _run_operation(
         [sys.executable, "-m", f"operations.{operation}", *arguments],
         check=False,
         cwd=REPOSITORY,
-        env=os.environ | access,
+        env=surroundings.for_operations(os.environ) | access,
     )
     if done.returncode:
         raise RigError(f"{operation} ended with exit code {done.returncode}.")

@@ -1,10 +1,12 @@
 """boto3 clients of an emulator, whatever the machine's own AWS settings are."""
 
+import os
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
+from botocore.session import Session
 
 from local.emulator import Emulator
 from local.surroundings import ACCESS_KEY, SECRET_KEY
@@ -21,13 +23,28 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 
+def session(
+    *, region: str, access_key: str = ACCESS_KEY, secret_key: str = SECRET_KEY
+) -> boto3.Session:
+    """Return a session with these keys that reads no variable and no file of the machine's."""
+    nowhere = {"config_file": os.devnull, "credentials_file": os.devnull}
+    settings = {
+        name: (None, None, nowhere.get(name, default), conversion)
+        for name, (_, _, default, conversion) in Session.SESSION_VARIABLES.items()
+    }
+    return boto3.Session(
+        aws_access_key_id=access_key,
+        aws_secret_access_key=secret_key,
+        region_name=region,
+        botocore_session=Session(session_vars=settings),
+    )
+
+
 class Clients:
     """Clients with the emulator's root key, one of each service, made when first asked for."""
 
     def __init__(self, emulator: Emulator, *, region: str) -> None:
-        self._session = boto3.Session(
-            aws_access_key_id=ACCESS_KEY, aws_secret_access_key=SECRET_KEY, region_name=region
-        )
+        self._session = session(region=region)
         self._options: dict[str, Any] = {
             "endpoint_url": emulator.endpoint,
             "verify": emulator.authority,

@@ -7,11 +7,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import boto3
-
 from local import surroundings
 from local.api import PaymentsApi
-from local.clients import Clients
+from local.clients import Clients, session
 from local.deployment import Deployment
 
 
@@ -70,13 +68,11 @@ class Environment:
         secret_key: str = surroundings.SECRET_KEY,
     ) -> Any:
         """Return a boto3 client of any service, with the root key or another."""
-        return boto3.client(
+        region = self.deployment.workspace.region
+        return session(region=region, access_key=access_key, secret_key=secret_key).client(
             service,
             endpoint_url=self.deployment.emulator.endpoint,
             verify=self.deployment.emulator.authority,
-            region_name=self.deployment.workspace.region,
-            aws_access_key_id=access_key,
-            aws_secret_access_key=secret_key,
         )
 
     def executions_of(self, name: str, *, workflow: str = "payment_workflow_arn") -> list[str]:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import pytest
 from botocore.exceptions import ClientError
 
+from local import surroundings
 from tests.e2e.environment import Environment, Notifications, eventually
 
 
@@ -53,7 +54,7 @@ def test_the_audit_trail_of_all_that_was_paid_is_whole(environment: Environment)
     environment.api.final("audited")
     verified = subprocess.run(
         [sys.executable, "-m", "operations.audit", "verify", "--env", environment.suffix],
-        env={**os.environ, **environment.aws_access},
+        env=surroundings.for_operations(os.environ) | environment.aws_access,
         capture_output=True,
         text=True,
         check=False,

@@ -2,8 +2,10 @@
 
 import json
 from pathlib import Path
+from urllib.error import URLError
 
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from local import cli, demo, deployment, locks, surroundings
 from local.deployment import Deployment
@@ -100,6 +102,33 @@ def test_what_needs_a_deployment_says_so(
 ) -> None:
     assert cli.main(["--state", str(tmp_path), *command]) == 1
     assert "run make up first" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        EndpointConnectionError(endpoint_url="https://127.0.0.1:4600", error=OSError("refused")),
+        ClientError({"Error": {"Code": "NoSuchBucket", "Message": "gone"}}, "PutObject"),
+        URLError("refused"),
+    ],
+)
+def test_a_local_cloud_that_fails_is_a_message_and_no_stack_trace(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    failure: Exception,
+) -> None:
+    def fail(*_: object) -> None:
+        raise failure
+
+    monkeypatch.setattr(cli, "batch", fail)
+    assert cli.main(["--state", str(tmp_path), "batch", "some.csv"]) == 2
+    told = capsys.readouterr().err.splitlines()
+    assert told == [
+        "",
+        f"The local cloud did not do what it was asked: {failure}",
+        "make status shows whether it runs, and make up starts it.",
+    ]
 
 
 def test_down_without_an_emulator_is_no_fault(

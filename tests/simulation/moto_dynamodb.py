@@ -2,11 +2,11 @@
 
 from typing import Any, Self
 
-import boto3
 from botocore.exceptions import ClientError
 from moto import mock_aws
 from moto.core.models import botocore_stubber
 
+from local.clients import session
 from tests.simulation.dynamodb import INDEXES, PAGE_ITEMS, AwsError
 
 _NUMBERS = frozenset({"sequence", "open_shard"})
@@ -23,7 +23,7 @@ class MotoDynamoDB:
 
     def __enter__(self) -> Self:
         self._mock.start()
-        self._client = boto3.client("dynamodb", region_name="eu-central-1")
+        self._client = session(region="eu-central-1").client("dynamodb")
         for table, key in self._keys.items():
             self._client.create_table(
                 TableName=table,

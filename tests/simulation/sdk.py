@@ -5,16 +5,19 @@ between calls, its quota of retries, is filled up before.
 """
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from unittest.mock import patch
 
-import boto3
 from botocore import UNSIGNED
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.config import Config
 from botocore.retries import quota
 
+from local.clients import session
 from payments.runtime.clients import CLIENT_CONFIG
+
+if TYPE_CHECKING:
+    import boto3
 
 type Send = Callable[..., AWSResponse]
 
@@ -47,7 +50,7 @@ class SdkPool:
 
     def _make(self, service: Any) -> tuple[Any, quota.RetryQuota]:
         if self._session is None:
-            self._session = boto3.session.Session("simulated", "simulated", None, "eu-central-1")
+            self._session = session(region="eu-central-1")
         retries = quota.RetryQuota()
         with patch.object(quota, "RetryQuota", lambda: retries):
             client = self._session.client(service, config=_CONFIG)
