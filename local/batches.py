@@ -2,27 +2,18 @@
 
 import csv
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from functools import partial
 from http import HTTPStatus
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from local import reports
 from local.api import PaymentsApi
 from local.deployment import Deployment
 from local.errors import RigError
 from payments.batches.batch import Batch, ObjectVersion
 from payments.batches.progress import BatchStatus
-
-
-@dataclass(frozen=True, kw_only=True)
-class Report:
-    """What became of a batch: the API's answer, each rejected row and each that was not paid."""
-
-    summary: dict[str, Any]
-    rejected: list[dict[str, str]]
-    not_paid: list[dict[str, str]]
 
 
 def upload(deployment: Deployment, file: Path, *, prefix: str = "") -> str:
@@ -48,7 +39,7 @@ def follow(
     *,
     note: Callable[[str], None] = lambda _: None,
     patience: float = 60.0,
-) -> Report:
+) -> reports.Report:
     """Follow a batch to its end.
 
     Args:
@@ -67,7 +58,7 @@ def follow(
         if answer.status == HTTPStatus.OK:
             summary = answer.json()
             if BatchStatus(summary["status"]).has_ended:
-                return _report(deployment, summary)
+                return reports.read(summary, partial(_rows, deployment))
             progress = _progress(summary)
             if progress != seen:
                 seen, deadline = progress, time.monotonic() + patience
@@ -86,19 +77,9 @@ def _progress(summary: dict[str, Any]) -> str:
     )
 
 
-def _report(deployment: Deployment, summary: dict[str, Any]) -> Report:
-    reports = summary["reports"]
-    return Report(
-        summary=summary,
-        rejected=[row for uri in reports["rejected"] for row in _rows(deployment, uri)],
-        not_paid=[row for uri in reports["not_paid"] for row in _rows(deployment, uri)],
-    )
-
-
-def _rows(deployment: Deployment, uri: str) -> list[dict[str, str]]:
+def _rows(deployment: Deployment, uri: str) -> Iterator[reports.Row]:
     bucket, _, key = uri.removeprefix("s3://").partition("/")
-    body = deployment.clients.s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode()
-    return list(csv.DictReader(StringIO(body)))
+    return reports.rows(deployment.clients.s3.get_object(Bucket=bucket, Key=key)["Body"])
 
 
 def payment_ids(file: Path) -> list[str]:

@@ -16,6 +16,7 @@ from local import demo as demonstration
 from local.console import console, step
 from local.deployment import Deployment
 from local.errors import RigError
+from local.reports import shown
 from local.workspace import REPOSITORY, Workspace
 
 FAILED = 2
@@ -221,7 +222,7 @@ def batch(workspace: Workspace, options: argparse.Namespace) -> None:
     deployed = _deployment(workspace)
     prefix = "dry-run/" if options.dry_run else ""
     batch_id = batches.upload(deployed, options.file, prefix=prefix)
-    console.print(f"{options.file.name} is {batch_id}")
+    console.print(f"{shown(options.file.name)} is {batch_id}", markup=False)
     with step("Following the batch") as following:
         report = batches.follow(deployed, batch_id, note=following.note, patience=options.patience)
     demonstration.show_report(report)

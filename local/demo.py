@@ -12,7 +12,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from local import batches
+from local import batches, reports
 from local.api import PaymentsApi
 from local.console import console, step
 from local.deployment import Deployment
@@ -122,25 +122,16 @@ def _module() -> str:
     return f"{Path('.venv/bin/python')} -m local"
 
 
-def show_report(report: batches.Report) -> None:
-    """Print what became of a batch: counts, sums, and each row that was not paid."""
+def show_report(report: reports.Report) -> None:
+    """Print what became of a batch: counts, sums, and the first rows that were not paid."""
     summary = report.summary
     counts = ("rows", "accepted", "rejected", "completed", "failed", "duplicate", "conflict")
     table = Table(*counts, "accepted amounts", box=None, pad_edge=False)
-    sums = ", ".join(f"{sum_} {name}" for name, sum_ in summary["accepted_amounts"].items())
+    sums = reports.sums(summary["accepted_amounts"])
     table.add_row(*(str(summary[name]) for name in counts), sums)
     console.print(f"  {summary['batch_id']}: {summary['status']}")
     if "reason" in summary:
-        console.print(f"  {summary['reason']['message']}", markup=False)
+        console.print(f"  {reports.shown(summary['reason']['message'])}", markup=False)
     console.print(table)
-    for row in report.rejected:
-        faults = zip(*(row[part].split("; ") for part in ("field", "code", "message")), strict=True)
-        told = "; ".join(f"{field} {message} ({code})" for field, code, message in faults)
-        console.print(f"line {row['line_number']}: {told}", markup=False)
-    for row in report.not_paid:
-        console.print(
-            f"line {row['line_number']}: {row['payment_id']} was not paid again"
-            if row["outcome"] == "duplicate"
-            else f"line {row['line_number']}: {row['payment_id']} is another payment's id",
-            markup=False,
-        )
+    for line in reports.lines(report):
+        console.print(line, markup=False)
