@@ -96,6 +96,18 @@ def test_the_printed_curl_goes_around_a_proxy(
     assert "--noproxy" in demo.curl(_deployed(Workspace(state=tmp_path)), "/payments")
 
 
+def test_env_prints_what_a_shell_needs_and_what_it_must_forget(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "_deployment", _deployed)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "https://elsewhere.example")
+    assert cli.main(["--state", str(tmp_path), "env"]) == 0
+    unset, *exports = capsys.readouterr().out.splitlines()
+    assert {"unset", "AWS_ENDPOINT_URL_S3", "AWS_PROFILE"} <= set(unset.split())
+    assert "export API=https://abc123.execute-api.localhost:4600/local" in exports
+    assert "export AWS_ENDPOINT_URL=https://127.0.0.1:4600" in exports
+
+
 @pytest.mark.parametrize("command", [["outputs"], ["batch", "some.csv"]])
 def test_what_needs_a_deployment_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], command: list[str]
