@@ -83,6 +83,8 @@ _WEIGHTS: Final = {
 _INTENSITIES: Final = (0.03, 0.06, 0.1, 0.2)
 _SHARE_OF_KINDS: Final = 0.6
 _HIGHEST_RATE: Final = 0.6
+_SHARE_OF_CONTENDED_WORLDS: Final = 0.06
+_CONTENDED_RATE: Final = 0.85
 
 _OUTAGE_SERVICES: Final = ("dynamodb", "sqs", "states", "lambda", "sns", "gateway")
 _OUTAGES_WITHIN_SECONDS: Final = 300.0
@@ -126,6 +128,9 @@ class FaultPlan:
             for kind, weight in _WEIGHTS.items()
             if random.random() < _SHARE_OF_KINDS
         }
+        if random.random() < _SHARE_OF_CONTENDED_WORLDS:
+            # So many conflicts that a write gives up after its last try.
+            self._rates[Fault.CONFLICT] = _CONTENDED_RATE
         if not deadly:
             self._rates.pop(Fault.EXECUTION_ABORTED, None)
         self._outages: dict[str, list[tuple[float, float]]] = {}

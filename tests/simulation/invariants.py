@@ -23,6 +23,7 @@ def violations_of(world: "World") -> list[str]:
     checks = (
         _promises_are_kept,
         _rows_are_paid,
+        _what_is_hopeless_is_set_aside,
         _answers_are_right,
         _charges_match_outcomes,
         _records_agree,
@@ -67,6 +68,16 @@ def _rows_are_paid(world: "World") -> Iterator[str]:
     for body in world.on_call.discarded:
         if body not in POISON_MESSAGES:
             yield f"a message that is no poison ended as a dead letter: {body}"
+
+
+def _what_is_hopeless_is_set_aside(world: "World") -> Iterator[str]:
+    """Functions set aside all that nobody can handle, and nothing else."""
+    for body in world.sqs.set_aside:
+        if body not in POISON_MESSAGES:
+            yield f"a message that can be handled was set aside: {body}"
+    for _, body in world.scenario.poison:
+        if body not in world.on_call.discarded:
+            yield f"a message that nobody can handle was never set aside: {body!r}"
 
 
 def _answers_are_right(world: "World") -> Iterator[str]:

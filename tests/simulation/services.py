@@ -14,6 +14,8 @@ class QueueService:
     """SQS: queues by the end of their URLs, of which one takes what is set aside."""
 
     def __init__(self, queues: dict[str, SimulatedQueue], dead_letters: str) -> None:
+        self.set_aside: list[str] = []
+        """What functions sent to the dead-letter queue."""
         self._queues = queues
         self._dead_letters = dead_letters
 
@@ -23,6 +25,7 @@ class QueueService:
         if name == self._dead_letters:
             if operation != "SendMessage" or "reason" not in request["MessageAttributes"]:
                 raise SimulatorError(f"SQS {operation} to {name} without a reason")
+            self.set_aside.append(request["MessageBody"])
             next(iter(self._queues.values())).send_to_dead(request["MessageBody"])
             return {"MessageId": "dead"}
         queue = self._queues[name]

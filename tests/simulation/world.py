@@ -173,11 +173,12 @@ class World:
         self.database = database(KEYS)
         if isinstance(self.database, InMemoryDynamoDB):
             self.database.on_store = self._watch
+        self.sqs = QueueService(
+            {"payment-events": self.queue, "payment-rows": self.rows}, "payment-events-dlq"
+        )
         services: dict[str, Service] = {
             "dynamodb": StreamedTables(self.database, TABLES.audit_logs, self.stream),
-            "sqs": QueueService(
-                {"payment-events": self.queue, "payment-rows": self.rows}, "payment-events-dlq"
-            ),
+            "sqs": self.sqs,
             "sns": TopicService(lambda message, about: self.announcements.append((message, about))),
             "sfn": WorkflowService(
                 {payment_machine().name: self.machine, batch_machine().name: self.batches}
