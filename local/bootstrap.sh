@@ -79,6 +79,21 @@ wants() {
     miss "$1 $3.$4 or newer ($found)" "$5"
 }
 
+# wants_node HAVE: adds a line to MISSING unless HAVE is a version that the CDKTF command line runs on.
+wants_node() {
+    why=''
+    case "${1%%.*}" in
+    20 | 22) return 0 ;;
+    '') found="not found" ;;
+    ? | 1? | 21) found="found $1" ;;
+    *)
+        found="found $1"
+        why=': the CDKTF command line ends with ERR_DLOPEN_FAILED there, since its node-pty has no binary for a Node.js newer than 22'
+        ;;
+    esac
+    miss "Node.js 20 or 22 ($found$why)" "nvm install 22, or https://nodejs.org/en/download"
+}
+
 miss() {
     MISSING="$MISSING
   - $1
@@ -96,7 +111,7 @@ check() {
         miss "Python 3.12 or newer (not found)" \
             "https://www.python.org/downloads/ or: pyenv install 3.12"
     fi
-    wants Node.js "$(node_version || :)" 20 0 "https://nodejs.org/en/download"
+    wants_node "$(node_version || :)"
     npm --version >/dev/null 2>&1 || miss "npm (not found)" "it comes with Node.js: https://nodejs.org/en/download"
     wants Terraform "$(terraform_version || :)" 1 10 "https://developer.hashicorp.com/terraform/install"
     curl --version >/dev/null 2>&1 || miss "curl (not found)" "https://curl.se/download.html, or your system's packages"

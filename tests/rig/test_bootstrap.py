@@ -1,5 +1,6 @@
 """What runs before any Python package is there: on a machine made of a few stubs."""
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -80,9 +81,35 @@ def test_what_is_too_old_is_named_with_the_version_found(machine: Machine) -> No
     machine.has("terraform", "echo Terraform v1.9.8")
     done = machine.bootstrap("check")
     assert done.returncode == 1
-    assert "Node.js 20.0 or newer (found 18.19.1)" in done.stderr
+    assert "Node.js 20 or 22 (found 18.19.1)" in done.stderr
     assert "Terraform 1.10 or newer (found 1.9.8)" in done.stderr
     assert "Python" not in done.stderr
+
+
+@pytest.mark.parametrize("version", ["20.20.2", "22.23.0"])
+def test_node_20_and_22_will_do(machine: Machine, version: str) -> None:
+    _complete(machine)
+    machine.has("node", f"echo v{version}")
+    assert machine.bootstrap("check").returncode == 0
+
+
+@pytest.mark.parametrize("version", ["23.1.0", "24.21.0", "26.0.0"])
+def test_a_node_that_the_cdktf_command_line_dies_on_is_refused_with_the_reason(
+    machine: Machine, version: str
+) -> None:
+    _complete(machine)
+    machine.has("node", f"echo v{version}")
+    done = machine.bootstrap("check")
+    assert done.returncode == 1
+    assert f"Node.js 20 or 22 (found {version}: the CDKTF command line ends" in done.stderr
+    assert "node-pty has no binary for a Node.js newer than 22" in done.stderr
+    assert "nvm install 22" in done.stderr
+
+
+def test_the_npm_package_asks_for_the_same_versions_of_node() -> None:
+    package = json.loads((REPOSITORY / "package.json").read_text())
+    locked = json.loads((REPOSITORY / "package-lock.json").read_text())["packages"][""]
+    assert package["engines"] == locked["engines"] == {"node": "^20 || ^22"}
 
 
 def test_a_shim_that_fails_counts_as_missing(machine: Machine) -> None:
