@@ -102,10 +102,11 @@ snapshots: install ## Accept the Terraform that is synthesised now as the new sn
 dashboard: up ## Send payments through the local cloud and draw its dashboard into docs/dashboard.png
 	@$(RIG) dashboard
 
-lock: install ## Resolve again what Pipfile and package.json ask for, and pin it
+lock: install ## Resolve again what Pipfile and package.json ask for, and pin it, the provider included
 	@sh local/bootstrap.sh pipenv lock
 	@npm install --package-lock-only --no-audit --no-fund --loglevel=error
 	@$(PYTHON) -m local.locks Pipfile.lock package-lock.json
+	@$(PYTHON) -m local.providers
 	@sh local/bootstrap.sh install
 
 clean: ## Remove what was installed and generated (run make down first)

@@ -1,8 +1,10 @@
 """Synthesise the payment system for the environment that the environment variables name."""
 
 import sys
+from pathlib import Path
 
 from lib.config import PROJECT, ConfigurationError, StackConfig
+from lib.provider_lock import pin_provider, this_platform
 
 
 def synthesise(config: StackConfig, *, folder: str | None = None) -> None:
@@ -13,8 +15,14 @@ def synthesise(config: StackConfig, *, folder: str | None = None) -> None:
     from lib.tap_stack import TapStack  # noqa: PLC0415
 
     app = App(outdir=folder)
-    TapStack(app, config.name(PROJECT), config=config)
+    stack = config.name(PROJECT)
+    TapStack(app, stack, config=config)
     app.synth()
+    if not pin_provider(Path(app.outdir) / "stacks" / stack):
+        sys.stderr.write(
+            f"The AWS provider's checksum is not pinned for {this_platform()}: "
+            "python -m local.providers adds it to .terraform.lock.hcl.\n"
+        )
 
 
 def main() -> int:

@@ -21,7 +21,10 @@ from local.errors import RigError
 from local.workspace import REPOSITORY, Workspace
 
 # What decides about a deployment; a change of any makes `make up` deploy again.
-SOURCES = ("main.py", "cdktf.json", "Pipfile.lock", "package-lock.json", "lib", "lambda")
+SOURCES = (
+    *("main.py", "cdktf.json", "lib", "lambda"),
+    *("Pipfile.lock", "package-lock.json", ".terraform.lock.hcl"),
+)
 
 # The provider itself sleeps while AWS would settle, so that most of a deployment is waiting:
 # more at once makes it shorter.

@@ -1,10 +1,16 @@
 """Where Terraform gets its AWS provider from: a mirror on this machine, or the registry."""
 
+import json
 import os
-import platform
+import re
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from lib.provider_lock import HEADER, LOCK, pinned_platforms, this_platform
+from local import surroundings
 from local.errors import RigError
 from local.workspace import REPOSITORY
 
@@ -17,13 +23,8 @@ ADD_ON_DIRECTORIES = tuple(
     map(Path, ("/opt", "/usr/local", "/usr/local/share", "/usr/local/lib", "/usr/share", "/srv"))
 )
 
-_MACHINES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
-
-
-def target() -> str:
-    """Return this machine's platform as Terraform writes it, such as `linux_amd64`."""
-    machine = platform.machine().lower()
-    return f"{platform.system().lower()}_{_MACHINES.get(machine, machine)}"
+# What the registry's packages are pinned for; a mirror only has this machine's.
+PLATFORMS = ("darwin_amd64", "darwin_arm64", "linux_amd64", "linux_arm64")
 
 
 def holds_provider(mirror: Path) -> bool:
@@ -33,8 +34,8 @@ def holds_provider(mirror: Path) -> bool:
     https://developer.hashicorp.com/terraform/cli/config/config-file#filesystem_mirror
     """
     provider = mirror / PROVIDER
-    packed = provider / f"terraform-provider-aws_{VERSION}_{target()}.zip"
-    return (provider / VERSION / target()).is_dir() or packed.is_file()
+    packed = provider / f"terraform-provider-aws_{VERSION}_{this_platform()}.zip"
+    return (provider / VERSION / this_platform()).is_dir() or packed.is_file()
 
 
 def candidates(
@@ -112,3 +113,62 @@ def write_settings(path: Path, *, environment: Mapping[str, str] | None = None) 
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(settings(mirror, cache=cache))
     return mirror
+
+
+def write_lock(lock: Path = LOCK, *, environment: Mapping[str, str] | None = None) -> list[str]:
+    """Pin the provider's checksums in a lock file and return the platforms that it then covers.
+
+    With a mirror these are the checksums of this machine's package there; otherwise those of the
+    registry's packages for all of `PLATFORMS`. What the file lists of this version is kept.
+
+    Raises:
+        RigError: Terraform got no package, or one that does not match what the file lists.
+    """
+    machine = os.environ if environment is None else environment
+    mirror = find_mirror(machine)
+    platforms = [this_platform()] if mirror else [*PLATFORMS]
+    source = [f"-fs-mirror={mirror}"] if mirror else []
+    kept = lock.read_text() if lock.is_file() else ""
+    asked = {"required_providers": {"aws": {"source": "hashicorp/aws", "version": VERSION}}}
+    with tempfile.TemporaryDirectory() as folder:
+        written = Path(folder) / LOCK.name
+        (written.parent / "main.tf.json").write_text(json.dumps({"terraform": asked}))
+        if f'"{VERSION}"' in kept:
+            written.write_text(kept)
+            platforms = sorted({*platforms, *pinned_platforms(lock)})
+        new = [platform for platform in platforms if not mirror or platform == this_platform()]
+        done = subprocess.run(
+            [
+                *("terraform", f"-chdir={folder}", "providers", "lock", "-no-color", *source),
+                *(f"-platform={platform}" for platform in new),
+            ],
+            capture_output=True,
+            check=False,
+            env=surroundings.for_tools(machine),
+            text=True,
+        )
+        if done.returncode:
+            raise RigError(f"The provider could not be pinned:\n{done.stderr}")
+        block = re.search(r"(?ms)^provider .*", written.read_text())
+    if block is None:
+        raise RigError(f"Terraform wrote a lock file without a provider:\n{done.stdout}")
+    lock.write_text(
+        "# The checksums that Terraform takes the AWS provider by. make lock writes this file.\n"
+        f"{HEADER}{' '.join(platforms)}\n\n{block[0]}"
+    )
+    return platforms
+
+
+def main() -> int:
+    """Pin the provider and return the exit code."""
+    try:
+        platforms = write_lock()
+    except RigError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"{LOCK.name} pins the AWS provider {VERSION} for {', '.join(platforms)}.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
