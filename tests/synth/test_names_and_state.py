@@ -2,6 +2,7 @@
 
 import pytest
 
+from operations.checks.buckets import BUCKETS
 from tests.synth.terraform import Stack
 
 pytestmark = pytest.mark.xdist_group("synth")
@@ -115,3 +116,8 @@ def test_the_outputs_name_what_people_and_tools_need(stack: Stack) -> None:
         "payment_workflow_arn",
         "batch_workflow_arn",
     }
+
+
+def test_the_doctor_asks_for_the_name_of_every_bucket(stack: Stack) -> None:
+    names = {bucket["bucket"] for bucket in stack.all("aws_s3_bucket")}
+    assert names == {stack.name(base) for base in BUCKETS}
