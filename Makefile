@@ -9,7 +9,7 @@ RIG := $(PYTHON) -m local $(if $(PORT),--port $(PORT))
 
 SEEDS ?= 200
 
-.PHONY: help install up demo down status env batch trace dashboard simulate bench bench-publish capacity cost cost-record test lint scan iam-mutants format unit e2e synth snapshots lock clean
+.PHONY: help install up demo down status env batch trace doctor dashboard simulate bench bench-publish capacity cost cost-record test lint scan iam-mutants format unit e2e synth snapshots lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '\
@@ -46,6 +46,9 @@ trace: install ## Tell the story of one payment: make trace ID=pay_123456
 
 synth: install ## Synthesise the Terraform of the local deployment into .local/cdktf.out
 	@$(RIG) synth
+
+doctor: install ## Look at what would fail late in a deployment: in AWS if a state bucket is named, else in the local cloud
+	@$(RIG) doctor
 
 ##@ Tests
 

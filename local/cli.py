@@ -31,9 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     workspace = Workspace(state=options.state.resolve(), suffix=options.suffix)
-    command: Callable[[Workspace, argparse.Namespace], None] = options.command
+    command: Callable[[Workspace, argparse.Namespace], int | None] = options.command
     try:
-        command(workspace, options)
+        return command(workspace, options) or 0
     except RigError as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
@@ -45,7 +45,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nInterrupted. make down removes what is there.", file=sys.stderr)
         return INTERRUPTED
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -101,6 +100,9 @@ def _parser() -> argparse.ArgumentParser:
     trace_ = commands.add_parser("trace", help="follow one payment from accepted to announced")
     trace_.add_argument("payment_id")
     trace_.set_defaults(command=trace)
+    commands.add_parser(
+        "doctor", help="look at what a deployment needs, in AWS or in the local cloud"
+    ).set_defaults(command=doctor)
     commands.add_parser(
         "dashboard", help="do some business, then draw the dashboard into docs/dashboard.png"
     ).set_defaults(command=dashboard)
@@ -205,15 +207,15 @@ def outputs(workspace: Workspace, _options: argparse.Namespace) -> None:
 def env(workspace: Workspace, _options: argparse.Namespace) -> None:
     """Print what `eval` needs for a shell that speaks to the local cloud as to AWS."""
     deployed = _deployment(workspace)
-    variables = surroundings.aws_access(
-        endpoint=deployed.emulator.endpoint,
-        authority=workspace.authority,
-        region=workspace.region,
-    ) | {
-        "API": deployed.api_url,
-        "CURL_CA_BUNDLE": str(workspace.authority),
-        "ENVIRONMENT_SUFFIX": workspace.suffix,
-    }
+    variables = (
+        surroundings.aws_access(
+            endpoint=deployed.emulator.endpoint,
+            authority=workspace.authority,
+            region=workspace.region,
+        )
+        | deployment.configuration(workspace)
+        | {"API": deployed.api_url, "CURL_CA_BUNDLE": str(workspace.authority)}
+    )
     print(surroundings.shell_commands(variables, os.environ))
 
 
@@ -234,22 +236,47 @@ def trace(workspace: Workspace, options: argparse.Namespace) -> None:
     _run_operation(workspace, deployed, "trace", "--env", workspace.suffix, options.payment_id)
 
 
+def doctor(workspace: Workspace, _options: argparse.Namespace) -> int:
+    """Look at the environment that the shell names, else at the local cloud; return the exit code.
+
+    Whoever is about to deploy has named the bucket of the state; nobody else does.
+    """
+    if os.environ.get("TERRAFORM_STATE_BUCKET"):
+        return _exit_code_of(workspace, None, "doctor")
+    if not emulator.running(workspace):
+        print(
+            "There is nothing to look at: the shell names no environment in AWS"
+            " (export TERRAFORM_STATE_BUCKET and the other three variables), and the local cloud"
+            " is not running (make up).",
+            file=sys.stderr,
+        )
+        return FAILED
+    return _exit_code_of(workspace, _deployment(workspace), "doctor")
+
+
 def _run_operation(
     workspace: Workspace, deployed: Deployment, operation: str, *arguments: str
 ) -> None:
-    access = surroundings.aws_access(
-        endpoint=deployed.emulator.endpoint,
-        authority=workspace.authority,
-        region=workspace.region,
-    )
-    done = subprocess.run(
+    if code := _exit_code_of(workspace, deployed, operation, *arguments):
+        raise RigError(f"{operation} ended with exit code {code}.")
+
+
+def _exit_code_of(
+    workspace: Workspace, deployed: Deployment | None, operation: str, *arguments: str
+) -> int:
+    local = {}
+    if deployed:
+        local = deployment.configuration(workspace) | surroundings.aws_access(
+            endpoint=deployed.emulator.endpoint,
+            authority=workspace.authority,
+            region=workspace.region,
+        )
+    return subprocess.run(
         [sys.executable, "-m", f"operations.{operation}", *arguments],
         check=False,
         cwd=REPOSITORY,
-        env=surroundings.for_operations(os.environ) | access,
-    )
-    if done.returncode:
-        raise RigError(f"{operation} ended with exit code {done.returncode}.")
+        env=(surroundings.for_operations(os.environ) | local) if deployed else dict(os.environ),
+    ).returncode
 
 
 def dashboard(workspace: Workspace, _options: argparse.Namespace) -> None:

@@ -297,7 +297,12 @@ class Deployment:
 
 def synth_environment(workspace: Workspace) -> dict[str, str]:
     """Return the environment variables to synthesise this workspace's stack with."""
-    return surroundings.for_tools(os.environ) | {
+    return surroundings.for_tools(os.environ) | configuration(workspace)
+
+
+def configuration(workspace: Workspace) -> dict[str, str]:
+    """Return the environment variables that this workspace's stack is configured with."""
+    return {
         "ENVIRONMENT_SUFFIX": workspace.suffix,
         "AWS_REGION": workspace.region,
         "TERRAFORM_STATE_BUCKET": workspace.state_bucket,

@@ -1,13 +1,15 @@
 """The parts of the rig that decide something, and what they tell the person at the terminal."""
 
 import json
+import subprocess
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from local import cli, demo, deployment, locks, surroundings
+from local import cli, demo, deployment, emulator, locks, surroundings
 from local.deployment import Deployment
 from local.emulator import Emulator
 from local.workspace import REPOSITORY, Workspace
@@ -141,6 +143,58 @@ def test_a_local_cloud_that_fails_is_a_message_and_no_stack_trace(
         f"The local cloud did not do what it was asked: {failure}",
         "make status shows whether it runs, and make up starts it.",
     ]
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
+    """The environments of the programs that a command started; each ends with 2."""
+    started: list[dict[str, str]] = []
+
+    def run(command: list[str], **given: Any) -> subprocess.CompletedProcess[str]:
+        assert command[1:] == ["-m", "operations.doctor"]
+        started.append(given["env"])
+        return subprocess.CompletedProcess(command, 2)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    return started
+
+
+def test_the_doctor_looks_at_the_environment_that_the_shell_names(
+    tmp_path: Path, started: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERRAFORM_STATE_BUCKET", "acme-terraform-state")
+    monkeypatch.setenv("AWS_PROFILE", "production")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    assert cli.main(["--state", str(tmp_path), "doctor"]) == 2
+    (environment,) = started
+    assert environment["TERRAFORM_STATE_BUCKET"] == "acme-terraform-state"
+    assert environment["AWS_PROFILE"] == "production"
+    assert "AWS_ENDPOINT_URL" not in environment
+
+
+def test_the_doctor_looks_at_the_local_cloud_if_the_shell_names_no_environment(
+    tmp_path: Path, started: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TERRAFORM_STATE_BUCKET", raising=False)
+    here = Emulator(pid=1, started="", port=4600, authority="ca.pem")
+    monkeypatch.setattr(emulator, "running", lambda _: here)
+    assert cli.main(["--state", str(tmp_path), "doctor"]) == 2
+    (environment,) = started
+    assert environment["AWS_ENDPOINT_URL"] == "https://127.0.0.1:4600"
+    assert environment["AWS_CA_BUNDLE"] == str(tmp_path / "ca.pem")
+    assert environment["TERRAFORM_STATE_BUCKET"] == "terraform-state-local"
+    assert environment["ENVIRONMENT_SUFFIX"] == "local"
+    assert environment["TERRAFORM_STATE_BUCKET_REGION"] == environment["AWS_REGION"]
+
+
+def test_the_doctor_says_what_it_could_look_at_if_there_is_neither(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TERRAFORM_STATE_BUCKET", raising=False)
+    assert cli.main(["--state", str(tmp_path), "doctor"]) == 2
+    told = capsys.readouterr().err
+    assert "export TERRAFORM_STATE_BUCKET" in told
+    assert "make up" in told
 
 
 def test_down_without_an_emulator_is_no_fault(
