@@ -9,7 +9,6 @@ from moto import mock_aws
 
 os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "test")
 os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "payments-test")
-os.environ.setdefault("POWERTOOLS_TRACE_DISABLED", "true")
 
 from payments.aws.batches import BatchStore
 from payments.aws.objects import ObjectStore

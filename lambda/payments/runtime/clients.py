@@ -7,6 +7,7 @@ import boto3
 from botocore.config import Config
 
 from payments.aws.queue import CALLS_IN_FLIGHT
+from payments.telemetry.traces import trace_calls_of
 
 # One answer that takes too long must leave time for another try within a function's timeout.
 CLIENT_CONFIG: Final = Config(
@@ -20,4 +21,6 @@ CLIENT_CONFIG: Final = Config(
 @cache
 def client(service: Any) -> Any:
     """Return the client of an AWS service, such as ``dynamodb``."""
-    return boto3.client(service, config=CLIENT_CONFIG)
+    made = boto3.client(service, config=CLIENT_CONFIG)
+    trace_calls_of(made)
+    return made
