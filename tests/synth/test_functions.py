@@ -2,6 +2,7 @@
 
 import pytest
 
+from lib.kit.assets import BYTECODE_TAG
 from payments.runtime.settings import SETTINGS
 from tests.synth.terraform import Resource, Stack
 
@@ -38,6 +39,7 @@ def test_variables_hold_references_and_names_but_no_secrets(stack: Stack, short_
 def test_functions_run_on_python_3_12_and_are_traced(stack: Stack) -> None:
     for function in stack.all("aws_lambda_function"):
         assert function["runtime"] == "python3.12"
+        assert BYTECODE_TAG == "cpython-312", "the zips' bytecode is for another Python"
         assert function["tracing_config"] == {"mode": "Active"}
 
 
