@@ -44,13 +44,11 @@ _SUBSEGMENT: Final = "payments-trace-subsegment"
 class _Trace:
     """The sampled trace that an invocation belongs to, and the daemon that takes its documents."""
 
-    __slots__ = ("_daemon", "_fields", "_socket")
+    __slots__ = ("_daemon", "_fields")
 
     def __init__(self, fields: Mapping[str, str], daemon: tuple[str, int]) -> None:
         self._fields = fields
         self._daemon = daemon
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.setblocking(False)
 
     @property
     def id(self) -> str:
@@ -70,13 +68,10 @@ class _Trace:
 
     def send(self, document: Mapping[str, Any]) -> None:
         # The daemon may be away, or the socket's buffer full. No payment may fail for that.
-        with suppress(Exception):
+        with suppress(Exception), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+            udp.setblocking(False)
             content = json.dumps(document, separators=(",", ":")).encode()
-            self._socket.sendto(_DATAGRAM_HEADER + content, self._daemon)
-
-    def close(self) -> None:
-        """Send nothing more."""
-        self._socket.close()
+            udp.sendto(_DATAGRAM_HEADER + content, self._daemon)
 
 
 class _Subsegment:
@@ -161,7 +156,6 @@ def traced(handler: Handler) -> Handler:
                 return handler(event, context)
         finally:
             _Invocation.subsegment = None
-            trace.close()
 
     return sampled_or_not
 

@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from threading import Barrier, Event
 from typing import Any
 
 import boto3
@@ -175,6 +175,31 @@ def test_ten_messages_in_ten_threads_do_not_share_parts(
         f"pay_{number}" for number in range(10)
     }
     assert {call["parent_id"] for call in calls} == messages.keys()
+
+
+def test_a_message_that_outlives_its_invocation_stays_in_its_trace(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, may_end = Event(), Event()
+
+    def slow_message() -> None:
+        with part_of_trace("## message"):
+            begun.set()
+            assert may_end.wait(timeout=10)
+
+    with ThreadPoolExecutor(1) as threads:
+
+        def work() -> None:
+            threads.submit(slow_message)
+            assert begun.wait(timeout=10)
+
+        invoke(work)
+        (first,) = daemon.documents(1)
+        # The next invocation is not sampled, and that changes nothing for what began before it.
+        monkeypatch.setenv("_X_AMZN_TRACE_ID", SAMPLED.replace("Sampled=1", "Sampled=0"))
+        invoke(may_end.set)
+    (message,) = daemon.documents(1)
+    assert message["parent_id"] == first["id"]
 
 
 def test_an_error_marks_its_part_by_type_and_never_by_message(daemon: Daemon) -> None:
