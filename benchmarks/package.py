@@ -6,7 +6,7 @@ from pathlib import Path
 from benchmarks.measurement import Measurement
 from lib.kit.assets import function_archive, layer_archive, layer_sizes
 
-MOST_BYTES = 150_000
+MOST_BYTES = 600_000
 
 
 def measure() -> list[Measurement]:
@@ -23,6 +23,7 @@ def measure() -> list[Measurement]:
             beside="what is allowed",
             beside_value=MOST_BYTES / 1000,
             at_most=1,
-            notes=f"not compressed; the layer has {layer_bytes / 1000:.0f} kB: {parts}",
+            notes=f"not compressed; the layer has {layer_bytes / 1000:.0f} kB, about half of it"
+            f" bytecode, the rest from {parts}",
         )
     ]
