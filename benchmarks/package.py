@@ -23,7 +23,7 @@ def measure() -> list[Measurement]:
             beside="what is allowed",
             beside_value=MOST_BYTES / 1000,
             at_most=1,
-            notes=f"not compressed; the layer has {layer_bytes / 1000:.0f} kB, about half of it"
-            f" bytecode, the rest from {parts}",
+            notes=f"not compressed; the layer has {layer_bytes / 1000:.0f} kB,"
+            f" its bytecode and {parts}",
         )
     ]
