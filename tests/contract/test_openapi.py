@@ -23,8 +23,7 @@ from payments.aws.batches import BatchStore
 from payments.aws.items import TIMELINE_RETENTION
 from payments.aws.objects import ObjectStore
 from payments.aws.payments import PaymentStore
-from payments.aws.queue import PaymentQueue
-from payments.aws.sandbox_ledger import SandboxLedger
+from payments.aws.queue import MessageQueue
 from payments.batches.batch import BATCH_ID, DRY_RUN_PREFIX, Batch, ObjectVersion
 from payments.batches.progress import BatchStatus
 from payments.batches.reports import REPORT_COLUMNS
@@ -37,15 +36,14 @@ from payments.core.fields import FIELDS, PAYMENT_ID, check_fields
 from payments.core.messages import decode_message
 from payments.core.money import EXPONENTS
 from payments.core.payment import Failure, PaymentStatus, RowOutcome, Transition
-from payments.flows.charge import PaymentProcessing, StepContext
-from payments.flows.dispatch import PaymentDispatch
+from payments.flows.delivery import Delivery
 from payments.flows.intake import PaymentIntake
 from payments.gateways.port import CANCELLED
-from payments.gateways.sandbox import DECLINED_AMOUNTS, TROUBLED_AMOUNTS, SandboxGateway
+from payments.gateways.sandbox import DECLINED_AMOUNTS, TROUBLED_AMOUNTS
 from tests.contract.contract import Contract, load
 from tests.synth.terraform import Stack
 from tests.unit.aws_events import load as load_event
-from tests.unit.cloud import TABLES, Cloud, Started, payment_request, process
+from tests.unit.cloud import WITNESS, Cloud, payment_request, process
 
 # One worker synthesises for all of them.
 synthesised = pytest.mark.xdist_group("synth")
@@ -593,18 +591,19 @@ def test_the_sample_becomes_the_documented_batch_and_its_reports(
     contract: Contract,
     send: Send,
     cloud: Cloud,
-    store: PaymentStore,
+    delivery: Delivery,
     objects: ObjectStore,
-    queue: PaymentQueue,
+    rows: MessageQueue,
     batch_store: BatchStore,
 ) -> None:
     _submit(send, {"payment_id": "pay_105", "amount": 1000, "currency": "JPY"})
     expected = _documented_batches()["completed"]
     content = (SAMPLES / expected["key"]).read_bytes()
     batch = cloud.upload(content, expected["key"])
-    batches = BatchProcessing(objects, queue, batch_store, "results")
+    batches = BatchProcessing(objects, rows, batch_store, "results")
     process(batches, batch, len(content))
-    _pay_everything_queued(cloud, store)
+    for message in cloud.messages():
+        delivery.deliver(decode_message(message["Body"]), WITNESS, is_first=True)
     assert batches.follow(batch, 2)["settled"] is True
     body = _read_batch(send, batch.batch_id)[1]
     varying = ("bucket", "version_id", "batch_id", "created_at", "updated_at", "reports")
@@ -624,17 +623,6 @@ def test_the_sample_becomes_the_documented_batch_and_its_reports(
     (row,) = csv.DictReader(io.StringIO(_report(cloud, not_paid)))
     assert all(f"`{column}`" in described["not_paid"]["description"] for column in row)
     assert f"`{row['outcome']}`" in described["not_paid"]["description"]
-
-
-def _pay_everything_queued(cloud: Cloud, store: PaymentStore) -> None:
-    workflow = Started()
-    for message in cloud.messages():
-        PaymentDispatch(store, workflow).dispatch(decode_message(message["Body"]))
-    ledger = SandboxLedger(cloud.dynamodb, TABLES.processing_status)
-    processing = PaymentProcessing(store, SandboxGateway(ledger))
-    for payment_id in workflow.started:
-        step = StepContext(execution_arn="arn:execution", request_id="invocation", attempt=0)
-        processing.charge(payment_id, step)
 
 
 def test_documented_requests_are_accepted(contract: Contract, send: Send) -> None:

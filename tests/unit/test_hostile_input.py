@@ -14,19 +14,17 @@ import batch_processor
 import payment_processor
 from payments.aws.batches import BatchStore
 from payments.aws.payments import PaymentStore
-from payments.aws.queue import PaymentQueue
 from payments.batches.batch import Batch, ObjectVersion
 from payments.batches.progress import NotPaidRow
 from payments.batches.records import ValidRow, read_rows
 from payments.batches.reports import REPORT_COLUMNS, not_paid_csv
 from payments.batches.steps import BatchProcessing
-from payments.core.payment import Payment
-from payments.flows.dispatch import PaymentDispatch
 from payments.flows.intake import PaymentIntake
 from payments.runtime import api_handler as runtime
+from payments.runtime.payment_processor import Deliveries
 from payments.telemetry.logs import logger
-from tests.unit.aws_events import load
-from tests.unit.cloud import Cloud, Started, payment_content, process
+from tests.unit.aws_events import context, load, sqs_event
+from tests.unit.cloud import Cloud, FailingQueue, Started, payment_content, process
 
 # A request that is refused has no metric to publish.
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics")
@@ -115,12 +113,9 @@ def test_no_body_gets_into_the_log_with_a_stack_trace(
     error: type[Exception],
 ) -> None:
     """A stack trace shows code and the error's own words, never the values of variables."""
-
-    class Broken:
-        def send(self, payment: Payment) -> None:
-            raise error("utf-8", b"", 0, 1, "defect") if error is UnicodeDecodeError else error()
-
-    monkeypatch.setattr(runtime, "payment_intake", lambda: PaymentIntake(store, Broken()))
+    defect = error("utf-8", b"", 0, 1, "defect") if error is UnicodeDecodeError else error()
+    broken = FailingQueue(defect)
+    monkeypatch.setattr(runtime, "payment_intake", lambda: PaymentIntake(store, broken))
     monkeypatch.setattr(runtime, "batch_store", lambda: batch_store)
     body = f'{{"payment_id": "pay_1", "amount": {MARK}, "currency": "USD"}}'
     assert post(body)["statusCode"] == 500
@@ -140,14 +135,12 @@ def test_no_body_gets_into_the_log_with_a_stack_trace(
     ],
 )
 def test_no_message_gets_into_the_log(
-    store: PaymentStore,
-    queue: PaymentQueue,
+    deliveries: Deliveries,
     log_lines: Callable[[], list[dict[str, Any]]],
     body: str,
 ) -> None:
-    [record] = load("sqs_messages")["Records"]
-    event = {"Records": [{**record, "body": body}]}
-    payment_processor.dispatch(event, PaymentDispatch(store, Started()), queue)
+    payment_processor.consume(sqs_event(body), deliveries, context())
+    assert log_lines()
     assert MARK not in json.dumps(log_lines())
 
 

@@ -14,6 +14,8 @@ HEADER_BYTES: Final = 8 * 1024
 _EXPECTED: Final = ",".join(FIELDS)
 _MARK: Final = b"\xef\xbb\xbf"
 _SHOWN_CHARACTERS: Final = 200
+# Among the first forty bytes: in UTF-16, every other byte of a plain text is one.
+_TOO_MANY_NULS: Final = 10
 
 # Zero-width characters, word joiner, byte order mark, no-break space: nobody sees them.
 _INVISIBLE: Final = "\u200b\u200c\u200d\u2060\ufeff\u00a0 \t"
@@ -43,7 +45,7 @@ def read_header(begun: bytes, record_ends: list[int]) -> Header:
         UnreadableFile: there is no header, it is too long or not printable, it lacks a column or
             has one twice, or cells are separated by something else than commas.
     """
-    _refuse_utf_16(begun)
+    refuse_utf_16(begun)
     at = 0
     # The last record of a file needs no line break.
     for end in (*record_ends, len(begun)):
@@ -79,10 +81,6 @@ def _columns(text: str) -> tuple[str, ...]:
             "no_header", f"the header has unbalanced quotes; expected: {_EXPECTED}"
         ) from None
     columns = tuple(_named(cell) for cell in cells)
-    if not all(name.isprintable() for name in columns):
-        raise UnreadableFile(
-            "no_header", f"the header has characters that cannot be printed: {_shown(cells)}"
-        )
     missing = ", ".join(name for name in FIELDS if columns.count(name) == 0)
     repeated = ", ".join(name for name in FIELDS if columns.count(name) > 1)
     if missing:
@@ -93,6 +91,10 @@ def _columns(text: str) -> tuple[str, ...]:
         )
     if repeated:
         raise UnreadableFile("repeated_column", f"more than one column {repeated}")
+    if not all(name.isprintable() for name in columns):
+        raise UnreadableFile(
+            "no_header", f"the header has characters that cannot be printed: {_shown(cells)}"
+        )
     return columns
 
 
@@ -124,8 +126,13 @@ def _shown(cells: list[str]) -> str:
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
 
 
-def _refuse_utf_16(begun: bytes) -> None:
-    if begun[:2] in {b"\xff\xfe", b"\xfe\xff"} or b"\x00" in begun[:200]:
+def refuse_utf_16(begun: bytes) -> None:
+    """Refuse a file whose first bytes are those of UTF-16.
+
+    Raises:
+        UnreadableFile: with what to do.
+    """
+    if begun[:2] in {b"\xff\xfe", b"\xfe\xff"} or begun[:40].count(0) > _TOO_MANY_NULS:
         raise UnreadableFile(
             "not_utf8", "the file is not UTF-8 but looks like UTF-16; save it as CSV UTF-8"
         )

@@ -15,7 +15,7 @@ from io import StringIO
 from itertools import chain
 from typing import Final, NamedTuple
 
-from payments.batches.header import HEADER_BYTES, read_header
+from payments.batches.header import HEADER_BYTES, read_header, refuse_utf_16
 from payments.core.content import Content
 from payments.core.faults import FieldError, UnreadableFile
 from payments.core.fields import FIELDS, check_fields
@@ -432,6 +432,8 @@ class _Utf8Check:
 
     def _refusal(self, fault: UnicodeDecodeError, held: int) -> UnreadableFile:
         data, at = bytes(fault.object), fault.start
+        if self._position == held:
+            refuse_utf_16(data)
         line = self._line + data[:at].count(b"\n")
         looks = data[at : at + 1].decode("cp1252", "replace")
         seen = f", which is {looks!r} in Windows-1252" if looks.isprintable() else ""

@@ -10,8 +10,7 @@ import pytest
 from payments.aws.batches import BatchStore
 from payments.aws.objects import ObjectStore
 from payments.aws.payments import PaymentStore
-from payments.aws.queue import PaymentQueue
-from payments.aws.sandbox_ledger import SandboxLedger
+from payments.aws.queue import MessageQueue
 from payments.batches.batch import Batch, ObjectVersion
 from payments.batches.progress import BatchStatus, RangeResult
 from payments.batches.records import (
@@ -20,12 +19,10 @@ from payments.batches.records import (
 from payments.batches.reports import RejectedRows
 from payments.batches.steps import BatchProcessing
 from payments.core.faults import FieldError
-from payments.core.messages import decode_message
+from payments.core.messages import PaymentMessage, decode_message
 from payments.core.payment import PaymentRequest, RowOutcome
-from payments.flows.charge import PaymentProcessing, StepContext
-from payments.flows.dispatch import PaymentDispatch
-from payments.gateways.sandbox import SandboxGateway
-from tests.unit.cloud import TABLES, Cloud, Started, payment_request, planned, process
+from payments.flows.delivery import Delivery
+from tests.unit.cloud import TABLES, WITNESS, Cloud, payment_request, planned, process
 
 DOCUMENTED = (
     b"payment_id,amount,currency\npay_001,100.00,USD\npay_002,50.00,EUR\npay_003,75.50,USD\n"
@@ -72,7 +69,7 @@ class TestBatch:
         assert self.summary(cloud, batch)["status"] == "REFUSED"
 
     def queued(self, cloud: Cloud) -> list[PaymentRequest]:
-        messages = (decode_message(message["Body"]) for message in cloud.messages())
+        messages = (decode_message(message["Body"]).request for message in cloud.messages())
         return sorted(messages, key=lambda message: message.payment_id)
 
     def test_every_valid_row_is_queued_as_its_own_payment(
@@ -99,7 +96,7 @@ class TestBatch:
         assert summary["status"] == "PROCESSING"
 
     def test_a_batch_is_complete_when_every_row_has_its_outcome(
-        self, batches: BatchProcessing, store: PaymentStore, cloud: Cloud
+        self, batches: BatchProcessing, store: PaymentStore, delivery: Delivery, cloud: Cloud
     ) -> None:
         store.create(payment_request("pay_002", 1), actor="api", at="2026-01-01")
         batch = cloud.upload(DOCUMENTED + b"pay_003,75.50,USD\n")
@@ -107,14 +104,11 @@ class TestBatch:
         assert (followed["settled"], followed["wait_seconds"]) == (False, 2)
         assert batches.follow(batch, 400)["wait_seconds"] == 501
         assert batches.follow(batch, 501)["wait_seconds"] == 600
-        ledger = SandboxLedger(cloud.dynamodb, TABLES.processing_status)
-        processing = PaymentProcessing(store, SandboxGateway(ledger))
-        for request in self.queued(cloud):
-            PaymentDispatch(store, Started()).dispatch(request)
-        step = StepContext(execution_arn="arn:execution", request_id="invocation", attempt=0)
-        processing.charge("pay_001", step)
+        requests = self.queued(cloud)
+        for request in requests[:-1]:
+            delivery.deliver(PaymentMessage(request), WITNESS, is_first=True)
         assert batches.follow(batch, 2)["settled"] is False
-        processing.charge("pay_003", step)
+        delivery.deliver(PaymentMessage(requests[-1]), WITNESS, is_first=True)
         followed = batches.follow(batch, 2)
         assert followed["settled"] is True
         assert followed["notification"]["event_type"] == "batch.completed"
@@ -238,12 +232,12 @@ class TestBatch:
         assert row["code"] == "column_count"
 
     def test_millions_of_rows_that_were_not_paid_are_reported_in_several_calls(
-        self, objects: ObjectStore, queue: PaymentQueue, store: PaymentStore, cloud: Cloud
+        self, objects: ObjectStore, rows: MessageQueue, store: PaymentStore, cloud: Cloud
     ) -> None:
         batch_store = BatchStore(cloud.dynamodb, TABLES.processing_status)
-        batches = BatchProcessing(objects, queue, batch_store, "results", reported_rows=5)
-        rows = b"".join(b"pay_%d,1,USD\n" % number for number in range(40))
-        batch = cloud.upload(b"payment_id,amount,currency\n" + rows)
+        batches = BatchProcessing(objects, rows, batch_store, "results", reported_rows=5)
+        lines = b"".join(b"pay_%d,1,USD\n" % number for number in range(40))
+        batch = cloud.upload(b"payment_id,amount,currency\n" + lines)
         plan = batches.plan(batch, 0)
         for part in plan["ranges"]:
             batches.process_range(batch, plan["columns"], part)
