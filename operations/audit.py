@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from boto3.dynamodb.types import Binary, TypeDeserializer
+from boto3.dynamodb.types import TypeDeserializer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -176,15 +176,16 @@ def _left_by(records: Sequence[AuditRecord]) -> dict[str, Any]:
 
 def _plain(item: Any) -> dict[str, Any]:
     deserialize = TypeDeserializer().deserialize
-    return {name: _plain_value(deserialize(value)) for name, value in item.items()}
-
-
-def _plain_value(value: Any) -> Any:
-    # Every number of ours is an integer; one that is not stays as it is, and is a fault.
-    if isinstance(value, Decimal) and value == int(value):
-        return int(value)
-    # boto3's own type for bytes cannot be printed.
-    return value if not isinstance(value, Binary) else bytes(value)  # type: ignore[call-overload]  # the stubs lack __bytes__
+    plain = {
+        # boto3's own type for bytes cannot be printed.
+        name: value["B"] if "B" in value else deserialize(value)
+        for name, value in item.items()
+    }
+    return {
+        # Every number of ours is an integer; one that is not stays as it is, and is a fault.
+        name: int(value) if isinstance(value, Decimal) and value == int(value) else value
+        for name, value in plain.items()
+    }
 
 
 if __name__ == "__main__":

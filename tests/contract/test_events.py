@@ -13,9 +13,9 @@ from payments.batches.progress import BatchStatus
 from payments.batches.steps import BatchProcessing
 from payments.core.announcements import announcement
 from payments.core.payment import PaymentStatus
-from payments.flows.charge import Charging, Witness
+from payments.flows.charge import Charging
 from tests.contract.contract import Contract, load
-from tests.unit.cloud import TABLES, Cloud, payment_request, planned, process
+from tests.unit.cloud import TABLES, WITNESS, Cloud, payment_request, planned, process
 
 ROWS = b"payment_id,amount,currency\npay_1,1.00,USD\npay 2,1.00,USD\n"
 SCHEMAS = {
@@ -65,18 +65,17 @@ def test_every_event_has_an_example() -> None:
 def test_a_settled_payment_is_announced_as_documented(
     contract: Contract,
     store: PaymentStore,
-    cloud: Cloud,
     charging: Charging,
+    cloud: Cloud,
     amount_minor: int,
     event_type: str,
     source: str,
 ) -> None:
     request = payment_request(amount_minor=amount_minor, source=source)
     store.create(request, actor="api", at="2026-03-12T19:03:58.123456Z")
-    witness = Witness(actor="arn:execution", request_id="invocation", attempt=0)
-    charging.charge_by_id(request.payment_id, witness)
-    records = [deserialize(item) for item in cloud.items(TABLES.audit_logs)]
-    [event] = [announcement(record)[0] for record in records if "event_type" in record]
+    charging.charge_by_id(request.payment_id, WITNESS)
+    [record] = (item for item in cloud.items(TABLES.audit_logs) if "event_type" in item)
+    event, _ = announcement(deserialize(record))
     assert event["event_type"] == event_type
     assert not faults(contract, event)
 

@@ -9,7 +9,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
+import payment_processor
 from payment_processor import consume, handler, restart, run_step, sweep
 from payments.aws.payments import PaymentStore
 from payments.aws.queue import PaymentQueues
@@ -274,6 +276,68 @@ class TestBusy:
         gateway.answers["charge"] = GatewayBusy("told")
         cloud.sqs.delete_queue(QueueUrl=cloud.rows_url)
         assert failed(consume(sqs_event(row_message()), on_gateway, context())) == ["message-0"]
+
+
+class TestOurOwnFailure:
+    """On a failure of our own, the message itself waits, longer each time."""
+
+    @pytest.fixture
+    def _throttled(self, cloud: Cloud) -> None:
+        def throttle(**_: object) -> None:
+            raise ClientError({"Error": {"Code": "ThrottlingException"}}, "AnyOperation")
+
+        cloud.dynamodb.meta.events.register("before-call.dynamodb", throttle)
+
+    def received(self, cloud: Cloud, receives: int) -> dict[str, Any]:
+        """Return the event of a message that is in flight in the queue of rows."""
+        cloud.sqs.send_message(QueueUrl=cloud.rows_url, MessageBody=row_message())
+        [received] = cloud.sqs.receive_message(QueueUrl=cloud.rows_url, VisibilityTimeout=0)[
+            "Messages"
+        ]
+        event = sqs_event(received["Body"], queue="payment-rows-dev", receives=receives)
+        event["Records"][0]["receiptHandle"] = received["ReceiptHandle"]
+        return event
+
+    @pytest.mark.usefixtures("_throttled")
+    def test_it_is_hidden_and_no_copy_of_it_is_made(
+        self, deliveries: Deliveries, cloud: Cloud
+    ) -> None:
+        event = self.received(cloud, receives=3)
+        assert failed(consume(event, deliveries, context())) == ["message-0"]
+        assert cloud.attributes(cloud.rows_url) == {"": 0, "Delayed": 0, "NotVisible": 1}
+
+    @pytest.mark.usefixtures("_throttled")
+    @pytest.mark.parametrize(("receives", "hidden", "delayed"), [(39, 1, 0), (40, 0, 1)])
+    def test_a_copy_takes_its_place_before_its_receives_are_used_up(
+        self,
+        deliveries: Deliveries,
+        cloud: Cloud,
+        monkeypatch: pytest.MonkeyPatch,
+        receives: int,
+        hidden: int,
+        delayed: int,
+    ) -> None:
+        monkeypatch.setattr(payment_processor, "delay_seconds", lambda _: 60)
+        event = self.received(cloud, receives)
+        answer = consume(event, deliveries, context())
+        assert len(failed(answer)) == hidden
+        waiting = cloud.attributes(cloud.rows_url)
+        assert (waiting["NotVisible"], waiting["Delayed"]) == (hidden, delayed)
+
+    @pytest.mark.usefixtures("_throttled")
+    def test_the_delay_grows_with_the_receives(
+        self, deliveries: Deliveries, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked: list[int] = []
+
+        def note(tries: int) -> int:
+            asked.append(tries)
+            return 60
+
+        monkeypatch.setattr(payment_processor, "delay_seconds", note)
+        for receives in (1, 5, 45):
+            consume(sqs_event(row_message(), receives=receives), deliveries, context())
+        assert asked == [0, 4, 44]
 
 
 class TestNewer:

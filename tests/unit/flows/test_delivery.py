@@ -17,7 +17,14 @@ from payments.core.faults import (
 from payments.core.messages import PaymentMessage, message_of
 from payments.core.payment import PaymentStatus
 from payments.flows.charge import Charging
-from payments.flows.delivery import LONGEST_DELAY_SECONDS, Again, Delivery, Done, delay_seconds
+from payments.flows.delivery import (
+    LONGEST_DELAY_SECONDS,
+    Again,
+    Delivery,
+    Done,
+    Failed,
+    delay_seconds,
+)
 from payments.gateways.port import Pending
 from tests.unit.cloud import (
     AT,
@@ -224,7 +231,7 @@ class TestWorkflow:
         delivery.deliver(ROW_MESSAGE, WITNESS, is_first=True)
         assert workflow.inputs == [{"payment_id": "pay_1", "correlation_id": "first"}]
 
-    def test_a_workflow_that_cannot_be_started_is_tried_again(
+    def test_a_workflow_that_cannot_be_started_fails_the_message_and_not_the_payment(
         self, store: PaymentStore, gateway: ScriptedGateway, message: PaymentMessage
     ) -> None:
         gateway.answers["charge"] = GatewayUnavailable()
@@ -232,12 +239,12 @@ class TestWorkflow:
         verdict = Delivery(store, Charging(store, gateway), deaf).deliver(
             message, WITNESS, is_first=True
         )
-        assert isinstance(verdict, Again)
+        assert isinstance(verdict, Failed)
         assert "ServiceUnavailable" in verdict.reason
 
 
 class TestAgain:
-    """Nobody is declined for what is busy or away: the message is sent again."""
+    """Nobody is declined for what is busy or away: the message comes again."""
 
     @pytest.mark.parametrize("verb", ["prepare", "charge"])
     @pytest.mark.parametrize("error", [GatewayBusy, GatewayRefused])
@@ -262,7 +269,7 @@ class TestAgain:
 
     @pytest.mark.parametrize("operation", ["GetItem", "TransactWriteItems"])
     @pytest.mark.parametrize("is_first", [True, False])
-    def test_an_aws_service_that_is_away_is_asked_again_later(
+    def test_an_aws_service_that_is_away_fails_the_message_and_not_the_payment(
         self,
         delivery: Delivery,
         cloud: Cloud,
@@ -278,7 +285,8 @@ class TestAgain:
         if operation == "GetItem" and is_first:
             assert verdict == Done()
         else:
-            assert isinstance(verdict, Again)
+            assert isinstance(verdict, Failed)
+            assert "ServiceUnavailable" in verdict.reason
 
     def test_the_delay_grows_with_each_try_is_scattered_and_ends_at_what_sqs_can_do(self) -> None:
         longest = []
