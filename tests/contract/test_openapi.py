@@ -8,10 +8,12 @@ import json
 import os
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from openapi_spec_validator import OpenAPIV31SpecValidator
@@ -405,7 +407,7 @@ def _report_uris(batch: dict[str, Any]) -> list[str]:
 
 def _report(cloud: Cloud, uri: str) -> str:
     bucket, _, key = uri.removeprefix("s3://").partition("/")
-    return cloud.s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode()
+    return cloud.s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode("utf-8-sig")
 
 
 INVALID_BODIES = [
@@ -420,7 +422,7 @@ INVALID_BODIES = [
     {"payment_id": "a b", "amount": "1e2", "currency": "usd"},
     *(
         {**PAYMENT, "amount": amount}
-        for amount in (0, -1, "0.001", "1" * 19, "9" * 17, "١", "1,000", " 1", 1e300)
+        for amount in (0, -1, "0.001", "0.0001", "1" * 19, "9" * 17, "١", "1,000", " 1", 1e300)
     ),
 ]
 
@@ -508,7 +510,23 @@ REFUSED_FILES = {
     "no_header": b'payment_id,"amount,currency\n',
     "missing_column": b"payment_id,amount\n",
     "repeated_column": b"payment_id,amount,currency,amount\n",
+    "unclosed_quote": b'payment_id,amount,currency\npay_1,1.00,"USD\n',
 }
+
+
+@contextmanager
+def refused_by_s3(cloud: Cloud, code: str) -> Iterator[None]:
+    """Let S3 refuse every read meanwhile."""
+
+    def refuse(**_: object) -> None:
+        raise ClientError({"Error": {"Code": code}}, "GetObject")
+
+    events = cloud.s3.meta.events
+    events.register("before-call.s3.GetObject", refuse)
+    try:
+        yield
+    finally:
+        events.unregister("before-call.s3.GetObject", refuse)
 
 
 def test_a_batch_is_as_documented_in_every_status_and_for_every_reason(
@@ -524,6 +542,14 @@ def test_a_batch_is_as_documented_in_every_status_and_for_every_reason(
     cloud.s3.delete_object(Bucket="files", Key=gone.source.key, VersionId=gone.source.version_id)
     process(batches, gone, len(rows))
     reasons["file_gone"] = gone, BatchStatus.REFUSED
+    sheet = cloud.upload(rows, "payments.xlsx")
+    process(batches, sheet, len(rows))
+    reasons["not_csv"] = sheet, BatchStatus.REFUSED
+    for code, error in (("not_readable", "AccessDenied"), ("archived", "InvalidObjectState")):
+        kept = cloud.upload(rows)
+        with refused_by_s3(cloud, error):
+            process(batches, kept, len(rows))
+        reasons[code] = kept, BatchStatus.REFUSED
     broken = cloud.upload(rows)
     batches.plan(broken, len(rows))
     assert _read_batch(send, broken.batch_id)[1]["rows"] == 0
@@ -584,7 +610,8 @@ def test_a_line_may_be_as_long_as_is_told(
     assert (body["accepted"], body["rejected"]) == (1, 1)
     (report,) = body["reports"]["rejected"]
     (rejected,) = csv.DictReader(io.StringIO(_report(cloud, report)))
-    assert (rejected["line_number"], rejected["code"]) == ("3", "line_too_long")
+    assert rejected["[rejected line]"] == "3"
+    assert rejected["[rejected code]"] == "line_too_long"
 
 
 def test_the_sample_becomes_the_documented_batch_and_its_reports(
@@ -619,7 +646,7 @@ def test_the_sample_becomes_the_documented_batch_and_its_reports(
     (rejected,), (not_paid,) = body["reports"]["rejected"], body["reports"]["not_paid"]
     faulty = list(csv.DictReader(io.StringIO(_report(cloud, rejected))))
     assert len(faulty) == body["rejected"]
-    assert all(set(row["code"].split("; ")) <= set(contract.codes) for row in faulty)
+    assert all(set(row["[rejected code]"].split("; ")) <= set(contract.codes) for row in faulty)
     (row,) = csv.DictReader(io.StringIO(_report(cloud, not_paid)))
     assert all(f"`{column}`" in described["not_paid"]["description"] for column in row)
     assert f"`{row['outcome']}`" in described["not_paid"]["description"]

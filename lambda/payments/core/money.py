@@ -40,7 +40,9 @@ MAX_MINOR_UNITS: Final = 10**MAX_DIGITS - 1
 _AMOUNT = re.compile(r"(0|[1-9][0-9]*)(?:\.([0-9]+))?")
 
 
-def parse_amount(text: str, exponent: int, *, is_number: bool = False) -> int | FieldError:
+def parse_amount(  # noqa: PLR0911 - one answer for each fault
+    text: str, exponent: int, *, is_number: bool = False
+) -> int | FieldError:
     """Turn an amount as written into minor units, exactly.
 
     Zeros at the end do not count as decimals: ``1.5``, ``1.50`` and ``1.5000`` USD are one amount,

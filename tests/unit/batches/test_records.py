@@ -104,7 +104,7 @@ class TestRows:
             b"pay_3,1,000.00,USD\n"
             b'pay_4,"1.00"x,USD\n'
             b"pay_5\n"
-            b"pay_6,1.005,USD\n"
+            b"pay_6,1.0055,USD\n"
             b"pay_\x007,1,USD\n"
             b"pay_8,1,USD\n"
         )
