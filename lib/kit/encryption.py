@@ -129,13 +129,15 @@ def _account_through_iam(arns: Arns) -> Statement:
 
 
 def _log_groups(config: StackConfig, arns: Arns) -> Statement:
-    """See https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html."""
+    """See https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html.
+
+    Not DescribeKey, which carries no encryption context, so that the condition never holds for it.
+    """
     return Statement(
         sid="LogGroups",
         principal={"Service": f"logs.{config.region}.amazonaws.com"},
         actions=(
             "kms:Decrypt",
-            "kms:DescribeKey",
             "kms:Encrypt",
             "kms:GenerateDataKey",
             "kms:GenerateDataKeyWithoutPlaintext",
