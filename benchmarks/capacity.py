@@ -52,10 +52,15 @@ def bounds(
 ) -> list[Bound]:
     """Return every bound, the tightest first."""
     resources = stack["resource"]
-    seconds = json.loads(PRICES.read_text())["assumptions"]["seconds of work"]
+    assumed = json.loads(PRICES.read_text())["assumptions"]
+    seconds = assumed["seconds of work"]
     api, batch = record["api"], record["batch"]
     [throttling] = resources["aws_api_gateway_method_settings"].values()
-    [mapping] = resources["aws_lambda_event_source_mapping"].values()
+    mapping = next(
+        mapping
+        for mapping in resources["aws_lambda_event_source_mapping"].values()
+        if "scaling_config" in mapping
+    )
     handlers = seconds["api-handler"]
     per_table = {
         table: max(way.get(f"dynamodb write units of {table}", 0) for way in (api, batch))
@@ -64,8 +69,9 @@ def bounds(
     rate = throttling["settings"]["throttling_rate_limit"]
     at_once = mapping["scaling_config"]["maximum_concurrency"]
     executions = limits["lambda executions at once"]["value"]
-    # Messages of one invocation are worked on one after the other, so each takes its own time.
-    dispatching = seconds["payment-processor"]
+    # Ten messages of one invocation are worked on side by side.
+    paying = seconds["payment-processor"] / mapping["batch_size"]
+    in_workflow = assumed["share of payments in a workflow"]
     found = [
         _bound("API Gateway", "api requests/s", "the stage", rate, 1),
         _bound("API Gateway", "api requests/s", "AWS", limits, 1),
@@ -75,17 +81,29 @@ def bounds(
             limit="invocations of the event source at once",
             allowed=at_once,
             set_by="the stack",
-            each=dispatching,
+            each=paying,
         ),
         Bound(
-            component="Lambda, payment-processor from queue and workflow",
+            component="Lambda, payment-processor",
             limit="lambda executions at once",
             allowed=executions,
             set_by="AWS",
-            each=dispatching + seconds["payment-processor"],
+            each=paying + in_workflow * seconds["payment-processor"],
         ),
-        _bound("Step Functions", "executions started/s", "AWS", limits, 1),
-        _bound("Step Functions", "state transitions/s", "AWS", limits, transitions(stack)),
+        _bound(
+            "Step Functions, what one try cannot finish",
+            "executions started/s",
+            "AWS",
+            limits,
+            in_workflow,
+        ),
+        _bound(
+            "Step Functions, what one try cannot finish",
+            "state transitions/s",
+            "AWS",
+            limits,
+            in_workflow * transitions(stack),
+        ),
         *(
             _bound(f"DynamoDB, {table}", "write units/s of a table", "AWS", limits, units)
             for table, units in per_table.items()
@@ -97,7 +115,7 @@ def bounds(
             set_by="the code",
             each=api["dynamodb write units of payments index"],
         ),
-        _bound("SQS", "messages in flight of a queue", "AWS", limits, dispatching),
+        _bound("SQS", "messages in flight of a queue", "AWS", limits, seconds["payment-processor"]),
         _bound("SNS", "messages published/s", "AWS", limits, 1),
     ]
     return sorted(found, key=lambda bound: bound.payments)

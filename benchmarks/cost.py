@@ -9,6 +9,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,8 +24,12 @@ PRICES: Final = REPOSITORY / "benchmarks/prices.json"
 PAGE: Final = REPOSITORY / "docs/cost.md"
 WAYS: Final = ("api", "batch")
 
-PROCESSED: Final = 2
-"""How often the payment processor works on a payment: its message, and its charge."""
+BEFORE: Final = REPOSITORY / "benchmarks/recorded-before.json"
+"""What the version before took, with a workflow for every payment."""
+
+TRANSITIONS_BEFORE: Final = 2
+PROCESSED: Final = 1
+"""How often the payment processor works on a payment."""
 
 type Quantities = dict[str, float]
 """How much of what is priced one payment takes."""
@@ -57,7 +62,7 @@ def memory_gb(stack: Mapping[str, Any]) -> dict[str, float]:
 
 
 def transitions(stack: Mapping[str, Any]) -> int:
-    """Return how many states a payment passes when nothing fails."""
+    """Return how many states a payment passes that one try could not finish, and no more."""
     [definition] = (
         json.loads(machine["definition"])
         for machine in stack["resource"]["aws_sfn_state_machine"].values()
@@ -81,17 +86,34 @@ def ours(
     return {
         "api gateway request": invocations.get("api-handler", 0),
         **_lambda(invocations, stack, assumed, processed=PROCESSED),
-        "state transition": transitions(stack),
+        "state transition": transitions(stack) * assumed["share of payments in a workflow"],
         "dynamodb write unit": sum(
             count for name, count in recorded.items() if name.startswith("dynamodb write units")
         ),
-        "dynamodb read unit": recorded["dynamodb read units"],
+        "dynamodb read unit": recorded.get("dynamodb read units", 0),
         "sqs request": sum(count for name, count in recorded.items() if name.startswith("sqs.")),
         "sns publish": 1,
         "s3 read": recorded.get("s3.GetObject", 0),
         "s3 write": recorded.get("s3.PutObject", 0),
         "log MB": _log_megabytes(recorded["bytes logged"], sum(invocations.values()), assumed),
         "trace": assumed["share of requests traced"],
+    }
+
+
+def before(
+    _: Mapping[str, float], stack: Mapping[str, Any], assumed: Mapping[str, Any], *, way: str
+) -> Quantities:
+    """Return what one payment took in the version before, as it was recorded then."""
+    recorded = json.loads(BEFORE.read_text())[way]
+    invocations = {
+        name.removeprefix("invocations of "): count
+        for name, count in recorded.items()
+        if name.startswith("invocations of ")
+    }
+    return {
+        **ours(recorded, stack, assumed),
+        **_lambda(invocations, stack, assumed, processed=2),
+        "state transition": TRANSITIONS_BEFORE,
     }
 
 
@@ -104,7 +126,7 @@ def naive(
 ) -> Quantities:
     """Return what one payment takes in a naive build of the same system.
 
-    One function a step of the workflow; rows sent one by one and received likewise; the same nine
+    One function a step of a workflow; rows sent one by one and received likewise; the same
     items written one by one, without transactions, which cost half as much and keep no promise;
     and a read before each of the three changes, to see what is there.
     """
@@ -125,7 +147,7 @@ def naive(
             for name, count in recorded.items()
             if name.startswith("dynamodb write units")
         ),
-        "dynamodb read unit": recorded["dynamodb read units"] + 3,
+        "dynamodb read unit": recorded.get("dynamodb read units", 0) + 3,
         "sqs request": 3,
         # As much for each piece of work as we write.
         "log MB": _log_megabytes(
@@ -145,7 +167,7 @@ def _lambda(
 ) -> Quantities:
     """Return what functions take; ``processed`` is how often the processor works on a payment.
 
-    Messages of one invocation are worked on one after the other, so its time is that of all.
+    Its time is counted for each payment alone, although ten are worked on side by side.
     """
     memory, seconds = memory_gb(stack), assumed["seconds of work"]
     work = {**invocations, "payment-processor": processed}
@@ -168,7 +190,9 @@ def lines(stack: Mapping[str, Any]) -> list[list[str]]:
     record = json.loads(RECORD.read_text())
     prices = {name: price["usd_per_million"] for name, price in book["prices"].items()}
     columns = [
-        build(record[way], stack, book["assumptions"]) for way in WAYS for build in (ours, naive)
+        build(record[way], stack, book["assumptions"])
+        for way in WAYS
+        for build in (ours, partial(before, way=way), naive)
     ]
     usd = [{name: column[name] * price for name, price in prices.items()} for column in columns]
     rows = [
@@ -178,7 +202,11 @@ def lines(stack: Mapping[str, Any]) -> list[list[str]]:
     return [*rows, ["all together", *(f"{sum(column.values()):,.2f}" for column in usd)]]
 
 
-HEADINGS: Final = ["USD a million payments", "API", "API, naive", "batch", "batch, naive"]
+HEADINGS: Final = [
+    "USD a million payments",
+    *("API", "API, version before", "API, naive"),
+    *("batch", "batch, version before", "batch, naive"),
+]
 
 
 def main() -> int:

@@ -13,6 +13,8 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from itertools import batched
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
@@ -27,7 +29,7 @@ from local import surroundings
 from payments.aws.keys import SANDBOX_PREFIX
 
 RECORD: Final = REPOSITORY / "benchmarks/recorded.json"
-API_PAYMENTS: Final = 10
+API_PAYMENTS: Final = 100
 BATCH_PAYMENTS: Final = 100
 
 _ENVIRONMENT: Final = {
@@ -43,6 +45,12 @@ _ENVIRONMENT: Final = {
     "BATCH_WORKFLOW_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:batch",
     "PAYMENT_WORKFLOW_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:payment",
 }
+_QUEUES: Final = (
+    "PAYMENT_EVENTS_QUEUE_URL",
+    "PAYMENT_ROWS_QUEUE_URL",
+    "PAYMENT_EVENTS_DLQ_URL",
+    "ANNOUNCEMENTS_DLQ_URL",
+)
 _TABLES: Final = {
     "payments": {"payment_id": "S"},
     "processing-status": {"entity_id": "S", "sequence": "N"},
@@ -139,7 +147,10 @@ def _cloud(recorder: Recorder) -> Iterator[SimpleNamespace]:
         for bucket in ("files", "results"):
             s3.create_bucket(Bucket=bucket)
             s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
-        os.environ["PAYMENT_EVENTS_QUEUE_URL"] = sqs.create_queue(QueueName="events")["QueueUrl"]
+        for variable in _QUEUES:
+            os.environ[variable] = sqs.create_queue(QueueName=variable.lower())["QueueUrl"]
+        topic = boto3.client("sns").create_topic(Name="notifications")
+        os.environ["NOTIFICATIONS_TOPIC_ARN"] = topic["TopicArn"]
         from payments.runtime import clients as runtime_clients  # noqa: PLC0415 - reads the above
 
         make = runtime_clients.client
@@ -153,16 +164,22 @@ def _cloud(recorder: Recorder) -> Iterator[SimpleNamespace]:
         runtime_clients.client = watched  # type: ignore[assignment]  # stands in for it
         import api_handler  # noqa: PLC0415 - they take the function that is set above
         import batch_processor  # noqa: PLC0415 - likewise
+        import event_publisher  # noqa: PLC0415 - likewise
         import payment_processor  # noqa: PLC0415 - likewise
+
+        # One message after the other, so that each run counts the same.
+        payment_processor._pool = ThreadPoolExecutor(1)  # type: ignore[misc]  # noqa: SLF001 - it is
 
         yield SimpleNamespace(
             sqs=sqs,
             s3=s3,
-            queue_url=os.environ["PAYMENT_EVENTS_QUEUE_URL"],
+            dynamodb=dynamodb,
+            queue_urls=[os.environ[variable] for variable in _QUEUES[:2]],
             handlers={
                 "api-handler": api_handler.handler,
                 "batch-processor": batch_processor.handler,
                 "payment-processor": payment_processor.handler,
+                "event-publisher": event_publisher.handler,
             },
         )
 
@@ -174,6 +191,7 @@ class _Run:
         self._cloud = cloud
         self._recorder = recorder
         self._log = log
+        self._announced = 0
 
     def invoke(self, function: str, event: dict[str, Any]) -> Any:
         context = SimpleNamespace(
@@ -181,6 +199,7 @@ class _Run:
             memory_limit_in_mb=512,
             invoked_function_arn=f"arn:aws:lambda:us-east-1:123456789012:function:{function}",
             aws_request_id="4f8e6f0e-7b1c-4c8e-9d0a-0123456789ab",
+            get_remaining_time_in_millis=lambda: 30_000,
         )
         self._recorder.counts[f"invocations of {function}"] += 1
         before = self._log.tell()
@@ -188,69 +207,84 @@ class _Run:
         self._recorder.counts["bytes logged"] += self._log.tell() - before
         return answer
 
-    def pay_over_http(self, number: int) -> None:
+    def pay_over_http(self, payments: int) -> None:
         event = json.loads((REPOSITORY / "tests/events/api_post_payment.json").read_text())
-        event["body"] = json.dumps(
-            {"payment_id": f"pay_{number:09}", "amount": "99.99", "currency": "USD"}
-        )
-        answer = self.invoke("api-handler", event)
-        if answer["statusCode"] != 202:  # noqa: PLR2004 - accepted
-            raise RuntimeError(answer["body"])
-        # A payment over HTTP finds the queue empty, so its message travels alone.
-        self.work_off_queue()
+        for number in range(payments):
+            event["body"] = json.dumps(
+                {"payment_id": f"pay_{number:09}", "amount": "99.99", "currency": "USD"}
+            )
+            answer = self.invoke("api-handler", event)
+            if answer["statusCode"] != 202:  # noqa: PLR2004 - accepted
+                raise RuntimeError(answer["body"])
+        # Under load, the mapping takes ten messages at a time.
+        self.work_off_queues()
+        self.announce()
 
     def pay_by_file(self, rows: int) -> None:
         lines = [f"row_{number:09},{number}.50,EUR" for number in range(1, rows + 1)]
         body = "\n".join(["payment_id,amount,currency", *lines]).encode()
         version = self._cloud.s3.put_object(Bucket="files", Key="a.csv", Body=body)["VersionId"]
         batch = {"batch_id": "", "bucket": "files", "key": "a.csv", "version_id": version}
-        plan = self.invoke("batch-processor", {"action": "plan", "batch": batch, "size": len(body)})
+        plan = self.invoke(
+            "batch-processor", {"action": "plan", "batch": batch, "size": len(body), "before": None}
+        )
         for part in plan["ranges"]:
             step = {"action": "range", "batch": batch, "columns": plan["columns"], "range": part}
             self.invoke("batch-processor", step)
-        self.work_off_queue()
-        follow = {"action": "follow", "batch": batch, "waited_seconds": 0}
+        self.work_off_queues()
+        self.announce()
+        follow = {
+            "action": "follow",
+            "batch": batch,
+            "waited_seconds": 0,
+            "reported": {"shards": 0, "files": 0},
+        }
         if not self.invoke("batch-processor", follow)["settled"]:
             raise RuntimeError("the batch did not come to its end")
 
-    def work_off_queue(self) -> None:
-        while messages := self._cloud.sqs.receive_message(
-            QueueUrl=self._cloud.queue_url, MaxNumberOfMessages=10
-        ).get("Messages"):
-            # Lambda's own poller receives and deletes ten at once.
-            self._recorder.counts["sqs.ReceiveMessage"] += 1
-            self._recorder.counts["sqs.DeleteMessageBatch"] += 1
+    def work_off_queues(self) -> None:
+        for url in self._cloud.queue_urls:
+            while messages := self._cloud.sqs.receive_message(
+                QueueUrl=url, MaxNumberOfMessages=10
+            ).get("Messages"):
+                self._work_off(url, messages)
+
+    def _work_off(self, url: str, messages: list[Any]) -> None:
+        # Lambda's own poller receives and deletes ten at once.
+        self._recorder.counts["sqs.ReceiveMessage"] += 1
+        self._recorder.counts["sqs.DeleteMessageBatch"] += 1
+        records = [
+            {
+                "messageId": message["MessageId"],
+                "receiptHandle": message["ReceiptHandle"],
+                "body": message["Body"],
+                "attributes": {"ApproximateReceiveCount": "1"},
+                "eventSourceARN": f"arn:aws:sqs:us-east-1:1:{url.rpartition('/')[2]}",
+            }
+            for message in messages
+        ]
+        answer = self.invoke("payment-processor", {"Records": records})
+        if answer["batchItemFailures"]:
+            raise RuntimeError("a message was not handled")
+        for message in messages:
+            self._cloud.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+            self._recorder.counts["message bytes"] += len(message["Body"])
+
+    def announce(self) -> None:
+        """Let the stream bring every record that is an event to the publisher, 100 at a time."""
+        items = self._cloud.dynamodb.scan(TableName="audit-logs")["Items"]
+        events = [item for item in items if "event_type" in item][self._announced :]
+        self._announced += len(events)
+        for chunk in batched(events, 100):
             records = [
                 {
-                    "messageId": message["MessageId"],
-                    "receiptHandle": message["ReceiptHandle"],
-                    "body": message["Body"],
+                    "eventName": "INSERT",
+                    "dynamodb": {"SequenceNumber": str(number), "NewImage": item},
                 }
-                for message in messages
+                for number, item in enumerate(chunk)
             ]
-            answer = self.invoke("payment-processor", {"Records": records})
-            if answer["batchItemFailures"]:
-                raise RuntimeError("a message was not handled")
-            for message in messages:
-                self._cloud.sqs.delete_message(
-                    QueueUrl=self._cloud.queue_url, ReceiptHandle=message["ReceiptHandle"]
-                )
-                self._recorder.counts["message bytes"] += len(message["Body"])
-                self._charge(json.loads(message["Body"]))
-
-    def _charge(self, message: dict[str, Any]) -> None:
-        step = {
-            "action": "charge",
-            "payment_id": message["payment_id"],
-            "correlation_id": message["correlation_id"],
-            "execution_arn": "arn:aws:states:us-east-1:123456789012:execution:payment:"
-            + message["payment_id"],
-            "attempt": 0,
-        }
-        answer = self.invoke("payment-processor", step)
-        if answer["status"] != "COMPLETED":
-            raise RuntimeError(f"not completed: {answer}")
-        self._recorder.counts["notification bytes"] += len(json.dumps(answer["notification"]))
+            if self.invoke("event-publisher", {"Records": records})["batchItemFailures"]:
+                raise RuntimeError("an event was not announced")
 
 
 def record() -> dict[str, dict[str, float]]:
@@ -260,8 +294,7 @@ def record() -> dict[str, dict[str, float]]:
     # From before the functions are imported: their logger keeps the stream that it finds.
     with contextlib.redirect_stdout(io.StringIO()) as log, _cloud(recorder) as cloud:
         run = _Run(cloud, recorder, log)
-        for number in range(API_PAYMENTS):
-            run.pay_over_http(number)
+        run.pay_over_http(API_PAYMENTS)
         recorded["api"] = _per_payment(recorder.counts, API_PAYMENTS)
         recorder.counts.clear()
         run.pay_by_file(BATCH_PAYMENTS)

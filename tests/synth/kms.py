@@ -133,6 +133,7 @@ NO_KEY: Final = frozenset(
         "xray:PutTraceSegments",
         # Metadata: no content is decrypted.
         "dynamodb:DescribeStream",
+        "dynamodb:ListStreams",
         "dynamodb:GetShardIterator",
         "s3:ListBucket",
         "sqs:ChangeMessageVisibility",

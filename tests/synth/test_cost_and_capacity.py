@@ -27,8 +27,35 @@ def test_the_page_of_capacity_shows_what_the_model_derives(prod: Stack) -> None:
     assert shows(capacity.PAGE, "capacity", capacity.HEADINGS, capacity.lines(prod.document))
 
 
-def test_a_payment_passes_two_states(prod: Stack) -> None:
-    assert cost.transitions(prod.document) == 2
+def test_a_payment_that_one_try_cannot_finish_passes_one_state_more(prod: Stack) -> None:
+    assert cost.transitions(prod.document) == 1
+
+
+def test_a_payment_costs_no_more_than_was_set_out(prod: Stack) -> None:
+    *_, together = cost.lines(prod.document)
+    by_api, by_batch = float(together[1]), float(together[4])
+    assert by_api <= 18
+    assert by_batch <= 15
+
+
+def test_a_payment_takes_at_most_three_fifths_of_the_calls_that_it_took_before() -> None:
+    now, before = (
+        sum(
+            count
+            for name, count in json.loads(record.read_text())["api"].items()
+            if name.partition(".")[0] in {"dynamodb", "sqs", "sns", "stepfunctions"}
+        )
+        for record in (RECORD, cost.BEFORE)
+    )
+    assert now <= 0.6 * before
+
+
+def test_the_first_default_quota_of_aws_binds_at_2500_payments_a_second_or_more(
+    prod: Stack,
+) -> None:
+    limits = json.loads(capacity.LIMITS.read_text())["limits"]
+    found = capacity.bounds(prod.document, json.loads(RECORD.read_text()), limits)
+    assert min(bound.payments for bound in found if bound.set_by == "AWS") >= 2500
 
 
 def test_what_the_stack_sets_moves_what_the_model_derives(prod: Stack) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from payments.aws.items import TIMELINE_RETENTION
 from tests.synth.terraform import Resource, Stack, denies_plain_http
 
 pytestmark = pytest.mark.xdist_group("synth")
@@ -92,7 +93,7 @@ def test_buckets_drop_abandoned_uploads_and_old_versions(stack: Stack, base: str
     ("base", "expiration"),
     [
         ("payment-batch-files", None),
-        ("payment-batch-results", [{"days": 365}]),
+        ("payment-batch-results", [{"days": TIMELINE_RETENTION.days}]),
         ("payment-access-logs", [{"days": 365}]),
     ],
 )

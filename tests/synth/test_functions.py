@@ -174,14 +174,15 @@ def test_only_the_audit_trail_has_a_stream(stack: Stack) -> None:
     assert streamed == {stack.name("audit-logs")}
 
 
-def test_uploaded_csv_files_invoke_the_batch_processor(stack: Stack) -> None:
+def test_every_uploaded_file_invokes_the_batch_processor(stack: Stack) -> None:
     bucket = stack.one("aws_s3_bucket", bucket=stack.name("payment-batch-files"))
     function = stack.function("batch-processor")
     notification = stack.one("aws_s3_bucket_notification")
     assert notification["bucket"] == f"${{{bucket.address}.id}}"
     (trigger,) = notification["lambda_function"]
     assert trigger["events"] == ["s3:ObjectCreated:*"]
-    assert trigger["filter_suffix"] == ".csv"
+    # Also what is no CSV file gets an answer: it is refused.
+    assert not {"filter_suffix", "filter_prefix"} & set(trigger)
     assert trigger["lambda_function_arn"] == f"${{{function.address}.arn}}"
 
 
