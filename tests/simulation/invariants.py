@@ -23,6 +23,7 @@ def violations_of(world: "World") -> list[str]:
     checks = (
         _promises_are_kept,
         _rows_are_paid,
+        _only_what_was_ordered_is_there,
         _what_is_hopeless_is_set_aside,
         _answers_are_right,
         _charges_match_outcomes,
@@ -68,6 +69,17 @@ def _rows_are_paid(world: "World") -> Iterator[str]:
     for body in world.on_call.discarded:
         if body not in POISON_MESSAGES:
             yield f"a message that is no poison ended as a dead letter: {body}"
+
+
+def _only_what_was_ordered_is_there(world: "World") -> Iterator[str]:
+    """Each payment was asked for by a client or by a row that the file really has."""
+    asked = {submission.content for submission in world.scenario.submissions}
+    for upload, _ in world.uploads.done:
+        if not upload.is_dry_run:
+            asked.update(upload.valid_rows.values())
+    for payment in world.end.payments.values():
+        if _content(payment) not in asked:
+            yield f"nobody ordered {_content(payment)}"
 
 
 def _what_is_hopeless_is_set_aside(world: "World") -> Iterator[str]:

@@ -20,13 +20,31 @@ INVALID_BODIES: Final = (
     '{"payment_id": "pay_bad", "amount": true, "currency": "usd"}',
     '{"payment_id": "pay_bad", "amount": "1", "currency": "USD", "extra": 1}',
 )
-INVALID_ROWS: Final = ("pay_bad,1.005,USD", "pay bad,1,USD", "pay_bad,-1,EUR", "pay_bad,1", ",,")
+INVALID_ROWS: Final = (
+    "pay_bad,1.005,USD,",
+    "pay bad,1,USD,",
+    "pay_bad,-1,EUR,",
+    "pay_bad,1",
+    "pay_bad,1,234.56,USD,rent",
+    'pay_bad,1,USD,"a"b',
+    "pay_bad,,USD,",
+)
+MEMOS: Final = (
+    "",
+    "",
+    '"a, b"',
+    '"thanks\nnobody_asked,9999.00,USD,x\nbye"',
+    '"\n\nnobody_asked,1,EUR,""quoted""\n"',
+    '5" pipe',
+)
+"""What people write into the last column; none of it orders a payment."""
 UNREADABLE_FILES: Final = (
     b"",
     b"payment_id,amount\npay_bad,1\n",
     b"payment_id,amount,currency\npay_bad,1,\xff\n",
     "payment_id,amount,currency\npay_bad,1,USD\n".encode("utf-16"),
 )
+DRY_RUNS: Final = (DRY_RUN_PREFIX, "Dry-Run/", "/dry_run/", "march/DRY RUN/")
 POISON_MESSAGES: Final = ("", "[]", "not json", '{"payment_id": "pay_poison"}')
 
 
@@ -60,12 +78,13 @@ class Upload:
     at: float
     key: str
     rows: tuple[Content | str, ...]
+    memos: tuple[str, ...] = ()
     unreadable: bytes | None = None
 
     @property
     def is_dry_run(self) -> bool:
         """Whether nothing of it may be paid."""
-        return self.key.startswith(DRY_RUN_PREFIX)
+        return "dry" in self.key.lower()
 
     @property
     def valid_rows(self) -> dict[int, Content]:
@@ -79,17 +98,23 @@ class Upload:
 
     @property
     def _lines(self) -> list[tuple[int, Content | str]]:
-        return [] if self.unreadable is not None else list(enumerate(self.rows, 2))
+        if self.unreadable is not None:
+            return []
+        lines, line = [], 2
+        for row, memo in zip(self.rows, self.memos, strict=True):
+            lines.append((line, row))
+            line += 1 + (memo.count("\n") if isinstance(row, Content) else row.count("\n"))
+        return lines
 
     @property
     def body(self) -> bytes:
         """The file."""
         if self.unreadable is not None:
             return self.unreadable
-        lines = ["payment_id,amount,currency"]
-        for row in self.rows:
+        lines = ["payment_id,amount,currency,memo"]
+        for row, memo in zip(self.rows, self.memos, strict=True):
             if isinstance(row, Content):
-                lines.append(f"{row.payment_id},{row.amount},{row.currency}")
+                lines.append(f"{row.payment_id},{row.amount},{row.currency},{memo}")
             else:
                 lines.append(row)
         return "\n".join(lines).encode()
@@ -161,9 +186,10 @@ def _upload(random: Random, number: int, contents: list[Content], *, sandbox: bo
     random.shuffle(rows)
     key = f"b\u00e4tch+{number} %20.csv"
     if random.random() < 0.15:
-        key = f"{DRY_RUN_PREFIX}{key}"
+        key = f"{random.choice(DRY_RUNS)}{key}"
     unreadable = random.choice(UNREADABLE_FILES) if random.random() < 0.1 else None
-    return Upload(random.uniform(0, _BUSY_SECONDS), key, tuple(rows), unreadable)
+    memos = tuple(random.choice(MEMOS) for _ in rows)
+    return Upload(random.uniform(0, _BUSY_SECONDS), key, tuple(rows), memos, unreadable)
 
 
 def _content(random: Random, payment_id: str, *, sandbox: bool) -> Content:

@@ -192,7 +192,7 @@ def _parameters(service: str, operation: str, request: AWSPreparedRequest) -> di
     query = {name: values[0] for name, values in parse_qs(url.query).items()}
     return {
         "Bucket": bucket,
-        "Key": unquote(url.path.lstrip("/")),
+        "Key": unquote(url.path.removeprefix("/")),
         "VersionId": query.get("versionId"),
         "Range": _text(request.headers.get("Range")),
         "Body": _bytes(request.body) if operation == "PutObject" else b"",
