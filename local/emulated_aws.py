@@ -185,6 +185,41 @@ def publish_attributes_of_workflows() -> None:
     sns._parse_message_attributes = parse
 
 
+def let_versions_heed_their_function() -> None:
+    """Make versions heed concurrency and failure destination; ministack's copies know neither.
+
+    Concurrency is reserved for all versions of a function together, and an alias has its own
+    settings for asynchronous events.
+    https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-configuring.html
+    """
+    reserved, asynchronously = lambda_svc._reserved_concurrency, lambda_svc.invoke_async_with_retry
+
+    def function_of(version: dict[str, Any]) -> dict[str, Any]:
+        account, region = lambda_svc._account_region_from_function_config(version)
+        found = lambda_svc._functions.get_scoped(account, region, version["FunctionName"])
+        return found or {}
+
+    @functools.wraps(reserved)
+    def reserved_concurrency(func: dict[str, Any], config: dict[str, Any]) -> int | None:
+        limit: int | None = reserved(function_of(config) or func, config)
+        return limit
+
+    @functools.wraps(asynchronously)
+    def invoke(func: dict[str, Any], event: dict[str, Any]) -> None:
+        version = func.get("config") or func
+        function = function_of(version)
+        settings = [
+            function["event_invoke_configs"][alias["Name"]]
+            for alias in function.get("aliases", {}).values()
+            if alias["FunctionVersion"] == version.get("Version")
+            and alias["Name"] in function["event_invoke_configs"]
+        ]
+        asynchronously({**func, "event_invoke_config": settings[0]} if settings else func, event)
+
+    lambda_svc._reserved_concurrency = reserved_concurrency
+    lambda_svc.invoke_async_with_retry = invoke
+
+
 def count_every_invocation() -> None:
     """Make metrics of every invocation of a function; ministack makes them of direct ones only."""
     as_shipped, log = lambda_svc._emit_lambda_metrics, lambda_svc._emit_lambda_logs
@@ -283,6 +318,7 @@ def main() -> None:
     name_errors_of_functions()
     keep_logging_of_web_acls()
     publish_attributes_of_workflows()
+    let_versions_heed_their_function()
     count_every_invocation()
     count_embedded_metrics()
     evaluate_alarms()

@@ -154,12 +154,13 @@ class Api(Construct):
             http_method=method.http_method,
             type="AWS_PROXY",
             integration_http_method="POST",
-            uri=handler.resource.invoke_arn,
+            uri=handler.invoke_arn,
         )
         LambdaPermission(
             self,
             f"{method.node.id}-may-invoke",
-            function_name=handler.resource.function_name,
+            function_name=handler.name,
+            qualifier=handler.qualifier,
             action="lambda:InvokeFunction",
             principal="apigateway.amazonaws.com",
             source_arn=f"{self.rest_api.execution_arn}/{self._environment.config.suffix}/{request_arn}",

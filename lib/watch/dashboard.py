@@ -178,7 +178,7 @@ def _workflows(watched: Watched) -> list[_Graph]:
 
 
 def _functions(watched: Watched) -> list[_Graph]:
-    functions = [function.resource.function_name for function in watched.compute.functions]
+    functions = [function.name for function in watched.compute.functions]
     return [
         _Graph(
             title=title,

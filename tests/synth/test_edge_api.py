@@ -85,7 +85,7 @@ def test_reading_is_refused_without_the_id_that_the_path_names(stack: Stack) -> 
 
 
 def test_the_api_handler_answers_every_route(stack: Stack) -> None:
-    function = stack.function("api-handler")
+    alias = stack.alias("api-handler")
     answered = {integration["resource_id"] for integration in stack.all(INTEGRATION)}
     assert answered == {
         f"${{{method.address}.resource_id}}" for method in stack.all("aws_api_gateway_method")
@@ -93,7 +93,7 @@ def test_the_api_handler_answers_every_route(stack: Stack) -> None:
     for integration in stack.all(INTEGRATION):
         assert integration["type"] == "AWS_PROXY"
         assert integration["integration_http_method"] == "POST"
-        assert integration["uri"] == f"${{{function.address}.invoke_arn}}"
+        assert integration["uri"] == f"${{{alias.address}.invoke_arn}}"
 
 
 def test_only_protected_environments_demand_signatures(stack: Stack) -> None:

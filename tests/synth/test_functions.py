@@ -1,5 +1,7 @@
 """Each function: its own role and log group, the variables it reads, and what invokes it."""
 
+import json
+
 import pytest
 
 from lib.kit.assets import BYTECODE_TAG
@@ -101,9 +103,9 @@ def test_each_function_has_a_role_and_a_log_group_of_its_own(stack: Stack) -> No
 def test_the_event_queue_invokes_the_payment_processor(stack: Stack) -> None:
     queue = stack.one("aws_sqs_queue", name=stack.name("payment-events"))
     mapping = mapping_of(stack)
-    function = stack.function("payment-processor")
+    alias = stack.alias("payment-processor")
     assert mapping["event_source_arn"] == f"${{{queue.address}.arn}}"
-    assert mapping["function_name"] == f"${{{function.address}.arn}}"
+    assert mapping["function_name"] == f"${{{alias.address}.arn}}"
     assert mapping["batch_size"] == 10
     assert mapping["function_response_types"] == ["ReportBatchItemFailures"]
     concurrency = 50 if stack.protected else 8
@@ -120,13 +122,13 @@ def test_a_message_stays_hidden_for_six_times_the_functions_timeout(stack: Stack
 
 def test_uploaded_csv_files_invoke_the_batch_processor(stack: Stack) -> None:
     bucket = stack.one("aws_s3_bucket", bucket=stack.name("payment-batch-files"))
-    function = stack.function("batch-processor")
+    alias = stack.alias("batch-processor")
     notification = stack.one("aws_s3_bucket_notification")
     assert notification["bucket"] == f"${{{bucket.address}.id}}"
     (trigger,) = notification["lambda_function"]
     assert trigger["events"] == ["s3:ObjectCreated:*"]
     assert trigger["filter_suffix"] == ".csv"
-    assert trigger["lambda_function_arn"] == f"${{{function.address}.arn}}"
+    assert trigger["lambda_function_arn"] == f"${{{alias.address}.arn}}"
 
 
 def test_a_report_never_triggers_a_batch(stack: Stack) -> None:
@@ -146,6 +148,53 @@ def test_an_upload_that_cannot_be_processed_ends_in_the_dead_letter_queue(stack:
     }
     notification = stack.one("aws_s3_bucket_notification")
     assert invocation.address in notification["depends_on"]
+
+
+INVOKED_BY_ARN = {
+    "aws_api_gateway_integration": "uri",
+    "aws_cloudwatch_event_target": "arn",
+    "aws_iam_role_policy": "policy",
+    "aws_lambda_event_source_mapping": "function_name",
+    "aws_s3_bucket_notification": "lambda_function",
+    "aws_scheduler_schedule": "target",
+    "aws_sfn_state_machine": "definition",
+}
+INVOKED_BY_NAME = ("aws_lambda_function_event_invoke_config", "aws_lambda_permission")
+
+
+def test_functions_are_published_and_the_alias_is_their_newest_version(stack: Stack) -> None:
+    for function in stack.all("aws_lambda_function"):
+        assert function["publish"] is True
+        alias = stack.one(
+            "aws_lambda_alias", function_name=f"${{{function.address}.function_name}}"
+        )
+        assert alias["name"] == "live"
+        assert alias["function_version"] == f"${{{function.address}.version}}"
+
+
+@pytest.mark.parametrize("type_", INVOKED_BY_ARN)
+def test_whatever_invokes_a_function_names_its_alias(stack: Stack, type_: str) -> None:
+    """While a deployment is under way, ``$LATEST`` is new variables and layer with old code."""
+    texts = [json.dumps(resource[INVOKED_BY_ARN[type_]]) for resource in stack.all(type_)]
+    assert any("${aws_lambda_alias." in text for text in texts)
+    for text in texts:
+        assert "${aws_lambda_function." not in text
+
+
+@pytest.mark.parametrize("type_", INVOKED_BY_NAME)
+def test_whatever_is_said_of_a_function_by_name_is_said_of_its_alias(
+    stack: Stack, type_: str
+) -> None:
+    aliases = {alias["function_name"]: alias for alias in stack.all("aws_lambda_alias")}
+    for resource in stack.all(type_):
+        alias = aliases[resource["function_name"]]
+        assert resource["qualifier"] == f"${{{alias.address}.name}}"
+
+
+def test_functions_and_their_layer_are_for_the_cheaper_processor(stack: Stack) -> None:
+    for function in stack.all("aws_lambda_function"):
+        assert function["architectures"] == ["arm64"]
+    assert stack.one("aws_lambda_layer_version")["compatible_architectures"] == ["arm64"]
 
 
 def test_only_this_bucket_and_this_api_may_invoke_functions(stack: Stack) -> None:

@@ -17,7 +17,8 @@ NAME_ATTRIBUTES = (
     "stage_name",
 )
 # API Gateway allows letters and digits only in the name of a model, which lives inside one API.
-NAMED_WITHIN_ANOTHER = ("aws_api_gateway_model",)
+# An alias lives inside one function.
+NAMED_WITHIN_ANOTHER = ("aws_api_gateway_model", "aws_lambda_alias")
 
 PRODUCT_NAMES = {
     "aws_s3_bucket": ("bucket", {"payment-batch-files"}),

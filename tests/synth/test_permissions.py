@@ -129,11 +129,15 @@ def test_roles_use_the_key_only_through_services(stack: Stack) -> None:
     for policy in stack.all("aws_iam_role_policy"):
         for statement in policy.statements:
             if any(action.startswith("kms:") for action in statement["Action"]):
-                (condition,) = statement["Condition"]["StringEquals"]
-                assert condition in {
-                    "kms:ViaService",
-                    "kms:EncryptionContext:aws:lambda:FunctionArn",
-                }
+                ((condition, allowed),) = (
+                    pair for each in statement["Condition"].values() for pair in each.items()
+                )
+                if condition == "kms:EncryptionContext:aws:lambda:FunctionArn":
+                    # Its own, and those of its versions.
+                    assert allowed[1] == f"{allowed[0]}:*"
+                    assert allowed[0].endswith(f":function:{policy['name']}")
+                else:
+                    assert condition == "kms:ViaService"
 
 
 def test_functions_write_to_their_own_log_group_only(stack: Stack) -> None:

@@ -153,12 +153,12 @@ def test_an_alarm_hangs_on_what_the_sweep_counts(stack: Stack) -> None:
 
 def test_the_sweep_is_scheduled_and_a_missed_one_is_kept(stack: Stack) -> None:
     schedule = stack.one("aws_scheduler_schedule", name=stack.name("payment-sweep"))
-    function = stack.function("payment-processor")
+    alias = stack.alias("payment-processor")
     queue = stack.one("aws_sqs_queue", name=stack.name("payment-sweep-dlq"))
     target = schedule["target"]
     assert schedule["schedule_expression"] == "rate(5 minutes)"
     assert schedule["kms_key_arn"] == f"${{{stack.one('aws_kms_key').address}.arn}}"
-    assert target["arn"] == f"${{{function.address}.arn}}"
+    assert target["arn"] == f"${{{alias.address}.arn}}"
     assert json.loads(target["input"]) == {"action": "sweep"}
     assert target["dead_letter_config"] == {"arn": f"${{{queue.address}.arn}}"}
 

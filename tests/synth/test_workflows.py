@@ -47,7 +47,7 @@ def test_the_workflow_may_call_one_function_and_publish_to_one_topic(
     stack: Stack, workflow: str
 ) -> None:
     policy = stack.one("aws_iam_role_policy", name=stack.name(workflow))
-    function, topic = stack.function(FUNCTIONS[workflow]), stack.one("aws_sns_topic")
+    function, topic = stack.alias(FUNCTIONS[workflow]), stack.one("aws_sns_topic")
     for action, resource in (("lambda:InvokeFunction", function), ("sns:Publish", topic)):
         allowed = [s["Resource"] for s in policy.statements if action in s["Action"]]
         assert allowed == [[f"${{{resource.address}.arn}}"]]

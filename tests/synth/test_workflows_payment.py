@@ -53,12 +53,12 @@ def test_an_announcement_is_retried_and_its_failure_is_loud(stack: Stack) -> Non
 def test_tasks_tell_the_payment_processor_what_to_do_and_who_asks(
     stack: Stack, name: str, action: str
 ) -> None:
-    function = stack.function("payment-processor")
+    alias = stack.alias("payment-processor")
     task = state(stack, name)
     assert task["Resource"] == "arn:aws:states:::lambda:invoke"
     assert task["OutputPath"] == "$.Payload"
     assert task["Parameters"] == {
-        "FunctionName": f"${{{function.address}.arn}}",
+        "FunctionName": f"${{{alias.address}.arn}}",
         "Payload": {
             "action": action,
             "payment_id.$": "$.payment_id",
