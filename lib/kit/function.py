@@ -64,10 +64,12 @@ def _asset(scope: Construct, id_: str, archive: Archive) -> TerraformAsset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How long a function may run and how much memory it has, which also decides its CPU."""
+    """How long a function may run, how often at once, and its memory, which also decides its CPU."""
 
     timeout_seconds: int
     memory_mb: int
+    reserved_concurrency: int | None = None
+    """Executions that are kept for it, and more than which it never gets."""
 
 
 class PythonFunction(Construct):
@@ -137,6 +139,7 @@ class PythonFunction(Construct):
             layers=[code.layer.arn],
             timeout=limits.timeout_seconds,
             memory_size=limits.memory_mb,
+            reserved_concurrent_executions=limits.reserved_concurrency,
             environment=LambdaFunctionEnvironment(
                 variables={
                     "POWERTOOLS_SERVICE_NAME": function,

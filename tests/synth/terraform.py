@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 POLICY_ATTRIBUTES: Mapping[str, str] = {
+    "aws_api_gateway_rest_api_policy": "policy",
     "aws_dynamodb_resource_policy": "policy",
     "aws_iam_role": "assume_role_policy",
     "aws_iam_role_policy": "policy",

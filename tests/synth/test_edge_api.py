@@ -180,7 +180,7 @@ def test_a_changed_part_makes_a_new_deployment(dev: Stack, prod: Stack) -> None:
 def test_requests_are_throttled_and_traced(stack: Stack) -> None:
     settings = stack.one("aws_api_gateway_method_settings")
     assert settings["method_path"] == "*/*"
-    rate = 1000 if stack.protected else 100
+    rate = 1000 if stack.protected else 10
     assert settings["settings"]["throttling_rate_limit"] == rate
     assert settings["settings"]["throttling_burst_limit"] == 2 * rate
     assert stack.one("aws_api_gateway_stage")["xray_tracing_enabled"] is True
