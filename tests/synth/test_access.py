@@ -1,7 +1,5 @@
 """Who can call an open API, and what keeps the API alive when others are busy."""
 
-from pathlib import Path
-
 import pytest
 
 from lib.config import StackConfig
