@@ -49,6 +49,33 @@ def check_the_actions_of_aws() -> None:
     iam_actions.extract_iam_action = extract_iam_action
 
 
+def check_the_aliases_of_functions() -> None:
+    """Make ministack ask IAM for the alias or version that is invoked, as AWS does.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-aliases.html
+    """
+    as_shipped = iam_actions.extract_resource_arn
+
+    @functools.wraps(as_shipped)
+    def extract_resource_arn(
+        service: str,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        query: Mapping[str, Any],
+        *args: Any,
+        **kwargs: Any,
+    ) -> str:
+        arn: str = as_shipped(service, method, path, headers, body, query, *args, **kwargs)
+        wanted = (query or {}).get("Qualifier")
+        if service != "lambda" or not path.endswith("/invocations") or not wanted:
+            return arn
+        return f"{arn}:{wanted[0] if isinstance(wanted, list) else wanted}"
+
+    iam_actions.extract_resource_arn = extract_resource_arn
+
+
 def read_ranges_of_versions() -> None:
     """Make GetObject heed Range together with versionId; ministack sends the whole version.
 
@@ -313,6 +340,7 @@ def evaluate_alarms() -> None:
 def main() -> None:
     """Serve until SIGTERM."""
     check_the_actions_of_aws()
+    check_the_aliases_of_functions()
     read_ranges_of_versions()
     list_versions_url_encoded()
     name_errors_of_functions()
