@@ -135,13 +135,15 @@ def _account_through_iam(arns: Arns) -> Statement:
 
 
 def _log_groups(config: StackConfig, arns: Arns) -> Statement:
-    """See https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html."""
+    """See https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html.
+
+    Without the page's ``kms:Describe*``: no such call has an encryption context to be allowed by.
+    """
     return Statement(
         sid="LogGroups",
         principal={"Service": f"logs.{config.region}.amazonaws.com"},
         actions=(
             "kms:Decrypt",
-            "kms:DescribeKey",
             "kms:Encrypt",
             "kms:GenerateDataKey",
             "kms:GenerateDataKeyWithoutPlaintext",

@@ -42,9 +42,16 @@ def test_only_the_event_queue_may_send_dead_letters(stack: Stack) -> None:
     assert source.endswith(f":{stack.name('payment-events')}")
 
 
-def test_messages_are_kept_for_fourteen_days(stack: Stack) -> None:
-    for queue in stack.all("aws_sqs_queue"):
-        assert queue["message_retention_seconds"] == 14 * 24 * 3600
+def test_what_is_set_aside_outlives_what_waits_by_ten_days(stack: Stack) -> None:
+    """A dead letter keeps the age that it had in the queue it came from."""
+    days = {
+        queue["name"].removesuffix(f"-{stack.suffix}"): queue["message_retention_seconds"] / 86400
+        for queue in stack.all("aws_sqs_queue")
+    }
+    waiting = {days.pop("payment-events"), days.pop("payment-rows")}
+    assert waiting == {4}
+    assert "payment-events-dlq" in days
+    assert set(days.values()) == {14}
 
 
 def test_alarms_of_this_environment_may_publish_to_the_topic(stack: Stack) -> None:
