@@ -8,8 +8,9 @@ PYTHON := .venv/bin/python
 RIG := $(PYTHON) -m local $(if $(PORT),--port $(PORT))
 
 SEEDS ?= 200
+FILES ?= 100000
 
-.PHONY: help install up demo down status env batch trace doctor dashboard simulate bench bench-publish capacity cost cost-record test lint scan iam-mutants format unit e2e synth snapshots lock clean
+.PHONY: help install up demo down status env batch trace doctor dashboard files-oracle simulate bench bench-publish capacity cost cost-record test lint scan iam-mutants format unit e2e synth snapshots lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '\
@@ -68,6 +69,9 @@ unit: install ## Run the tests that need no emulator
 
 e2e: install ## Run the end-to-end tests against an emulator of their own
 	@E2E_REQUIRED=1 $(PYTHON) -m pytest --durations 5 tests/e2e
+
+files-oracle: install ## Read generated batch files as csv reads them: make files-oracle FILES=100000
+	@PYTHONPATH=lambda $(PYTHON) -m tests.oracle.batch_files --files $(FILES)
 
 simulate: install ## Run the functions under injected faults: make simulate SEEDS=1000
 	@$(PYTHON) -m tests.simulation --seeds $(SEEDS)

@@ -13,7 +13,7 @@ from botocore.config import Config
 
 from benchmarks.measurement import Measurement, interleaved_seconds
 from local.clients import session
-from payments.aws.queue import CALLS_IN_FLIGHT, PaymentQueue
+from payments.aws.queue import CALLS_IN_FLIGHT, MessageQueue
 
 LATENCY_SECONDS = 0.010
 RUNS = 5
@@ -124,7 +124,7 @@ class _Sender:
             endpoint_url=url,
             config=Config(max_pool_connections=CALLS_IN_FLIGHT, proxies={}),
         )
-        self._queue = PaymentQueue(client, f"{url}/queue")
+        self._queue = MessageQueue(client, f"{url}/queue")
 
     def send(self, messages: int, *, calls_in_flight: int) -> None:
         self._queue.send_all([_MESSAGE] * messages, calls_in_flight=calls_in_flight)

@@ -59,6 +59,10 @@ def _uploads(event: Mapping[str, Any]) -> Iterator[tuple[ObjectVersion, int]]:
         uploaded = record["s3"]["object"]
         # S3 sends keys form-encoded: "+" is a space.
         key = unquote_plus(uploaded["key"])
+        # What consoles make of a folder, not a file.
+        if key.endswith("/") and not uploaded.get("size", 0):
+            logger.info("folder ignored", extra={"key": key})
+            continue
         # A bucket without versions names none: then the content says which upload is meant.
         version_id = uploaded.get("versionId") or unversioned(uploaded["eTag"])
         source = ObjectVersion(record["s3"]["bucket"]["name"], key, version_id)

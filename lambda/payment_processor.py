@@ -143,7 +143,9 @@ def run_step(event: Mapping[str, Any], request_id: str, charging: Charging) -> d
     """
     payment_id = event["payment_id"]
     steps = {"charge": charging.charge_by_id, "settle": charging.settle}
-    witness = Witness(actor=event["execution_arn"], request_id=request_id, attempt=event["attempt"])
+    # Without what all executions of an account have in common: each KB of a record costs.
+    execution = event["execution_arn"].partition(":execution:")[2]
+    witness = Witness(actor=execution, request_id=request_id, attempt=event["attempt"])
     with about(payment_id, event["correlation_id"]):
         try:
             payment = steps[event["action"]](payment_id, witness)

@@ -281,8 +281,8 @@ class StackConfig:
         return (
             *(self.function_log_group(function) for function in Function),
             *(self.workflow_log_group(workflow) for workflow in Workflow),
-            *((self.api_log_group,) if self.profile.api_access_logs else ()),
-            *((self.firewall_log_group,) if self.profile.firewall else ()),
+            *([self.api_log_group] if self.profile.api_access_logs else []),
+            *([self.firewall_log_group] if self.profile.firewall else []),
         )
 
     def name(self, base: str) -> str:

@@ -22,7 +22,7 @@ def upload(deployment: Deployment, file: Path, *, prefix: str = "") -> str:
     Raises:
         RigError: it is no `.csv` file, or cannot be read.
     """
-    if file.suffix != ".csv":
+    if file.suffix.lower() != ".csv":
         raise RigError(f"Only names that end in .csv start a batch, and {file.name} does not.")
     bucket, key = deployment.outputs()["batch_bucket"], f"{prefix}{file.name}"
     try:

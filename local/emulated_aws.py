@@ -25,10 +25,12 @@ from ministack.core import iam_actions
 from ministack.core.responses import set_request_account_id, set_request_region
 from ministack.services import cloudwatch, lambda_svc, s3, sns, waf
 
-# The batch calls of SQS have no actions of their own on AWS: the permission for one message
+# The batch calls of SQS and SNS have no actions of their own on AWS: the permission for one message
 # covers them. ministack asks for actions that do not exist.
 # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsqs.html
-SQS_ACTIONS = {
+# https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsns.html
+BATCH_ACTIONS = {
+    "sns:PublishBatch": "sns:Publish",
     "sqs:SendMessageBatch": "sqs:SendMessage",
     "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
     "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
@@ -44,7 +46,7 @@ def check_the_actions_of_aws() -> None:
     @functools.wraps(as_shipped)
     def extract_iam_action(*args: Any, **kwargs: Any) -> str | None:
         action: str | None = as_shipped(*args, **kwargs)
-        return SQS_ACTIONS.get(action, action) if action else action
+        return BATCH_ACTIONS.get(action, action) if action else action
 
     iam_actions.extract_iam_action = extract_iam_action
 

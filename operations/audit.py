@@ -27,6 +27,15 @@ _OPEN_STATUSES = tuple(status.value for status in PaymentStatus if status.is_ope
 _UNWITNESSED_FIELDS = frozenset({"open_shard"})
 
 
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One payment, its records in order, and a sentence per fault; all as they are stored."""
+
+    payment: dict[str, Any]
+    records: list[AuditRecord]
+    faults: list[str]
+
+
 @dataclass(slots=True)
 class Verification:
     """What was walked: how many payments and records, and a sentence per fault."""
@@ -54,14 +63,10 @@ class AuditTrail:
         total = Verification(0, 0, [])
         yield total
         for payment in self._scan(self._payments_table):
-            records, faults = self._check(payment)
-            if faults:
-                # It may have moved between the reads: what is wrong stays wrong.
-                current = self._payment(payment["payment_id"])
-                records, faults = self._check(current or payment)
+            checked = self._check(payment)
             total.payments += 1
-            total.records += records
-            total.faults.extend(faults)
+            total.records += len(checked.records)
+            total.faults.extend(checked.faults)
             yield total
         known: str | None = None
         for record in self._scan(self._audit_table):
@@ -71,7 +76,19 @@ class AuditTrail:
             known = payment_id
         yield total
 
-    def _check(self, payment: dict[str, Any]) -> tuple[int, list[str]]:
+    def check(self, payment_id: str) -> Checked | None:
+        """Check one payment against its records; ``None`` if there is none with this id."""
+        payment = self._payment(payment_id)
+        return None if payment is None else self._check(payment)
+
+    def _check(self, payment: dict[str, Any]) -> Checked:
+        checked = self._compare(payment)
+        if not checked.faults:
+            return checked
+        # It may have moved between the reads: what is wrong stays wrong.
+        return self._compare(self._payment(payment["payment_id"]) or payment)
+
+    def _compare(self, payment: dict[str, Any]) -> Checked:
         payment_id = payment["payment_id"]
         records = list(self._records(payment_id))
         faults = chain_faults(payment_id, records)
@@ -82,7 +99,7 @@ class AuditTrail:
             told, stored = expected.get(name), payment.get(name)
             if told != stored:
                 faults.append(f"{payment_id}: {name} is {stored!r}, its records say {told!r}")
-        return len(records), faults
+        return Checked(payment, records, faults)
 
     def _records(self, payment_id: str) -> Iterator[AuditRecord]:
         pages = self._client.get_paginator("query").paginate(
@@ -159,7 +176,11 @@ def _left_by(records: Sequence[AuditRecord]) -> dict[str, Any]:
 
 def _plain(item: Any) -> dict[str, Any]:
     deserialize = TypeDeserializer().deserialize
-    plain = {name: deserialize(value) for name, value in item.items()}
+    plain = {
+        # boto3's own type for bytes cannot be printed.
+        name: value["B"] if "B" in value else deserialize(value)
+        for name, value in item.items()
+    }
     return {
         # Every number of ours is an integer; one that is not stays as it is, and is a fault.
         name: int(value) if isinstance(value, Decimal) and value == int(value) else value

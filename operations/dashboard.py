@@ -218,7 +218,7 @@ def _series_of(lines: Sequence[Sequence[Any]], run: Run) -> Series:
 
 
 def _evaluated(expression: str, lines: Sequence[Sequence[Any]], run: Run) -> Series:
-    if searched := re.search(r'\{([^,}]+),.*MetricName="(\w+)"', expression):
+    if searched := re.search(r'\{"([^"]+)",.*MetricName="(\w+)"', expression):
         return run.series(searched[1], searched[2], "Sum")
     # The only other expression there is: what started less what ended.
     (_, started, ended) = lines

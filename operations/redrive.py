@@ -45,7 +45,7 @@ def redrive(client: "SQSClient", environment: str) -> Redriven:
                 continue
             client.send_message(QueueUrl=events, MessageBody=letter["Body"])
             client.delete_message(QueueUrl=dead, ReceiptHandle=letter["ReceiptHandle"])
-            done.payments.append(payment.payment_id)
+            done.payments.append(payment.request.payment_id)
     for receipt in kept:
         client.change_message_visibility(QueueUrl=dead, ReceiptHandle=receipt, VisibilityTimeout=0)
     return done

@@ -1,22 +1,21 @@
 """What one environment knows of one payment, in the order in which it happened."""
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from payments.aws.items import deserialize
-from payments.core.audit import AuditRecord, chain_faults
+from operations.audit import AuditTrail
+from payments.core.audit import AuditRecord
 from payments.core.content import Content
+from payments.core.executions import MOST_EXECUTIONS, execution_name
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_stepfunctions import SFNClient
     from mypy_boto3_stepfunctions.type_defs import HistoryEventTypeDef
 
-_MOST_RESTARTS: Final = 20
-_NOTIFY: Final = "Notify"
+_UNREADABLE = (LookupError, TypeError, ValueError, AttributeError)
+"""What a damaged item raises when its attributes are used."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -30,9 +29,12 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """A payment as it stands, all that happened to it, and what is wrong with its audit trail."""
+    """A payment as it stands, all that happened to it, and what is wrong with its audit trail.
 
-    payment: dict[str, Any]
+    Whatever was damaged is named in ``faults``, and left out of ``moments`` if it has no time.
+    """
+
+    payment: Mapping[str, Any]
     moments: list[Moment]
     records: int
     faults: list[str]
@@ -40,74 +42,72 @@ class Timeline:
     @property
     def amount(self) -> str:
         """Amount and currency as people write them."""
-        content = Content.from_dict(self.payment)
-        return f"{content.amount} {content.currency}"
+        try:
+            content = Content.from_dict(self.payment)
+            amount = f"{content.amount} {content.currency}"
+        except _UNREADABLE:
+            return "an amount that cannot be read"
+        return amount
 
 
 class Witnesses:
     """Tables and workflow of one environment; each tells its part of a payment's story."""
 
-    def __init__(
-        self, dynamodb: "DynamoDBClient", workflows: "SFNClient", workflow_arn: str, suffix: str
-    ) -> None:
-        self._dynamodb = dynamodb
+    def __init__(self, trail: AuditTrail, workflows: "SFNClient", workflow_arn: str) -> None:
+        self._trail = trail
         self._workflows = workflows
         self._executions = workflow_arn.replace(":stateMachine:", ":execution:")
-        self._suffix = suffix
 
     def timeline(self, payment_id: str) -> Timeline | None:
         """Return the whole story of a payment, or ``None`` if there is none with this id."""
-        answer = self._dynamodb.get_item(
-            TableName=f"payments-{self._suffix}",
-            Key={"payment_id": {"S": payment_id}},
-            ConsistentRead=True,
-        )
-        if "Item" not in answer:
+        checked = self._trail.check(payment_id)
+        if checked is None:
             return None
-        payment = deserialize(answer["Item"])
-        records = list(self._records(payment_id))
-        moments = [*map(_status, records), *self._execution_moments(payment_id)]
-        faults = chain_faults(payment_id, records)
-        if not records or records[-1]["hash"] != payment["audit_hash"]:
-            faults.append(f"{payment_id}: is not as its last record left it")
         # A step of the workflow comes before the status that it brings about, at one time.
+        moments, faults = list(self._execution_moments(payment_id)), list(checked.faults)
+        for record in checked.records:
+            try:
+                moments.extend(_told_by(record))
+            except _UNREADABLE as error:
+                where = f"{payment_id} record {record.get('sequence')}"
+                faults.append(f"{where}: cannot be told, {type(error).__name__}: {error}")
         moments.sort(key=lambda moment: moment.at)
-        return Timeline(payment, moments, len(records), faults)
-
-    def _records(self, payment_id: str) -> Iterator[AuditRecord]:
-        pages = self._dynamodb.get_paginator("query").paginate(
-            TableName=f"audit-logs-{self._suffix}",
-            KeyConditionExpression="payment_id = :id",
-            ExpressionAttributeValues={":id": {"S": payment_id}},
-            ConsistentRead=True,
-        )
-        for page in pages:
-            yield from map(deserialize, page["Items"])
+        return Timeline(checked.payment, moments, len(checked.records), faults)
 
     def _execution_moments(self, payment_id: str) -> Iterator[Moment]:
-        for restart in range(1, _MOST_RESTARTS + 1):
-            name = payment_id if restart == 1 else f"{payment_id}.{restart}"
-            arn = f"{self._executions}:{name}"
+        for number in range(1, MOST_EXECUTIONS + 1):
+            name = execution_name(payment_id, number)
             try:
                 pages = list(
                     self._workflows.get_paginator("get_execution_history").paginate(
-                        executionArn=arn
+                        executionArn=f"{self._executions}:{name}"
                     )
                 )
             except self._workflows.exceptions.ExecutionDoesNotExist:
                 return
-            yield from _told(name, [event for page in pages for event in page["events"]])
+            called = "execution" if number == 1 else f"execution {number}"
+            yield from _told(called, [event for page in pages for event in page["events"]])
 
 
-def _status(record: AuditRecord) -> Moment:
+def _told_by(record: AuditRecord) -> Iterator[Moment]:
+    """Yield the change of status that a record tells of, and its announcement if there is one."""
+    at = datetime.fromisoformat(record["at"])
+    if at.tzinfo is None:
+        raise ValueError("its time has no time zone")
     attempt = f", attempt {record['attempt'] + 1}" if "attempt" in record else ""
-    by = record["actor"].rpartition(":")[2]
     failure = f", {record['failure_code']}" if "failure_code" in record else ""
-    return Moment(
-        datetime.fromisoformat(record["at"]),
-        record["to"],
-        f"by {by}{attempt}{failure}; audit record {record['sequence']}, {record['hash'][:12]}",
+    reference = (
+        f", reference {record['gateway_reference']}" if "gateway_reference" in record else ""
     )
+    yield Moment(
+        at,
+        str(record["to"]),
+        f"by {record['actor']}{attempt}{failure}{reference};"
+        f" audit record {record['sequence']}, {record['hash'][:12]}",
+    )
+    if "event_type" in record:
+        event_id = f"{record['payment_id']}:{record['sequence']}"
+        yield Moment(at, "announcement", f"{record['event_type']}, event id {event_id}")
 
 
 def _told(execution: str, events: list["HistoryEventTypeDef"]) -> Iterator[Moment]:
@@ -122,8 +122,7 @@ def _told(execution: str, events: list["HistoryEventTypeDef"]) -> Iterator[Momen
         elif kind == "TaskFailed":
             failed = event.get("taskFailedEventDetails", {})
             yield Moment(at, "workflow", f"{execution}: {state} failed, {failed.get('error')}")
-        elif kind == "TaskSucceeded" and state == _NOTIFY:
-            sent = json.loads(event.get("taskSucceededEventDetails", {}).get("output") or "{}")
-            yield Moment(at, "notification", f"message {sent.get('MessageId', 'unknown')}")
+        elif kind == "TaskTimedOut":
+            yield Moment(at, "workflow", f"{execution}: {state} timed out")
         elif kind.startswith("Execution"):
             yield Moment(at, "workflow", f"{execution}: {kind.removeprefix('Execution').lower()}")

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from operations import clients
+from operations.audit import AuditTrail
 from operations.failures import tell
 from operations.options import add_environment
 from operations.timeline import Moment, Timeline, Witnesses
@@ -16,10 +17,8 @@ from payments.core.payment import PaymentStatus
 
 _COLOURS = {
     **{status.value: status.colour for status in PaymentStatus},
-    "notification": "magenta",
+    "announcement": "magenta",
 }
-
-_ANNOUNCED = frozenset(status.value for status in PaymentStatus if status.event_type)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -54,21 +53,22 @@ def _witnesses(suffix: str) -> Witnesses:
         f"arn:{partition}:states:{workflows.meta.region_name}:{identity['Account']}"
         f":stateMachine:payment-workflow-{suffix}"
     )
-    return Witnesses(clients.dynamodb(), workflows, workflow, suffix)
+    return Witnesses(AuditTrail(clients.dynamodb(), suffix), workflows, workflow)
 
 
 def _show(console: Console, timeline: Timeline) -> None:
-    payment = timeline.payment
-    console.print(
-        f"[bold]{escape(payment['payment_id'])}[/bold]  {timeline.amount}  "
-        f"[{_COLOURS.get(payment['status'], 'bold')}]{escape(payment['status'])}[/]"
+    # What was tampered with may lack any attribute, or hold a value of any type.
+    payment_id, status, source, correlation_id = (
+        str(timeline.payment.get(name))
+        for name in ("payment_id", "status", "source", "correlation_id")
     )
     console.print(
-        f"from {payment['source']}, correlation id {payment['correlation_id']}", markup=False
+        f"[bold]{escape(payment_id)}[/bold]  {escape(timeline.amount)}  "
+        f"[{_COLOURS.get(status, 'bold')}]{escape(status)}[/]"
     )
-    console.print(_table(timeline.moments))
-    if payment["status"] in _ANNOUNCED:
-        console.print(f"Its notification's event id: {payment['payment_id']}:{payment['status']}")
+    console.print(f"from {source}, correlation id {correlation_id}", markup=False)
+    if timeline.moments:
+        console.print(_table(timeline.moments))
     for fault in timeline.faults:
         console.print(fault, style="red", markup=False)
     if not timeline.faults:
@@ -84,7 +84,7 @@ def _table(moments: list[Moment]) -> Table:
         table.add_row(
             moment.at.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3],
             f"{gap:,.3f} s",
-            f"[{_COLOURS.get(moment.what, 'dim')}]{moment.what}[/]",
+            f"[{_COLOURS.get(moment.what, 'dim')}]{escape(moment.what)}[/]",
             escape(moment.detail),
         )
     return table

@@ -12,7 +12,8 @@ from lib.kit.table import Index, add_table
 
 BATCH_BUCKET: Final = "payment-batch-files"
 BATCH_RESULTS_BUCKET: Final = "payment-batch-results"
-REPORT_DAYS: Final = 365
+REPORT_DAYS: Final = 400
+"""As long as batches are shown, whose answers link to their reports."""
 ACCESS_LOG_DAYS: Final = 365
 
 CHANGING_ACTIONS: Final = (

@@ -132,10 +132,10 @@ def _invoke_for_uploads(
         bucket=storage.batch_bucket.id,
         lambda_function=[
             S3BucketNotificationLambdaFunction(
-                id="csv-uploads",
+                # Every object: one that is no CSV file is refused, visibly.
+                id="uploads",
                 lambda_function_arn=function.arn,
                 events=["s3:ObjectCreated:*"],
-                filter_suffix=".csv",
             )
         ],
         # The first upload must already find where its failure would go.

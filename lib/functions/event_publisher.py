@@ -15,7 +15,7 @@ from lib.config import Function
 from lib.environment import Environment
 from lib.foundation.messaging import Messaging
 from lib.foundation.storage import Storage
-from lib.kit.function import FunctionCode, Limits, PythonFunction
+from lib.kit.function import COUNT_EVENTS, FunctionCode, Limits, PythonFunction
 from lib.kit.iam import Statement, compact_json
 
 STREAM_BATCH_SIZE: Final = 100
@@ -67,7 +67,7 @@ def add_event_publisher(
             environment.encryption.use_through("dynamodb", "sns", "sqs"),
         ],
     )
-    LambdaEventSourceMapping(
+    mapping = LambdaEventSourceMapping(
         scope,
         "audit-stream",
         event_source_arn=stream,
@@ -87,5 +87,7 @@ def add_event_publisher(
                 destination_arn=messaging.announcements_dead_letter_queue.arn
             )
         ),
+        metrics_config=COUNT_EVENTS,
     )
+    function.event_sources.append(mapping)
     return function

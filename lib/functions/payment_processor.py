@@ -17,7 +17,7 @@ from lib.config import Function, Workflow
 from lib.environment import Environment
 from lib.foundation.messaging import Messaging
 from lib.foundation.storage import OPEN_PAYMENTS, Storage
-from lib.kit.function import FunctionCode, Limits, PythonFunction
+from lib.kit.function import COUNT_EVENTS, FunctionCode, Limits, PythonFunction
 from lib.kit.iam import Statement
 from lib.kit.state_machine import may_run, state_machine_arn
 
@@ -109,7 +109,7 @@ def _invoke_for_messages(
         ("payment-events", messaging.events_queue),
         ("payment-rows", messaging.rows_queue),
     ):
-        LambdaEventSourceMapping(
+        mapping = LambdaEventSourceMapping(
             scope,
             name,
             event_source_arn=queue.arn,
@@ -119,7 +119,9 @@ def _invoke_for_messages(
             scaling_config=LambdaEventSourceMappingScalingConfig(
                 maximum_concurrency=environment.profile.queue_concurrency
             ),
+            metrics_config=COUNT_EVENTS,
         )
+        function.event_sources.append(mapping)
 
 
 def _keep_failures(scope: Construct, function: PythonFunction, messaging: Messaging) -> None:

@@ -137,7 +137,7 @@ def _account_through_iam(arns: Arns) -> Statement:
 def _log_groups(config: StackConfig, arns: Arns) -> Statement:
     """See https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html.
 
-    Without the page's ``kms:Describe*``: no such call has an encryption context to be allowed by.
+    Not DescribeKey, which carries no encryption context, so that the condition never holds for it.
     """
     return Statement(
         sid="LogGroups",

@@ -8,6 +8,10 @@ from typing import Final
 from cdktf import App, AssetType, TerraformAsset, TerraformResourceLifecycle
 from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
 from cdktf_cdktf_provider_aws.lambda_alias import LambdaAlias
+from cdktf_cdktf_provider_aws.lambda_event_source_mapping import (
+    LambdaEventSourceMapping,
+    LambdaEventSourceMappingMetricsConfig,
+)
 from cdktf_cdktf_provider_aws.lambda_function import (
     LambdaFunction,
     LambdaFunctionEnvironment,
@@ -28,6 +32,11 @@ ARCHITECTURE: Final = "arm64"
 
 ALIAS: Final = "live"
 """What everything that invokes a function asks for: a published version, never ``$LATEST``."""
+
+COUNT_EVENTS: Final = LambdaEventSourceMappingMetricsConfig(metrics=["EventCount"])
+"""What every mapping counts, failed events among it. To Lambda, an invocation that names messages
+in ``batchItemFailures`` is no error:
+https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html"""
 
 
 class FunctionCode(Construct):
@@ -98,6 +107,8 @@ class PythonFunction(Construct):
         """
         super().__init__(scope, function)
         self.short_name = function
+        self.event_sources: list[LambdaEventSourceMapping] = []
+        """Mappings that invoke it; what they failed to hand over counts as its errors."""
         log_group = CloudwatchLogGroup(
             self,
             "log-group",

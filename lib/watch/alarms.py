@@ -15,12 +15,12 @@ from lib.workflows.sweep import SWEEP_MINUTES
 
 
 def function_errors(function: PythonFunction) -> Alarm:
-    """5 errors within 10 minutes; every function has this one."""
+    """5 errors within 10 minutes, failed messages included; every function has this one."""
     return Alarm(
         name=f"{function.short_name}-errors",
         description=(
-            f"{function.short_name} failed 5 times or more within 10 minutes. Events are retried "
-            "and nothing is lost yet. First: read the newest ERROR lines of the function's log "
+            f"{function.short_name} failed, or could not handle a message or record, 5 times or more "
+            "within 10 minutes. Events are retried and nothing is lost yet. First: read the newest ERROR lines of the function's log "
             "group; if a deployment preceded them, roll it back."
         ),
         metric=Metric(
@@ -29,6 +29,15 @@ def function_errors(function: PythonFunction) -> Alarm:
             dimensions={"FunctionName": function.name},
             statistic="Sum",
         ),
+        added=[
+            Metric(
+                namespace="AWS/Lambda",
+                name="FailedInvokeEventCount",
+                dimensions={"EventSourceMappingUUID": mapping.uuid},
+                statistic="Sum",
+            )
+            for mapping in function.event_sources
+        ],
         threshold=5,
         period_seconds=600,
     )
@@ -189,7 +198,7 @@ def api_server_errors(api: Api) -> Alarm:
 
 
 def queue_alarms(messaging: Messaging) -> tuple[Alarm, ...]:
-    """Any dead letter, and events that wait too long."""
+    """Any dead letter, and payments by API that wait too long; rows of a file may take hours."""
     return (
         Alarm(
             name="payment-events-dlq-messages",
@@ -210,7 +219,7 @@ def queue_alarms(messaging: Messaging) -> tuple[Alarm, ...]:
         Alarm(
             name="payment-events-age",
             description=(
-                "The oldest payment event has waited 15 minutes or more: payments are accepted "
+                "The oldest payment by API has waited 15 minutes or more: payments are accepted "
                 "but not processed. First: look whether payment-processor is throttled or "
                 "failing, and whether its event source mapping is enabled."
             ),

@@ -97,8 +97,12 @@ def _business(config: StackConfig) -> list[_Graph]:
 
 
 def _by_currency(namespace: str, name: str) -> MetricLine:
-    """Find the currencies that there are, since they are not known beforehand."""
-    schema = f"{{{namespace},currency,service}}"
+    """Find the currencies that there are, since they are not known beforehand.
+
+    A name with a hyphen stands in double quotes:
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/search-expression-syntax.html
+    """
+    schema = f'{{"{namespace}",currency,service}}'
     search = f"SEARCH('{schema} MetricName=\"{name}\" service=\"{ALL_FUNCTIONS}\"', 'Sum')"
     return [{"expression": search, "label": _CURRENCY}]
 
@@ -179,7 +183,10 @@ def _workflows(watched: Watched) -> list[_Graph]:
 
 def _functions(watched: Watched) -> list[_Graph]:
     functions = [function.name for function in watched.compute.functions]
-    return [
+    mappings = [
+        mapping for function in watched.compute.functions for mapping in function.event_sources
+    ]
+    graphs = [
         _Graph(
             title=title,
             lines=[
@@ -194,6 +201,19 @@ def _functions(watched: Watched) -> list[_Graph]:
             ("Function duration, p99 (ms)", "Duration", "p99"),
         )
     ]
+    failed = _Graph(
+        title="Failed messages and records",
+        lines=[
+            _line(
+                "AWS/Lambda",
+                "FailedInvokeEventCount",
+                ["EventSourceMappingUUID", mapping.uuid],
+                label=mapping.node.id,
+            )
+            for mapping in mappings
+        ],
+    )
+    return [*graphs, failed]
 
 
 def _line(

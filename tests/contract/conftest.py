@@ -7,30 +7,38 @@ from tests.synth.conftest import dev, prod, stack, stacks
 from tests.unit.conftest import (
     batch_store,
     batches,
+    charging,
     cloud,
+    delivery,
+    events,
     intake,
     ledger,
     objects,
-    processing,
-    queue,
+    queues,
+    rows,
     store,
+    workflow,
 )
 
 __all__ = [
     "batch_store",
     "batches",
+    "charging",
     "cloud",
     "contract",
+    "delivery",
     "dev",
+    "events",
     "intake",
     "ledger",
     "objects",
-    "processing",
     "prod",
-    "queue",
+    "queues",
+    "rows",
     "stack",
     "stacks",
     "store",
+    "workflow",
 ]
 
 

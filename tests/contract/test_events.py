@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 
 from lib.foundation.subscriptions import ONLY_UPDATES
+from payments.aws.items import deserialize
 from payments.aws.payments import PaymentStore
 from payments.batches.progress import BatchStatus
 from payments.batches.steps import BatchProcessing
-from payments.core.announcements import notification
+from payments.core.announcements import announcement
 from payments.core.payment import PaymentStatus
-from payments.flows.charge import PaymentProcessing, StepContext
+from payments.flows.charge import Charging
 from tests.contract.contract import Contract, load
-from tests.unit.cloud import Cloud, payment_request, planned, process
+from tests.unit.cloud import TABLES, WITNESS, Cloud, payment_request, planned, process
 
 ROWS = b"payment_id,amount,currency\npay_1,1.00,USD\npay 2,1.00,USD\n"
 SCHEMAS = {
@@ -33,7 +34,7 @@ def faults(contract: Contract, event: dict[str, Any]) -> list[str]:
 
 
 def test_every_event_that_can_be_announced_is_described_and_no_other() -> None:
-    payments = {f"payment.{status.lower()}" for status in PaymentStatus if status.is_announced}
+    payments = {status.event_type for status in PaymentStatus if status.event_type}
     batches = {f"batch.{status.lower()}" for status in BatchStatus if status.has_ended}
     assert set(SCHEMAS) == payments | batches | {"batch.started"}
 
@@ -64,15 +65,17 @@ def test_every_event_has_an_example() -> None:
 def test_a_settled_payment_is_announced_as_documented(
     contract: Contract,
     store: PaymentStore,
-    processing: PaymentProcessing,
+    charging: Charging,
+    cloud: Cloud,
     amount_minor: int,
     event_type: str,
     source: str,
 ) -> None:
     request = payment_request(amount_minor=amount_minor, source=source)
     store.create(request, actor="api", at="2026-03-12T19:03:58.123456Z")
-    step = StepContext(execution_arn="arn:execution", request_id="invocation", attempt=0)
-    event = notification(processing.charge(request.payment_id, step))
+    charging.charge_by_id(request.payment_id, WITNESS)
+    [record] = (item for item in cloud.items(TABLES.audit_logs) if "event_type" in item)
+    event, _ = announcement(deserialize(record))
     assert event["event_type"] == event_type
     assert not faults(contract, event)
 

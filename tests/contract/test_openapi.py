@@ -8,10 +8,12 @@ import json
 import os
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from openapi_spec_validator import OpenAPIV31SpecValidator
@@ -23,8 +25,7 @@ from payments.aws.batches import BatchStore
 from payments.aws.items import TIMELINE_RETENTION
 from payments.aws.objects import ObjectStore
 from payments.aws.payments import PaymentStore
-from payments.aws.queue import PaymentQueue
-from payments.aws.sandbox_ledger import SandboxLedger
+from payments.aws.queue import MessageQueue
 from payments.batches.batch import BATCH_ID, DRY_RUN_PREFIX, Batch, ObjectVersion
 from payments.batches.progress import BatchStatus
 from payments.batches.reports import REPORT_COLUMNS
@@ -37,15 +38,14 @@ from payments.core.fields import FIELDS, PAYMENT_ID, check_fields
 from payments.core.messages import decode_message
 from payments.core.money import EXPONENTS
 from payments.core.payment import Failure, PaymentStatus, RowOutcome, Transition
-from payments.flows.charge import PaymentProcessing, StepContext
-from payments.flows.dispatch import PaymentDispatch
+from payments.flows.delivery import Delivery
 from payments.flows.intake import PaymentIntake
 from payments.gateways.port import CANCELLED
-from payments.gateways.sandbox import DECLINED_AMOUNTS, TROUBLED_AMOUNTS, SandboxGateway
+from payments.gateways.sandbox import DECLINED_AMOUNTS, TROUBLED_AMOUNTS
 from tests.contract.contract import Contract, load
 from tests.synth.terraform import Stack
 from tests.unit.aws_events import load as load_event
-from tests.unit.cloud import TABLES, Cloud, Started, payment_request, process
+from tests.unit.cloud import WITNESS, Cloud, payment_request, process
 
 # One worker synthesises for all of them.
 synthesised = pytest.mark.xdist_group("synth")
@@ -407,7 +407,7 @@ def _report_uris(batch: dict[str, Any]) -> list[str]:
 
 def _report(cloud: Cloud, uri: str) -> str:
     bucket, _, key = uri.removeprefix("s3://").partition("/")
-    return cloud.s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode()
+    return cloud.s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode("utf-8-sig")
 
 
 INVALID_BODIES = [
@@ -422,7 +422,7 @@ INVALID_BODIES = [
     {"payment_id": "a b", "amount": "1e2", "currency": "usd"},
     *(
         {**PAYMENT, "amount": amount}
-        for amount in (0, -1, "0.001", "1" * 19, "9" * 17, "١", "1,000", " 1", 1e300)
+        for amount in (0, -1, "0.001", "0.0001", "1" * 19, "9" * 17, "١", "1,000", " 1", 1e300)
     ),
 ]
 
@@ -510,7 +510,23 @@ REFUSED_FILES = {
     "no_header": b'payment_id,"amount,currency\n',
     "missing_column": b"payment_id,amount\n",
     "repeated_column": b"payment_id,amount,currency,amount\n",
+    "unclosed_quote": b'payment_id,amount,currency\npay_1,1.00,"USD\n',
 }
+
+
+@contextmanager
+def refused_by_s3(cloud: Cloud, code: str) -> Iterator[None]:
+    """Let S3 refuse every read meanwhile."""
+
+    def refuse(**_: object) -> None:
+        raise ClientError({"Error": {"Code": code}}, "GetObject")
+
+    events = cloud.s3.meta.events
+    events.register("before-call.s3.GetObject", refuse)
+    try:
+        yield
+    finally:
+        events.unregister("before-call.s3.GetObject", refuse)
 
 
 def test_a_batch_is_as_documented_in_every_status_and_for_every_reason(
@@ -526,6 +542,14 @@ def test_a_batch_is_as_documented_in_every_status_and_for_every_reason(
     cloud.s3.delete_object(Bucket="files", Key=gone.source.key, VersionId=gone.source.version_id)
     process(batches, gone, len(rows))
     reasons["file_gone"] = gone, BatchStatus.REFUSED
+    sheet = cloud.upload(rows, "payments.xlsx")
+    process(batches, sheet, len(rows))
+    reasons["not_csv"] = sheet, BatchStatus.REFUSED
+    for code, error in (("not_readable", "AccessDenied"), ("archived", "InvalidObjectState")):
+        kept = cloud.upload(rows)
+        with refused_by_s3(cloud, error):
+            process(batches, kept, len(rows))
+        reasons[code] = kept, BatchStatus.REFUSED
     broken = cloud.upload(rows)
     batches.plan(broken, len(rows))
     assert _read_batch(send, broken.batch_id)[1]["rows"] == 0
@@ -586,25 +610,27 @@ def test_a_line_may_be_as_long_as_is_told(
     assert (body["accepted"], body["rejected"]) == (1, 1)
     (report,) = body["reports"]["rejected"]
     (rejected,) = csv.DictReader(io.StringIO(_report(cloud, report)))
-    assert (rejected["line_number"], rejected["code"]) == ("3", "line_too_long")
+    assert rejected["[rejected line]"] == "3"
+    assert rejected["[rejected code]"] == "line_too_long"
 
 
 def test_the_sample_becomes_the_documented_batch_and_its_reports(
     contract: Contract,
     send: Send,
     cloud: Cloud,
-    store: PaymentStore,
+    delivery: Delivery,
     objects: ObjectStore,
-    queue: PaymentQueue,
+    rows: MessageQueue,
     batch_store: BatchStore,
 ) -> None:
     _submit(send, {"payment_id": "pay_105", "amount": 1000, "currency": "JPY"})
     expected = _documented_batches()["completed"]
     content = (SAMPLES / expected["key"]).read_bytes()
     batch = cloud.upload(content, expected["key"])
-    batches = BatchProcessing(objects, queue, batch_store, "results")
+    batches = BatchProcessing(objects, rows, batch_store, "results")
     process(batches, batch, len(content))
-    _pay_everything_queued(cloud, store)
+    for message in cloud.messages():
+        delivery.deliver(decode_message(message["Body"]), WITNESS, is_first=True)
     assert batches.follow(batch, 2)["settled"] is True
     body = _read_batch(send, batch.batch_id)[1]
     varying = ("bucket", "version_id", "batch_id", "created_at", "updated_at", "reports")
@@ -620,21 +646,10 @@ def test_the_sample_becomes_the_documented_batch_and_its_reports(
     (rejected,), (not_paid,) = body["reports"]["rejected"], body["reports"]["not_paid"]
     faulty = list(csv.DictReader(io.StringIO(_report(cloud, rejected))))
     assert len(faulty) == body["rejected"]
-    assert all(set(row["code"].split("; ")) <= set(contract.codes) for row in faulty)
+    assert all(set(row["[rejected code]"].split("; ")) <= set(contract.codes) for row in faulty)
     (row,) = csv.DictReader(io.StringIO(_report(cloud, not_paid)))
     assert all(f"`{column}`" in described["not_paid"]["description"] for column in row)
     assert f"`{row['outcome']}`" in described["not_paid"]["description"]
-
-
-def _pay_everything_queued(cloud: Cloud, store: PaymentStore) -> None:
-    workflow = Started()
-    for message in cloud.messages():
-        PaymentDispatch(store, workflow).dispatch(decode_message(message["Body"]))
-    ledger = SandboxLedger(cloud.dynamodb, TABLES.processing_status)
-    processing = PaymentProcessing(store, SandboxGateway(ledger))
-    for payment_id in workflow.started:
-        step = StepContext(execution_arn="arn:execution", request_id="invocation", attempt=0)
-        processing.charge(payment_id, step)
 
 
 def test_documented_requests_are_accepted(contract: Contract, send: Send) -> None:

@@ -37,15 +37,15 @@ def test_a_bad_row_is_reported_and_its_neighbours_are_paid(
     file.write_bytes(
         b"\xef\xbb\xbfcurrency,note,payment_id,amount\r\n"
         + f'USD,"a, b",{good},1.00\r\n'.encode()
-        + b"usd,,a b,1.999\r\n\r\n"
+        + b"usd,,a b,1.9999\r\n\r\n"
         + f"USD,,{declined},400.02\r\n".encode()
         + f"USD,,{row_conflict},2.00\r\n".encode()
     )
     report = batches.follow(environment.deployment, batches.upload(environment.deployment, file))
     assert (report.summary["accepted"], report.summary["rejected"]) == (3, 1)
     [rejected] = report.rejected
-    assert rejected["line_number"] == "3"
-    assert rejected["code"] == "invalid_format; unknown_currency"
+    assert rejected["[rejected line]"] == "3"
+    assert rejected["[rejected code]"] == "invalid_format; unknown_currency"
     assert environment.api.final(good)["status"] == "COMPLETED"
     assert environment.api.final(declined)["failure_code"] == "card_declined"
     assert environment.api.final(row_conflict)["amount"] == "1.00"
@@ -116,7 +116,7 @@ def test_a_large_file_is_cut_and_a_dry_run_pays_nothing(
     report = batches.follow(environment.deployment, batch_id, patience=120)
     assert (report.summary["rows"], report.summary["rejected"]) == (rows, 1)
     assert report.summary["accepted_amounts"] == {"USD": f"{(rows - 1) * 125 // 100}.75"}
-    assert report.rejected[0]["line_number"] == str(rows + 1)
+    assert report.rejected[0]["[rejected line]"] == str(rows + 1)
     assert environment.api.payment("dry_000000000000").status == 404
 
 

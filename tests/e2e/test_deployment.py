@@ -16,11 +16,15 @@ EMULATOR_GAPS = {
     ("aws_cloudwatch_metric_alarm", "alarm_actions"),
     ("aws_cloudwatch_metric_alarm", "alarm_description"),
     ("aws_cloudwatch_metric_alarm", "dimensions"),
+    ("aws_cloudwatch_metric_alarm", "evaluate_low_sample_count_percentiles"),
     ("aws_cloudwatch_metric_alarm", "extended_statistic"),
+    ("aws_cloudwatch_metric_alarm", "metric_query"),
     ("aws_cloudwatch_metric_alarm", "ok_actions"),
     ("aws_cloudwatch_metric_alarm", "period"),
     ("aws_cloudwatch_metric_alarm", "statistic"),
     ("aws_cloudwatch_metric_alarm", "treat_missing_data"),
+    # GetEventSourceMapping leaves it out.
+    ("aws_lambda_event_source_mapping", "metrics_config"),
     # GetStage gives an empty setting where there is none.
     ("aws_api_gateway_stage", "access_log_settings"),
     # DescribeStateMachine leaves it out.

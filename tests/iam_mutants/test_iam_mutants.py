@@ -49,6 +49,14 @@ def test_a_statement_with_nothing_left_goes_as_a_whole() -> None:
     assert found["send"] == POLICY["Statement"][:1]
 
 
+def test_permissions_about_a_key_are_left_to_the_table_of_who_asks_for_it() -> None:
+    about_key = {"Sid": "Key", "Effect": "Allow", "Action": ["kms:Decrypt"], "Resource": ["key"]}
+    document = POLICY | {"Statement": [*POLICY["Statement"], about_key]}
+    assert [str(found) for found in mutants_of("sender", document)] == [
+        str(found) for found in mutants_of("sender", POLICY)
+    ]
+
+
 def test_the_policy_itself_stays_as_it_is() -> None:
     before = repr(POLICY)
     list(mutants_of("sender", POLICY))

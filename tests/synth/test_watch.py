@@ -27,7 +27,7 @@ ALARMS = {
             5,
             600,
         )
-        for function in ("api-handler", "batch-processor", "payment-processor")
+        for function in ("api-handler", "batch-processor")
     },
     "payment-events-dlq-messages": (
         "AWS/SQS",
@@ -98,6 +98,12 @@ ALARMS = {
 }
 
 
+POLLED = {
+    "payment-processor": ("payment-events", "payment-rows"),
+    "event-publisher": ("audit-stream",),
+}
+"""Functions that are invoked by queues or a stream, and the names of those."""
+
 SUBSCRIPTION_ALARMS = ("payment-alarms-dlq-messages", "payment-updates-dlq-messages")
 
 
@@ -127,10 +133,80 @@ def test_an_alarm_watches_its_metric_with_its_threshold(stack: Stack, base: str)
     }
 
 
+@pytest.mark.parametrize("base", POLLED)
+def test_failed_messages_and_records_count_as_errors_of_the_function(
+    stack: Stack, base: str
+) -> None:
+    """The contract: 5 within 10 minutes, failed messages of the queue included."""
+    alarm = stack.one("aws_cloudwatch_metric_alarm", alarm_name=stack.name(f"{base}-errors"))
+    function = stack.function(base)
+    total, *counted = alarm["metric_query"]
+    assert (total["expression"], total["return_data"]) == ("SUM(METRICS())", True)
+    assert (alarm["threshold"], alarm["evaluation_periods"]) == (5, 1)
+    assert {(query["metric"]["stat"], query["metric"]["period"]) for query in counted} == {
+        ("Sum", 600)
+    }
+    assert not any(query.get("return_data") for query in counted)
+    assert [
+        (
+            query["metric"]["namespace"],
+            query["metric"]["metric_name"],
+            query["metric"]["dimensions"],
+        )
+        for query in counted
+    ] == [
+        ("AWS/Lambda", "Errors", {"FunctionName": f"${{{function.address}.function_name}}"}),
+        *(
+            (
+                "AWS/Lambda",
+                "FailedInvokeEventCount",
+                {"EventSourceMappingUUID": f"${{{mapping.address}.uuid}}"},
+            )
+            for source in POLLED[base]
+            for mapping in stack.all("aws_lambda_event_source_mapping")
+            if mapping["//"]["metadata"]["path"].endswith(f"/{source}")
+        ),
+    ]
+    assert len(counted) == 1 + len(POLLED[base])
+
+
+def test_mappings_emit_the_metric_that_counts_failed_events(stack: Stack) -> None:
+    for mapping in stack.all("aws_lambda_event_source_mapping"):
+        assert mapping["metrics_config"] == {"metrics": ["EventCount"]}
+
+
+def test_one_slow_request_in_a_quiet_night_wakes_nobody(stack: Stack) -> None:
+    for alarm in stack.all("aws_cloudwatch_metric_alarm"):
+        is_percentile = "extended_statistic" in alarm.attributes
+        assert alarm.attributes.get("evaluate_low_sample_count_percentiles") == (
+            "ignore" if is_percentile else None
+        )
+
+
+def test_rows_of_a_large_file_may_wait_and_the_dashboard_shows_how_long(stack: Stack) -> None:
+    aged = [
+        resolved(stack, alarm["dimensions"]["QueueName"])
+        for alarm in stack.all("aws_cloudwatch_metric_alarm")
+        if alarm.attributes.get("metric_name") == "ApproximateAgeOfOldestMessage"
+    ]
+    assert aged == [stack.name("payment-events")]
+    widgets = json.loads(stack.one("aws_cloudwatch_dashboard")["dashboard_body"])["widgets"]
+    shown = {
+        resolved(stack, line[3])
+        for widget in widgets
+        for line in widget["properties"].get("metrics", [])
+        if "ApproximateAgeOfOldestMessage" in line
+    }
+    assert shown == {stack.name("payment-events"), stack.name("payment-rows")}
+
+
 def test_there_is_no_alarm_that_is_not_listed_here(stack: Stack) -> None:
     alarms = {alarm["alarm_name"] for alarm in stack.all("aws_cloudwatch_metric_alarm")}
     of_subscriptions = SUBSCRIPTION_ALARMS if stack.protected else ()
-    assert alarms == {stack.name(base) for base in (*ALARMS, "payments-stuck", *of_subscriptions)}
+    of_polled = (f"{function}-errors" for function in POLLED)
+    assert alarms == {
+        stack.name(base) for base in (*ALARMS, *of_polled, "payments-stuck", *of_subscriptions)
+    }
 
 
 @pytest.mark.parametrize("base", SUBSCRIPTION_ALARMS)
@@ -174,10 +250,18 @@ def test_the_sweep_reads_the_index_that_there_is(stack: Stack) -> None:
 
 
 def test_every_function_has_its_error_alarm(stack: Stack) -> None:
-    watched = {
-        alarm["dimensions"]["FunctionName"]
+    metrics = [
+        metric
         for alarm in stack.all("aws_cloudwatch_metric_alarm")
-        if alarm["namespace"] == "AWS/Lambda" and alarm["metric_name"] == "Errors"
+        for metric in (
+            alarm.attributes,
+            *(query.get("metric", {}) for query in alarm.attributes.get("metric_query", [])),
+        )
+    ]
+    watched = {
+        metric["dimensions"]["FunctionName"]
+        for metric in metrics
+        if (metric.get("namespace"), metric.get("metric_name")) == ("AWS/Lambda", "Errors")
     }
     assert watched == {
         f"${{{function.address}.function_name}}" for function in stack.all("aws_lambda_function")
@@ -251,7 +335,7 @@ def test_the_dashboard_shows_the_business_by_currency_on_top(
     (graph,) = (w for w in widgets if f'MetricName="{what}{status}"' in str(w))
     assert graph["y"] < 12
     ((line,),) = graph["properties"]["metrics"]
-    assert f"{{{stack.name('payments')},currency,service}}" in line["expression"]
+    assert f'{{"{stack.name("payments")}",currency,service}}' in line["expression"]
     assert 'service="payments"' in line["expression"]
 
 

@@ -19,6 +19,25 @@ def api_post(payment: object) -> dict[str, Any]:
     return {**load("api_post_payment"), "body": json.dumps(payment)}
 
 
-def context() -> Any:
+def sqs_event(*bodies: str, queue: str = "payment-events-dev", receives: int = 1) -> dict[str, Any]:
+    """Return the event of messages with these bodies, called ``message-0`` and so on."""
+    [record] = load("sqs_messages")["Records"]
+    return {
+        "Records": [
+            {
+                **record,
+                "messageId": f"message-{number}",
+                "body": body,
+                "attributes": {**record["attributes"], "ApproximateReceiveCount": str(receives)},
+                "eventSourceARN": f"arn:aws:sqs:us-east-1:123456789012:{queue}",
+            }
+            for number, body in enumerate(bodies)
+        ]
+    }
+
+
+def context(milliseconds_left: int = 30_000) -> Any:
     """Return the context of an invocation, as far as handlers look at it."""
-    return SimpleNamespace(aws_request_id="invocation-1")
+    return SimpleNamespace(
+        aws_request_id="invocation-1", get_remaining_time_in_millis=lambda: milliseconds_left
+    )

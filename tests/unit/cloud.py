@@ -1,6 +1,6 @@
 """One empty AWS account in process, and what tests ask of it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,15 @@ from payments.batches.steps import BatchProcessing
 from payments.core.content import Content
 from payments.core.faults import ServiceUnavailable
 from payments.core.money import EXPONENTS
-from payments.core.payment import PaymentRequest
+from payments.core.payment import Payment, PaymentRequest
+from payments.flows.charge import Witness
+from payments.gateways.port import (
+    CANCELLED,
+    Approved,
+    ChargeOutcome,
+    Declined,
+    Prepared,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -19,28 +27,48 @@ if TYPE_CHECKING:
 
 TABLES = Tables(payments="payments", processing_status="status", audit_logs="audit")
 
+BATCH_ID = f"batch_{'0' * 32}"
+ROW = f"batch:{BATCH_ID}:2"
+OTHER_ROW = f"batch:{BATCH_ID}:3"
+
+WITNESS = Witness(actor="payment-processor", request_id="invocation-1", attempt=0)
+AT = "2026-01-01T00:00:00.000000Z"
+
 
 @dataclass(frozen=True)
 class Cloud:
-    """Clients of one empty AWS account, with the tables, queue and buckets of the stack."""
+    """Clients of one empty AWS account, with the tables, queues and buckets of the stack."""
 
     dynamodb: "DynamoDBClient"
     sqs: "SQSClient"
     s3: "S3Client"
-    queue_url: str
+    events_url: str
+    rows_url: str
+    dead_letters_url: str
 
     def messages(self) -> list[dict[str, Any]]:
-        """Take every message from the queue."""
+        """Take every message of a payment: those that came by API, then those of rows."""
+        return [*self.taken(self.events_url), *self.taken(self.rows_url)]
+
+    def taken(self, queue_url: str) -> list[dict[str, Any]]:
+        """Take every message from a queue."""
         messages: list[dict[str, Any]] = []
         while received := self.sqs.receive_message(
-            QueueUrl=self.queue_url, MaxNumberOfMessages=10
+            QueueUrl=queue_url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
         ).get("Messages"):
             messages.extend(dict(message) for message in received)
             for message in received:
-                self.sqs.delete_message(
-                    QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"]
-                )
+                self.sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
         return messages
+
+    def attributes(self, queue_url: str) -> dict[str, int]:
+        """Return how many messages of a queue can be received, are delayed, and are hidden."""
+        answer = self.sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["All"])
+        told: Mapping[Any, str] = answer["Attributes"]
+        return {
+            name: int(told[f"ApproximateNumberOfMessages{name}"])
+            for name in ("", "Delayed", "NotVisible")
+        }
 
     def upload(self, content: bytes, key: str = "payments.csv") -> Batch:
         """Put a batch file into the bucket and return the batch that it becomes."""
@@ -54,15 +82,81 @@ class Cloud:
 
 @dataclass
 class Started:
-    """Notes what was started; ``deaf_to`` names payments it does not answer for."""
+    """Notes what was started, and which subjects only once; does not answer for ``deaf_to``."""
 
     deaf_to: frozenset[str] = frozenset()
     started: list[str] = field(default_factory=list)
+    once: list[str] = field(default_factory=list)
+    inputs: list[Mapping[str, Any]] = field(default_factory=list)
 
-    def ensure_running(self, name: str, workflow_input: Mapping[str, Any]) -> None:
-        if name in self.deaf_to:
+    def start_once(self, subject: str, workflow_input: Mapping[str, Any]) -> None:
+        self.once.append(subject)
+        self.inputs.append(workflow_input)
+
+    def ensure_running(self, subject: str, workflow_input: Mapping[str, Any]) -> None:
+        if subject in self.deaf_to:
             raise ServiceUnavailable("no answer")
-        self.started.append(name)
+        self.started.append(subject)
+        self.inputs.append(workflow_input)
+
+
+class FailingQueue:
+    """A queue that takes nothing, for the reason that it is given."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def send(self, payment: Payment) -> None:
+        raise self._error
+
+    def send_payments(self, payments: Iterable[Payment]) -> int:
+        raise self._error
+
+
+class ScriptedGateway:
+    """Answers each verb as the test says, and notes the calls; an error is raised."""
+
+    def __init__(
+        self,
+        *,
+        prepare: Prepared | Declined | Exception = Prepared("ref"),  # noqa: B008 - frozen
+        charge: ChargeOutcome | Exception = Approved("ref"),  # noqa: B008 - frozen
+        cancel: ChargeOutcome | Exception = Declined(CANCELLED),  # noqa: B008 - frozen
+    ) -> None:
+        self.answers = {"prepare": prepare, "charge": charge, "cancel": cancel}
+        self.calls: list[str] = []
+        self.seen: list[Payment] = []
+
+    def prepare(self, payment: Payment) -> Prepared | Declined:
+        answer: Prepared | Declined = self._answer("prepare", payment)
+        return answer
+
+    def charge(self, payment: Payment) -> ChargeOutcome:
+        answer: ChargeOutcome = self._answer("charge", payment)
+        return answer
+
+    def cancel(self, payment: Payment) -> ChargeOutcome:
+        answer: ChargeOutcome = self._answer("cancel", payment)
+        return answer
+
+    def _answer(self, verb: str, payment: Payment) -> Any:
+        self.calls.append(verb)
+        self.seen.append(payment)
+        answer = self.answers[verb]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def calls_of(client: Any) -> list[str]:
+    """Return a list that grows by the name of each operation that a client is asked for."""
+    calls: list[str] = []
+
+    def note(model: Any, **_: Any) -> None:
+        calls.append(model.name)
+
+    client.meta.events.register("before-call.*.*", note)
+    return calls
 
 
 def payment_content(payment_id: str, amount_minor: int, currency: str) -> Content:

@@ -1,7 +1,9 @@
 """AWS in process (moto), and the real services and adapters on it."""
 
 import os
+import threading
 from collections.abc import Iterator
+from typing import Any
 
 import boto3
 import pytest
@@ -13,13 +15,15 @@ os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "payments-test")
 from payments.aws.batches import BatchStore
 from payments.aws.objects import ObjectStore
 from payments.aws.payments import PaymentStore
-from payments.aws.queue import PaymentQueue
+from payments.aws.queue import MessageQueue, PaymentQueues
 from payments.aws.sandbox_ledger import SandboxLedger
 from payments.batches.steps import BatchProcessing
-from payments.flows.charge import PaymentProcessing
+from payments.flows.charge import Charging
+from payments.flows.delivery import Delivery
 from payments.flows.intake import PaymentIntake
 from payments.gateways.sandbox import SandboxGateway
-from tests.unit.cloud import TABLES, Cloud, create_table
+from payments.runtime.payment_processor import Deliveries
+from tests.unit.cloud import TABLES, Cloud, Started, create_table
 
 
 @pytest.fixture
@@ -30,6 +34,7 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     with mock_aws():
         dynamodb = boto3.client("dynamodb")
+        _one_call_at_a_time(dynamodb)
         for name, keys in (
             (TABLES.payments, {"payment_id": "S"}),
             (TABLES.processing_status, {"entity_id": "S", "sequence": "N"}),
@@ -41,8 +46,22 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
             s3.create_bucket(Bucket=bucket)
             s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
         sqs = boto3.client("sqs")
-        queue_url = sqs.create_queue(QueueName="payment-events")["QueueUrl"]
-        yield Cloud(dynamodb, sqs, s3, queue_url)
+        events, rows, dead_letters = (
+            sqs.create_queue(QueueName=f"{name}-dev")["QueueUrl"]
+            for name in ("payment-events", "payment-rows", "payment-events-dlq")
+        )
+        yield Cloud(dynamodb, sqs, s3, events, rows, dead_letters)
+
+
+def _one_call_at_a_time(client: Any) -> None:
+    """Give moto the atomic transactions of DynamoDB; it copies and swaps whole tables."""
+    call, lock = client._make_api_call, threading.Lock()
+
+    def call_alone(*arguments: Any) -> Any:
+        with lock:
+            return call(*arguments)
+
+    client._make_api_call = call_alone
 
 
 @pytest.fixture
@@ -52,15 +71,27 @@ def store(cloud: Cloud) -> PaymentStore:
 
 
 @pytest.fixture
-def queue(cloud: Cloud) -> PaymentQueue:
-    """The real queue adapter on an empty account."""
-    return PaymentQueue(cloud.sqs, cloud.queue_url, sleep=lambda _: None)
+def events(cloud: Cloud) -> MessageQueue:
+    """The queue of payments by API."""
+    return MessageQueue(cloud.sqs, cloud.events_url, sleep=lambda _: None)
 
 
 @pytest.fixture
-def intake(store: PaymentStore, queue: PaymentQueue) -> PaymentIntake:
+def rows(cloud: Cloud) -> MessageQueue:
+    """The queue of rows."""
+    return MessageQueue(cloud.sqs, cloud.rows_url, sleep=lambda _: None)
+
+
+@pytest.fixture
+def queues(events: MessageQueue, rows: MessageQueue) -> PaymentQueues:
+    """Both queues of payments."""
+    return PaymentQueues(events, rows)
+
+
+@pytest.fixture
+def intake(store: PaymentStore, queues: PaymentQueues) -> PaymentIntake:
     """The service behind the API on an empty account."""
-    return PaymentIntake(store, queue)
+    return PaymentIntake(store, queues)
 
 
 @pytest.fixture
@@ -76,9 +107,9 @@ def batch_store(cloud: Cloud) -> BatchStore:
 
 
 @pytest.fixture
-def batches(objects: ObjectStore, queue: PaymentQueue, batch_store: BatchStore) -> BatchProcessing:
+def batches(objects: ObjectStore, rows: MessageQueue, batch_store: BatchStore) -> BatchProcessing:
     """The steps of a batch's workflow on an empty account, 50 bytes or so to a range."""
-    return BatchProcessing(objects, queue, batch_store, "results", range_bytes=50, plan_bytes=200)
+    return BatchProcessing(objects, rows, batch_store, "results", range_bytes=50, plan_bytes=200)
 
 
 @pytest.fixture
@@ -88,6 +119,38 @@ def ledger(cloud: Cloud) -> SandboxLedger:
 
 
 @pytest.fixture
-def processing(store: PaymentStore, ledger: SandboxLedger) -> PaymentProcessing:
+def charging(store: PaymentStore, ledger: SandboxLedger) -> Charging:
     """The real rules of charging, on the sandbox."""
-    return PaymentProcessing(store, SandboxGateway(ledger, sleep=lambda _: None))
+    return Charging(store, SandboxGateway(ledger, sleep=lambda _: None))
+
+
+@pytest.fixture
+def workflow() -> Started:
+    """A workflow that notes what is started."""
+    return Started()
+
+
+@pytest.fixture
+def dead_letters(cloud: Cloud) -> MessageQueue:
+    """The queue of what nobody can handle."""
+    return MessageQueue(cloud.sqs, cloud.dead_letters_url)
+
+
+@pytest.fixture
+def deliveries(
+    delivery: Delivery, queues: PaymentQueues, dead_letters: MessageQueue, cloud: Cloud
+) -> Deliveries:
+    """What messages are handled with, on an empty account and the sandbox."""
+    return Deliveries(
+        delivery=delivery,
+        queues=queues,
+        dead_letters=dead_letters,
+        events=MessageQueue(cloud.sqs, cloud.events_url),
+        rows=MessageQueue(cloud.sqs, cloud.rows_url),
+    )
+
+
+@pytest.fixture
+def delivery(store: PaymentStore, charging: Charging, workflow: Started) -> Delivery:
+    """The real rules for a message, on the sandbox."""
+    return Delivery(store, charging, workflow)

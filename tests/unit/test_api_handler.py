@@ -15,11 +15,10 @@ from payments.aws.payments import PaymentStore
 from payments.batches.batch import Batch, ObjectVersion
 from payments.batches.steps import BatchProcessing
 from payments.core.faults import ServiceUnavailable
-from payments.core.payment import Payment
 from payments.flows.intake import PaymentIntake
 from payments.runtime import api_handler as runtime
 from tests.unit.aws_events import context, load
-from tests.unit.cloud import Cloud, process
+from tests.unit.cloud import Cloud, FailingQueue, process
 
 type Client = Callable[..., tuple[int, dict[str, str], dict[str, Any]]]
 
@@ -284,15 +283,12 @@ def test_an_event_without_a_context_has_the_invocations_id(
     assert json.loads(unwrap(handler)({}, context())["body"])["request_id"] == "invocation-1"
 
 
-class _DeafQueue:
-    def send(self, payment: Payment) -> None:
-        raise ServiceUnavailable("no answer")
-
-
 def test_a_payment_that_cannot_be_queued_is_not_promised(
     post: Client, store: PaymentStore, cloud: Cloud
 ) -> None:
-    status, headers, body = post(intake=PaymentIntake(store, _DeafQueue()))
+    status, headers, body = post(
+        intake=PaymentIntake(store, FailingQueue(ServiceUnavailable("no answer")))
+    )
     assert status == 503
     assert int(headers["Retry-After"]) > 0
     assert _codes(body) == {("request", "unavailable")}
@@ -301,13 +297,10 @@ def test_a_payment_that_cannot_be_queued_is_not_promised(
     assert len(cloud.messages()) == 1
 
 
-class _BrokenQueue:
-    def send(self, payment: Payment) -> None:
-        raise RuntimeError("secret-internal-name")
-
-
 def test_a_defect_of_ours_shows_no_detail(post: Client, store: PaymentStore) -> None:
-    status, headers, body = post(intake=PaymentIntake(store, _BrokenQueue()))
+    status, headers, body = post(
+        intake=PaymentIntake(store, FailingQueue(RuntimeError("secret-internal-name")))
+    )
     assert status == 500
     assert headers["Content-Type"] == "application/problem+json"
     assert "secret-internal-name" not in json.dumps(body)

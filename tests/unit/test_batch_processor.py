@@ -27,7 +27,7 @@ class TestUploads:
         source = ObjectVersion(
             "files", "march 2026/Überweisungen.csv", "096fKKXTRTtl3on89fVO.nfljtsv6qko"
         )
-        assert workflow.started == [Batch(source).batch_id] * 2
+        assert workflow.once == [Batch(source).batch_id] * 2
 
     def test_only_objects_that_were_created_start_a_workflow(self) -> None:
         workflow = Started()
@@ -38,13 +38,13 @@ class TestUploads:
             ),
             ObjectVersion("files", "dry-run/100% + more.csv", "L4kqtJlcpXroDTDmpUMLUo.other"),
         ]
-        assert workflow.started == [Batch(source).batch_id for source in sources]
+        assert workflow.once == [Batch(source).batch_id for source in sources]
 
     @pytest.mark.parametrize("event", [load("s3_test_event"), {"Records": []}])
     def test_an_event_without_an_upload_starts_nothing(self, event: dict[str, Any]) -> None:
         workflow = Started()
         start(event, workflow)
-        assert workflow.started == []
+        assert workflow.once == []
 
     @pytest.mark.parametrize(
         "name", ["s3_through_eventbridge", "s3_through_sns", "lambda_on_failure", "sqs_messages"]
@@ -66,7 +66,7 @@ class TestUploads:
         start(event, workflow)
         version_id = unversioned(etag["ETag"].strip('"'))
         batch = Batch(ObjectVersion("files", "unversioned payments.csv", version_id))
-        assert workflow.started == [batch.batch_id]
+        assert workflow.once == [batch.batch_id]
         process(batches, batch, 0)
         assert len(cloud.messages()) == 3
 

@@ -14,19 +14,17 @@ import batch_processor
 import payment_processor
 from payments.aws.batches import BatchStore
 from payments.aws.payments import PaymentStore
-from payments.aws.queue import PaymentQueue
 from payments.batches.batch import Batch, ObjectVersion
 from payments.batches.progress import NotPaidRow
 from payments.batches.records import ValidRow, read_rows
 from payments.batches.reports import REPORT_COLUMNS, not_paid_csv
 from payments.batches.steps import BatchProcessing
-from payments.core.payment import Payment
-from payments.flows.dispatch import PaymentDispatch
 from payments.flows.intake import PaymentIntake
 from payments.runtime import api_handler as runtime
+from payments.runtime.payment_processor import Deliveries
 from payments.telemetry.logs import logger
-from tests.unit.aws_events import load
-from tests.unit.cloud import Cloud, Started, payment_content, process
+from tests.unit.aws_events import context, load, sqs_event
+from tests.unit.cloud import Cloud, FailingQueue, Started, payment_content, process
 
 # A request that is refused has no metric to publish.
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics")
@@ -115,12 +113,9 @@ def test_no_body_gets_into_the_log_with_a_stack_trace(
     error: type[Exception],
 ) -> None:
     """A stack trace shows code and the error's own words, never the values of variables."""
-
-    class Broken:
-        def send(self, payment: Payment) -> None:
-            raise error("utf-8", b"", 0, 1, "defect") if error is UnicodeDecodeError else error()
-
-    monkeypatch.setattr(runtime, "payment_intake", lambda: PaymentIntake(store, Broken()))
+    defect = error("utf-8", b"", 0, 1, "defect") if error is UnicodeDecodeError else error()
+    broken = FailingQueue(defect)
+    monkeypatch.setattr(runtime, "payment_intake", lambda: PaymentIntake(store, broken))
     monkeypatch.setattr(runtime, "batch_store", lambda: batch_store)
     body = f'{{"payment_id": "pay_1", "amount": {MARK}, "currency": "USD"}}'
     assert post(body)["statusCode"] == 500
@@ -140,14 +135,12 @@ def test_no_body_gets_into_the_log_with_a_stack_trace(
     ],
 )
 def test_no_message_gets_into_the_log(
-    store: PaymentStore,
-    queue: PaymentQueue,
+    deliveries: Deliveries,
     log_lines: Callable[[], list[dict[str, Any]]],
     body: str,
 ) -> None:
-    [record] = load("sqs_messages")["Records"]
-    event = {"Records": [{**record, "body": body}]}
-    payment_processor.dispatch(event, PaymentDispatch(store, Started()), queue)
+    payment_processor.consume(sqs_event(body), deliveries, context())
+    assert log_lines()
     assert MARK not in json.dumps(log_lines())
 
 
@@ -216,7 +209,7 @@ def rejected_report(batches: BatchProcessing, cloud: Cloud, content: str) -> str
     batch = Batch(ObjectVersion("files", "a.csv", version))
     process(batches, batch, len(content.encode()))
     report = cloud.s3.get_object(Bucket="results", Key=f"{batch.batch_id}/rejected-00000.csv")
-    return report["Body"].read().decode()
+    return report["Body"].read().decode("utf-8-sig")
 
 
 @pytest.mark.parametrize("formula", FORMULAS)
@@ -241,30 +234,33 @@ def test_no_column_of_a_report_is_a_formula(batches: BatchProcessing, cloud: Clo
 def test_a_carriage_return_starts_no_row_of_its_own(batches: BatchProcessing, cloud: Cloud) -> None:
     content = "payment_id,amount,currency,note\na b,1,USD,x\r=cmd\n"
     report = rejected_report(batches, cloud, content)
-    assert '"x\r=cmd"' in report
+    assert '"a b,1,USD,x\r=cmd"' in report
 
 
 @pytest.mark.parametrize("formula", FORMULAS)
 def test_a_row_that_spans_no_columns_is_no_formula_either(
     batches: BatchProcessing, cloud: Cloud, formula: str
 ) -> None:
-    report = rejected_report(batches, cloud, f'payment_id,amount,currency\n{formula}"\n')
-    _, row = csv.reader(io.StringIO(report, newline=""))
-    assert row[0].startswith(f"'{formula}")
+    report = rejected_report(
+        batches, cloud, f'payment_id,amount,currency\n"{formula}"x\n{formula}\n'
+    )
+    _, quoted, plain = csv.reader(io.StringIO(report, newline=""))
+    assert not any(cell[:1] in "=+-@\t\r＝" for row in (quoted, plain) for cell in row if cell)
+    assert plain[-1].startswith(f"'{formula}")
 
 
 def test_a_report_of_rows_not_paid_holds_no_formula() -> None:
     row = NotPaidRow(line=2, content=payment_content("-abc", 100, "USD"), outcome="conflict")
     [report] = not_paid_csv([row])
-    assert report.decode().splitlines()[1] == "2,'-abc,1.00,USD,conflict"
+    assert report.decode("utf-8-sig").splitlines()[1] == "2,'-abc,1.00,USD,conflict"
 
 
 def test_an_id_like_a_formula_is_valid_and_survives_a_report_that_is_mended(
     batches: BatchProcessing, cloud: Cloud
 ) -> None:
-    report = rejected_report(batches, cloud, "payment_id,amount,currency\n-abc,1.999,USD\n")
-    assert "'-abc,1.999,USD" in report
-    mended = report.replace("1.999", "1.99")
+    report = rejected_report(batches, cloud, "payment_id,amount,currency\n-abc,1.9999,USD\n")
+    assert "'-abc,1.9999,USD" in report
+    mended = report.replace("1.9999", "1.99")
     columns = tuple(mended.split("\r\n", 1)[0].split(","))
     [row] = read_rows([mended.split("\r\n", 1)[1].encode()], columns, 2)
     assert row == ValidRow(2, payment_content("-abc", 199, "USD"))
@@ -291,7 +287,6 @@ def test_only_one_apostrophe_is_read_over() -> None:
         "größe ünï 漢字 🎉.csv",
         "x" * 1020 + ".csv",
         "a\nb.csv",
-        "x/dry-run/real.csv",
     ],
 )
 def test_no_key_leads_a_report_elsewhere(batches: BatchProcessing, cloud: Cloud, key: str) -> None:

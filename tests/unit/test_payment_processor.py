@@ -1,178 +1,427 @@
-"""The queue's consumer and the workflow's steps, as Lambda calls them."""
+"""The consumer of the queues, the workflow's steps, its deaths and the sweep, as Lambda calls them."""
 
+import io
 import json
-from types import SimpleNamespace
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
-import boto3
 import pytest
+from botocore.exceptions import ClientError
 
-from payment_processor import dispatch, run_step, sweep
+import payment_processor
+from payment_processor import consume, handler, restart, run_step, sweep
 from payments.aws.payments import PaymentStore
-from payments.aws.queue import PaymentQueue
-from payments.aws.sandbox_ledger import SandboxLedger
-from payments.aws.workflows import Workflow
-from payments.core.faults import InvalidMessage, PaymentNotFound
-from payments.core.messages import decode_message, encode_message
-from payments.flows.charge import PaymentProcessing
-from payments.flows.dispatch import PaymentDispatch
+from payments.aws.queue import PaymentQueues
+from payments.core.faults import (
+    ChargePending,
+    GatewayBusy,
+    GatewayRefused,
+    GatewayUnavailable,
+    PaymentNotFound,
+)
+from payments.core.messages import FORMAT, PaymentMessage, decode_message, encode_message
+from payments.core.payment import Payment
+from payments.flows.charge import Charging
+from payments.flows.delivery import Delivery
 from payments.flows.sweep import PaymentSweep
-from payments.gateways.sandbox import SandboxGateway
-from tests.unit.aws_events import load
-from tests.unit.cloud import TABLES, Cloud, Started, add_open_index, payment_request
-
-
-def sqs_event(*bodies: str) -> dict[str, Any]:
-    [record] = load("sqs_messages")["Records"]
-    return {
-        "Records": [
-            {**record, "messageId": f"message-{number}", "body": body}
-            for number, body in enumerate(bodies)
-        ]
-    }
+from payments.gateways.port import ChargeOutcome, Pending
+from payments.runtime import payment_processor as runtime
+from payments.runtime.payment_processor import Deliveries
+from payments.telemetry.logs import logger
+from tests.unit.aws_events import context, load, sqs_event
+from tests.unit.cloud import (
+    AT,
+    ROW,
+    TABLES,
+    WITNESS,
+    Cloud,
+    ScriptedGateway,
+    Started,
+    add_open_index,
+    payment_request,
+    statuses,
+)
 
 
 def failed(answer: dict[str, Any]) -> list[str]:
     return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
 
+def row_message(payment_id: str = "pay_1", **changes: Any) -> str:
+    return encode_message(PaymentMessage(payment_request(payment_id, source=ROW, **changes)))
+
+
+@pytest.fixture
+def gateway() -> ScriptedGateway:
+    """A processor that approves, unless the test says otherwise."""
+    return ScriptedGateway()
+
+
+@pytest.fixture
+def on_gateway(
+    store: PaymentStore, gateway: ScriptedGateway, workflow: Started, deliveries: Deliveries
+) -> Deliveries:
+    """What messages are handled with, on that processor."""
+    return replace(deliveries, delivery=Delivery(store, Charging(store, gateway), workflow))
+
+
 class TestMessages:
-    """Messages of the payment events queue."""
+    """Messages of the queues."""
 
-    def test_a_real_event_starts_the_workflow(
-        self, store: PaymentStore, queue: PaymentQueue
+    def test_a_real_event_is_paid_in_one_invocation(
+        self, store: PaymentStore, deliveries: Deliveries, workflow: Started
     ) -> None:
-        workflow = Started()
-        answer = dispatch(load("sqs_messages"), PaymentDispatch(store, workflow), queue)
+        store.create(payment_request("pay_123456"), actor="api", at=AT)
+        answer = consume(load("sqs_messages"), deliveries, context())
         assert answer == {"batchItemFailures": []}
-        assert workflow.started == ["pay_123456"]
+        assert statuses(store, "pay_123456") == ["PENDING", "PROCESSING", "COMPLETED"]
+        assert workflow.started == []
 
-    def test_one_poisonous_message_of_ten_fails_alone(
-        self, store: PaymentStore, queue: PaymentQueue
+    def test_no_messages_are_no_failures(self, deliveries: Deliveries) -> None:
+        assert failed(consume({"Records": []}, deliveries, context())) == []
+
+    def test_one_poisonous_message_of_ten_is_set_aside_and_the_others_are_paid(
+        self, store: PaymentStore, deliveries: Deliveries, cloud: Cloud
     ) -> None:
-        workflow = Started()
         event = load("sqs_one_poison_of_ten")
-        answer = dispatch(event, PaymentDispatch(store, workflow), queue)
-        assert failed(answer) == [event["Records"][6]["messageId"]]
-        assert len(workflow.started) == 9
+        answer = consume(event, deliveries, context())
+        assert failed(answer) == []
+        assert [message["Body"] for message in cloud.taken(cloud.dead_letters_url)] == [
+            event["Records"][6]["body"]
+        ]
+        paid = [item["payment_id"]["S"] for item in cloud.items(TABLES.payments)]
+        assert len(paid) == 9
+        assert {statuses(store, name)[-1] for name in paid} == {"COMPLETED"}
 
-    def test_no_messages_are_no_failures(self, store: PaymentStore, queue: PaymentQueue) -> None:
-        answer = dispatch({"Records": []}, PaymentDispatch(store, Started()), queue)
+    def test_a_message_that_fails_unexpectedly_fails_alone(
+        self, store: PaymentStore, on_gateway: Deliveries, gateway: ScriptedGateway
+    ) -> None:
+        class Defect(ScriptedGateway):
+            def charge(self, payment: Payment) -> ChargeOutcome:
+                if payment.payment_id == "pay_1":
+                    raise RuntimeError("a defect of ours")
+                return super().charge(payment)
+
+        delivery = Delivery(store, Charging(store, Defect()), Started())
+        bodies = [row_message(f"pay_{number}") for number in range(3)]
+        answer = consume(sqs_event(*bodies), replace(on_gateway, delivery=delivery), context())
+        assert failed(answer) == ["message-1"]
+        assert [statuses(store, f"pay_{number}")[-1] for number in (0, 2)] == ["COMPLETED"] * 2
+
+    def test_what_one_try_cannot_finish_is_done_with_once_its_workflow_runs(
+        self, on_gateway: Deliveries, gateway: ScriptedGateway, workflow: Started, cloud: Cloud
+    ) -> None:
+        gateway.answers["charge"] = GatewayUnavailable()
+        assert failed(consume(sqs_event(row_message()), on_gateway, context())) == []
+        assert workflow.started == ["pay_1"]
+        assert cloud.messages() == []
+
+    def test_each_payment_is_logged_under_its_own_ids(
+        self, on_gateway: Deliveries, gateway: ScriptedGateway, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        written = io.StringIO()
+        monkeypatch.setattr(logger.registered_handler, "stream", written)
+        gateway.answers["charge"] = GatewayBusy("told")
+        names = [f"pay_{number}" for number in range(4)]
+        bodies = [row_message(name, correlation_id=f"of-{name}") for name in names]
+        consume(sqs_event(*bodies), on_gateway, context())
+        told = [json.loads(line) for line in written.getvalue().splitlines()]
+        waiting = [line for line in told if line["message"] == "payment waits"]
+        assert sorted(line["payment_id"] for line in waiting) == names
+        for line in waiting:
+            assert line["correlation_id"] == f"of-{line['payment_id']}"
+            assert line["reason"] == "GatewayBusy: told"
+
+
+class TestSideBySide:
+    """Ten messages side by side: a slow one holds up none of its neighbours."""
+
+    @pytest.fixture
+    def slow(self, store: PaymentStore, deliveries: Deliveries) -> Iterator[Deliveries]:
+        """A processor that does not answer for ``pay_3`` until the test is over."""
+        answered = threading.Event()
+
+        class Slow(ScriptedGateway):
+            def charge(self, payment: Payment) -> ChargeOutcome:
+                if payment.payment_id == "pay_3":
+                    answered.wait(timeout=60)
+                return super().charge(payment)
+
+        delivery = Delivery(store, Charging(store, Slow()), Started())
+        yield replace(deliveries, delivery=delivery)
+        answered.set()
+
+    def test_only_the_slow_one_is_reported_when_time_is_up(
+        self, slow: Deliveries, store: PaymentStore
+    ) -> None:
+        bodies = [row_message(f"pay_{number}") for number in range(10)]
+        started = time.monotonic()
+        answer = consume(sqs_event(*bodies), slow, context(milliseconds_left=6_000))
+        assert failed(answer) == ["message-3"]
+        assert time.monotonic() - started < 5
+        paid = [name for name in (f"pay_{number}" for number in range(10)) if name != "pay_3"]
+        assert {statuses(store, name)[-1] for name in paid} == {"COMPLETED"}
+
+    def test_ten_wait_for_the_processor_at_the_same_time(
+        self, store: PaymentStore, deliveries: Deliveries
+    ) -> None:
+        """The barrier opens only when all ten are there."""
+        together = threading.Barrier(10, timeout=20)
+
+        class Meeting(ScriptedGateway):
+            def prepare(self, payment: Payment) -> Any:
+                together.wait()
+                raise GatewayBusy("told")
+
+        delivery = Delivery(store, Charging(store, Meeting()), Started())
+        for number in range(10):
+            store.create(payment_request(f"pay_{number}"), actor="api", at=AT)
+        bodies = [
+            encode_message(PaymentMessage(payment_request(f"pay_{number}"))) for number in range(10)
+        ]
+        answer = consume(sqs_event(*bodies), replace(deliveries, delivery=delivery), context())
         assert failed(answer) == []
 
-    def test_a_message_survives_being_written_and_read(self) -> None:
-        request = payment_request(source="batch:b:7")
-        assert decode_message(encode_message(request)) == request
 
-    def test_a_message_fails_alone(self, store: PaymentStore, queue: PaymentQueue) -> None:
-        workflow = Started(deaf_to=frozenset({"pay_2"}))
-        bodies = [encode_message(payment_request(f"pay_{number}")) for number in (1, 2, 3)]
-        answer = dispatch(sqs_event(*bodies), PaymentDispatch(store, workflow), queue)
-        assert failed(answer) == ["message-1"]
-        assert workflow.started == ["pay_1", "pay_3"]
+class TestHopeless:
+    """What nobody can handle is moved to the dead-letter queue at once, with the reason."""
 
     @pytest.mark.parametrize(
-        "body",
+        ("body", "reason"),
         [
-            "",
-            "not json",
-            "[]",
-            "null",
-            "{}",
-            "[" * 100_000,
-            json.dumps({"payment_id": "pay_1"}),
-            json.dumps({**json.loads(encode_message(payment_request())), "amount_minor": 1.5}),
-            json.dumps({**json.loads(encode_message(payment_request())), "amount_minor": True}),
-            json.dumps({**json.loads(encode_message(payment_request())), "amount_minor": -1}),
-            json.dumps({**json.loads(encode_message(payment_request())), "payment_id": "a b"}),
-            json.dumps({**json.loads(encode_message(payment_request())), "currency": "usd"}),
-            json.dumps({**json.loads(encode_message(payment_request())), "exponent": 5}),
-            json.dumps({**json.loads(encode_message(payment_request())), "exponent": "2"}),
+            ("not json", "InvalidMessage: the message is not JSON"),
+            ("{}", "InvalidMessage: version must be a positive integer"),
+            (
+                json.dumps({"version": FORMAT, "kind": "x"}),
+                "InvalidMessage: kind must be 'payment'",
+            ),
+            (encode_message(PaymentMessage(payment_request())), "PaymentNotFound: pay_1"),
         ],
     )
-    def test_a_message_that_is_none_fails_and_starts_nothing(
-        self, body: str, store: PaymentStore, queue: PaymentQueue
+    def test_it_is_set_aside_with_its_reason_and_is_no_failure(
+        self, deliveries: Deliveries, cloud: Cloud, body: str, reason: str
     ) -> None:
-        with pytest.raises(InvalidMessage):
-            decode_message(body)
-        workflow = Started()
-        answer = dispatch(sqs_event(body), PaymentDispatch(store, workflow), queue)
-        assert failed(answer) == ["message-0"]
-        assert workflow.started == []
+        assert failed(consume(sqs_event(body), deliveries, context())) == []
+        [letter] = cloud.taken(cloud.dead_letters_url)
+        assert letter["Body"] == body
+        assert letter["MessageAttributes"]["reason"]["StringValue"] == reason
 
-    def test_a_hopeless_message_comes_back_at_once_and_another_after_its_timeout(
-        self, store: PaymentStore, queue: PaymentQueue, cloud: Cloud
+    def test_what_cannot_be_set_aside_is_delivered_again(
+        self, deliveries: Deliveries, cloud: Cloud
     ) -> None:
-        cloud.sqs.send_message(QueueUrl=cloud.queue_url, MessageBody="hopeless")
-        cloud.sqs.send_message(
-            QueueUrl=cloud.queue_url, MessageBody=encode_message(payment_request("pay_2"))
+        cloud.sqs.delete_queue(QueueUrl=cloud.dead_letters_url)
+        assert failed(consume(sqs_event("hopeless"), deliveries, context())) == ["message-0"]
+
+
+class TestBusy:
+    """What is busy is sent again after a delay, as a message of its own: no receive is used up."""
+
+    @pytest.mark.parametrize("error", [GatewayBusy, GatewayRefused])
+    def test_it_is_sent_again_later_with_one_more_try(
+        self,
+        on_gateway: Deliveries,
+        gateway: ScriptedGateway,
+        cloud: Cloud,
+        monkeypatch: pytest.MonkeyPatch,
+        error: type[Exception],
+    ) -> None:
+        monkeypatch.setattr("payments.flows.delivery.delay_seconds", lambda tries: tries * 100)
+        gateway.answers["charge"] = error("told")
+        message = PaymentMessage(payment_request(source=ROW), tries=2)
+        answer = consume(sqs_event(encode_message(message)), on_gateway, context())
+        assert failed(answer) == []
+        assert cloud.attributes(cloud.rows_url) == {"": 0, "Delayed": 1, "NotVisible": 0}
+        assert cloud.attributes(cloud.events_url) == {"": 0, "Delayed": 0, "NotVisible": 0}
+
+    def test_the_message_that_is_sent_again_is_the_same_but_for_its_tries(
+        self,
+        on_gateway: Deliveries,
+        gateway: ScriptedGateway,
+        cloud: Cloud,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr("payments.flows.delivery.delay_seconds", lambda _: 0)
+        gateway.answers["charge"] = GatewayBusy("told")
+        message = PaymentMessage(payment_request(source=ROW), tries=2)
+        consume(sqs_event(encode_message(message)), on_gateway, context())
+        [again] = cloud.taken(cloud.rows_url)
+        assert decode_message(again["Body"]) == message.again()
+
+    def test_a_message_that_was_tried_before_is_not_taken_for_the_first(
+        self, store: PaymentStore, on_gateway: Deliveries, cloud: Cloud
+    ) -> None:
+        """It looks the payment up, whose message may be long behind."""
+        payment, _ = store.create(payment_request(), actor="api", at=AT)
+        reads: list[str] = []
+        cloud.dynamodb.meta.events.register(
+            "before-call.dynamodb.GetItem", lambda **_: reads.append("read")
         )
-        received = cloud.sqs.receive_message(QueueUrl=cloud.queue_url, MaxNumberOfMessages=10)
-        event = {
-            "Records": [
-                {
-                    "messageId": message["MessageId"],
-                    "receiptHandle": message["ReceiptHandle"],
-                    "body": message["Body"],
-                }
-                for message in received["Messages"]
-            ]
-        }
-        workflow = Started(deaf_to=frozenset({"pay_2"}))
-        answer = dispatch(event, PaymentDispatch(store, workflow), queue)
-        assert len(failed(answer)) == 2
-        assert [message["Body"] for message in cloud.messages()] == ["hopeless"]
+        message = PaymentMessage(payment_request(), payment)
+        consume(sqs_event(encode_message(message)), on_gateway, context())
+        assert reads == []
+        for event in (
+            sqs_event(encode_message(message.again())),
+            sqs_event(encode_message(message), receives=2),
+        ):
+            reads.clear()
+            consume(event, on_gateway, context())
+            assert reads == ["read"]
 
-    def test_a_conflicting_row_is_done_with(self, store: PaymentStore, queue: PaymentQueue) -> None:
-        store.create(payment_request(), actor="api", at="2026-01-01T00:00:00Z")
-        row = encode_message(payment_request(amount_minor=1, source="batch:b:2"))
-        workflow = Started()
-        assert failed(dispatch(sqs_event(row), PaymentDispatch(store, workflow), queue)) == []
-        assert workflow.started == []
+    def test_what_cannot_be_sent_again_is_delivered_again(
+        self, on_gateway: Deliveries, gateway: ScriptedGateway, cloud: Cloud
+    ) -> None:
+        gateway.answers["charge"] = GatewayBusy("told")
+        cloud.sqs.delete_queue(QueueUrl=cloud.rows_url)
+        assert failed(consume(sqs_event(row_message()), on_gateway, context())) == ["message-0"]
+
+
+class TestOurOwnFailure:
+    """On a failure of our own, the message itself waits, longer each time."""
+
+    @pytest.fixture
+    def _throttled(self, cloud: Cloud) -> None:
+        def throttle(**_: object) -> None:
+            raise ClientError({"Error": {"Code": "ThrottlingException"}}, "AnyOperation")
+
+        cloud.dynamodb.meta.events.register("before-call.dynamodb", throttle)
+
+    def received(self, cloud: Cloud, receives: int) -> dict[str, Any]:
+        """Return the event of a message that is in flight in the queue of rows."""
+        cloud.sqs.send_message(QueueUrl=cloud.rows_url, MessageBody=row_message())
+        [received] = cloud.sqs.receive_message(QueueUrl=cloud.rows_url, VisibilityTimeout=0)[
+            "Messages"
+        ]
+        event = sqs_event(received["Body"], queue="payment-rows-dev", receives=receives)
+        event["Records"][0]["receiptHandle"] = received["ReceiptHandle"]
+        return event
+
+    @pytest.mark.usefixtures("_throttled")
+    def test_it_is_hidden_and_no_copy_of_it_is_made(
+        self, deliveries: Deliveries, cloud: Cloud
+    ) -> None:
+        event = self.received(cloud, receives=3)
+        assert failed(consume(event, deliveries, context())) == ["message-0"]
+        assert cloud.attributes(cloud.rows_url) == {"": 0, "Delayed": 0, "NotVisible": 1}
+
+    @pytest.mark.usefixtures("_throttled")
+    @pytest.mark.parametrize(("receives", "hidden", "delayed"), [(39, 1, 0), (40, 0, 1)])
+    def test_a_copy_takes_its_place_before_its_receives_are_used_up(
+        self,
+        deliveries: Deliveries,
+        cloud: Cloud,
+        monkeypatch: pytest.MonkeyPatch,
+        receives: int,
+        hidden: int,
+        delayed: int,
+    ) -> None:
+        monkeypatch.setattr(payment_processor, "delay_seconds", lambda _: 60)
+        event = self.received(cloud, receives)
+        answer = consume(event, deliveries, context())
+        assert len(failed(answer)) == hidden
+        waiting = cloud.attributes(cloud.rows_url)
+        assert (waiting["NotVisible"], waiting["Delayed"]) == (hidden, delayed)
+
+    @pytest.mark.usefixtures("_throttled")
+    def test_the_delay_grows_with_the_receives(
+        self, deliveries: Deliveries, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked: list[int] = []
+
+        def note(tries: int) -> int:
+            asked.append(tries)
+            return 60
+
+        monkeypatch.setattr(payment_processor, "delay_seconds", note)
+        for receives in (1, 5, 45):
+            consume(sqs_event(row_message(), receives=receives), deliveries, context())
+        assert asked == [0, 4, 44]
+
+
+class TestNewer:
+    """A message of a newer release waits for that release."""
+
+    @pytest.mark.parametrize("queue", ["events", "rows"])
+    def test_it_is_hidden_in_its_queue_and_never_set_aside(
+        self, deliveries: Deliveries, cloud: Cloud, queue: str
+    ) -> None:
+        url = getattr(cloud, f"{queue}_url")
+        cloud.sqs.send_message(QueueUrl=url, MessageBody=json.dumps({"version": FORMAT + 1}))
+        [received] = cloud.sqs.receive_message(QueueUrl=url, VisibilityTimeout=0)["Messages"]
+        event = sqs_event(received["Body"], queue=f"payment-{queue}-dev")
+        event["Records"][0]["receiptHandle"] = received["ReceiptHandle"]
+        assert failed(consume(event, deliveries, context())) == ["message-0"]
+        assert cloud.attributes(url) == {"": 0, "Delayed": 0, "NotVisible": 1}
+        assert cloud.taken(cloud.dead_letters_url) == []
+
+    def test_it_is_kept_although_it_cannot_be_hidden(
+        self, deliveries: Deliveries, cloud: Cloud
+    ) -> None:
+        event = sqs_event(json.dumps({"version": FORMAT + 1}))
+        assert failed(consume(event, deliveries, context())) == ["message-0"]
+        assert cloud.taken(cloud.dead_letters_url) == []
 
 
 class TestSteps:
     """Steps of the payment workflow."""
 
-    @pytest.fixture
-    def processing(self, store: PaymentStore, cloud: Cloud) -> PaymentProcessing:
-        ledger = SandboxLedger(cloud.dynamodb, TABLES.processing_status)
-        return PaymentProcessing(store, SandboxGateway(ledger))
+    EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:payment-workflow-dev:pay_1"
 
     def step(self, action: str = "charge", payment_id: str = "pay_1") -> dict[str, Any]:
         return {
             "action": action,
             "payment_id": payment_id,
             "correlation_id": "request-1",
-            "execution_arn": "arn:aws:states:us-east-1:123456789012:execution:workflow:pay_1",
-            "attempt": 0,
+            "execution_arn": self.EXECUTION,
+            "attempt": 4,
         }
 
-    def test_a_charge_answers_with_the_notification_to_publish(
-        self, store: PaymentStore, processing: PaymentProcessing
-    ) -> None:
-        store.create(payment_request(), actor="api", at="2026-01-01T00:00:00Z")
-        answer = run_step(self.step(), "invocation-1", processing)
-        assert (answer["payment_id"], answer["status"]) == ("pay_1", "COMPLETED")
-        event = answer["notification"]
-        assert event["event_id"] == "pay_1:COMPLETED"
-        assert event["event_type"] == "payment.completed"
-        assert event["sequence"] == 3
-        assert event["correlation_id"] == "request-1"
-        assert event["payment"]["amount"] == "99.99"
+    @pytest.fixture
+    def accepted(self, store: PaymentStore) -> Payment:
+        payment, _ = store.create(payment_request(), actor="api", at=AT)
+        return payment
 
-    def test_a_repeated_step_gives_the_same_notification(
-        self, store: PaymentStore, processing: PaymentProcessing
+    @pytest.mark.usefixtures("accepted")
+    def test_a_step_answers_with_the_status_that_the_payment_has_now(
+        self, charging: Charging
     ) -> None:
-        store.create(payment_request(amount_minor=40001), actor="api", at="2026-01-01T00:00:00Z")
-        first = run_step(self.step(), "invocation-1", processing)
-        assert first["notification"]["event_type"] == "payment.failed"
-        assert first["notification"]["payment"]["failure_code"] == "insufficient_funds"
-        assert run_step(self.step("settle"), "invocation-2", processing) == first
+        done = {"payment_id": "pay_1", "status": "COMPLETED"}
+        for action in ("charge", "charge", "settle"):
+            assert run_step(self.step(action), "invocation-1", charging) == done
 
-    def test_an_unknown_payment_stops_the_step(self, processing: PaymentProcessing) -> None:
+    @pytest.mark.usefixtures("accepted")
+    def test_a_step_is_witnessed_by_its_workflow_and_execution(
+        self, charging: Charging, cloud: Cloud
+    ) -> None:
+        run_step(self.step(), "invocation-1", charging)
+        for record in cloud.items(TABLES.audit_logs)[1:]:
+            assert record["actor"]["S"] == "payment-workflow-dev:pay_1"
+            assert record["request_id"]["S"] == "invocation-1"
+            assert record["attempt"]["N"] == "4"
+
+    @pytest.mark.usefixtures("accepted")
+    @pytest.mark.parametrize(
+        ("answer", "error"),
+        [
+            (GatewayUnavailable("told"), GatewayUnavailable),
+            (GatewayBusy("told"), GatewayBusy),
+            (GatewayRefused("told"), GatewayRefused),
+            (Pending(), ChargePending),
+        ],
+    )
+    def test_what_has_no_outcome_is_raised_for_the_workflow_to_tell_apart(
+        self, store: PaymentStore, answer: Exception | Pending, error: type[Exception]
+    ) -> None:
+        charging = Charging(store, ScriptedGateway(charge=answer))
+        with pytest.raises(error):
+            run_step(self.step(), "invocation-1", charging)
+
+    @pytest.mark.parametrize("action", ["charge", "settle"])
+    def test_an_unknown_payment_stops_the_step(self, charging: Charging, action: str) -> None:
         with pytest.raises(PaymentNotFound):
-            run_step(self.step(payment_id="pay_none"), "invocation-1", processing)
+            run_step(self.step(action, "pay_none"), "invocation-1", charging)
 
 
 class TestSweep:
@@ -183,50 +432,124 @@ class TestSweep:
         self,
         stuck: int,
         store: PaymentStore,
-        queue: PaymentQueue,
+        queues: PaymentQueues,
         cloud: Cloud,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
         add_open_index(cloud.dynamodb, TABLES.payments)
         for number in range(stuck):
-            store.create(payment_request(f"pay_{number}"), actor="api", at="2026-01-01T00:00:00Z")
-        context: Any = SimpleNamespace(get_remaining_time_in_millis=lambda: 30_000)
-        assert sweep(PaymentSweep(store, queue), context) == {"stuck": stuck}
+            store.create(payment_request(f"pay_{number}"), actor="api", at=AT)
+        assert sweep(PaymentSweep(store, queues), context()) == {"stuck": stuck}
         told = json.loads(capsys.readouterr().out.splitlines()[0])
-        assert told["StuckPayments"] == [stuck]
+        assert (told["StuckPayments"], told["UnreadablePayments"]) == ([stuck], [0])
         assert told["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service"]]
         assert len(cloud.messages()) == stuck
 
+    def test_one_that_cannot_be_read_is_counted_and_the_others_are_put_back(
+        self,
+        store: PaymentStore,
+        queues: PaymentQueues,
+        cloud: Cloud,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        add_open_index(cloud.dynamodb, TABLES.payments)
+        for name in ("damaged", "stuck"):
+            store.create(payment_request(name), actor="api", at=AT)
+        cloud.dynamodb.update_item(
+            TableName=TABLES.payments,
+            Key={"payment_id": {"S": "damaged"}},
+            UpdateExpression="SET #status = :none",
+            ExpressionAttributeNames={"#status": "status"},
+            ExpressionAttributeValues={":none": {"S": "NO_STATUS"}},
+        )
+        assert sweep(PaymentSweep(store, queues), context()) == {"stuck": 1}
+        told = json.loads(capsys.readouterr().out.splitlines()[0])
+        assert (told["StuckPayments"], told["UnreadablePayments"]) == ([1], [1])
+        [message] = cloud.messages()
+        assert decode_message(message["Body"]).request.payment_id == "stuck"
 
-class TestWorkflowExecutions:
-    """The one execution of a payment."""
+    def test_it_leaves_time_to_put_back_what_it_found(
+        self, store: PaymentStore, queues: PaymentQueues, cloud: Cloud
+    ) -> None:
+        add_open_index(cloud.dynamodb, TABLES.payments)
+        store.create(payment_request(), actor="api", at=AT)
+        assert sweep(PaymentSweep(store, queues), context(10_000)) == {"stuck": 0}
+
+
+class TestRestart:
+    """EventBridge tells of a workflow that died."""
 
     @pytest.fixture
-    def workflow(self, cloud: Cloud) -> Workflow:
-        client = boto3.client("stepfunctions")
-        self.client = client
-        self.arn = client.create_state_machine(
-            name="payment-workflow",
-            definition=json.dumps({"StartAt": "Wait", "States": {"Wait": {"Type": "Succeed"}}}),
-            roleArn="arn:aws:iam::123456789012:role/workflow",
-        )["stateMachineArn"]
-        return Workflow(client, self.arn)
+    def payments(self, store: PaymentStore, queues: PaymentQueues) -> PaymentSweep:
+        return PaymentSweep(store, queues)
 
-    def executions(self) -> list[str]:
-        listed = self.client.list_executions(stateMachineArn=self.arn)["executions"]
-        return sorted(execution["name"] for execution in listed)
-
-    def test_a_payment_has_one_execution_however_often_it_is_asked_for(
-        self, workflow: Workflow
+    def test_the_payment_of_a_dead_workflow_goes_back_to_its_queue(
+        self, store: PaymentStore, payments: PaymentSweep, cloud: Cloud
     ) -> None:
-        for correlation_id in ("request-1", "request-2", "request-2"):
-            workflow.ensure_running("pay_1", {"correlation_id": correlation_id})
-        assert self.executions() == ["pay_1"]
+        store.create(payment_request("pay_123456"), actor="api", at=AT)
+        assert restart(load("execution_timed_out"), payments) == {"put_back": 1}
+        [message] = cloud.taken(cloud.events_url)
+        assert decode_message(message["Body"]).request.payment_id == "pay_123456"
 
-    def test_an_execution_that_died_is_followed_by_another(self, workflow: Workflow) -> None:
-        workflow.ensure_running("pay_1", {})
-        execution_arn = f"{self.arn.replace(':stateMachine:', ':execution:')}:pay_1"
-        self.client.stop_execution(executionArn=execution_arn)
-        workflow.ensure_running("pay_1", {})
-        workflow.ensure_running("pay_1", {})
-        assert self.executions() == ["pay_1", "pay_1.2"]
+    def test_a_payment_that_came_to_its_end_all_the_same_stays_as_it_is(
+        self, store: PaymentStore, payments: PaymentSweep, charging: Charging, cloud: Cloud
+    ) -> None:
+        store.create(payment_request("pay_123456"), actor="api", at=AT)
+        charging.charge_by_id("pay_123456", WITNESS)
+        assert restart(load("execution_timed_out"), payments) == {"put_back": 0}
+        assert cloud.messages() == []
+
+    def test_a_workflow_of_a_payment_that_is_not_there_is_done_with(
+        self, payments: PaymentSweep
+    ) -> None:
+        assert restart(load("execution_timed_out"), payments) == {"put_back": 0}
+
+
+class TestHandler:
+    """The handler tells its events apart."""
+
+    @pytest.fixture(autouse=True)
+    def _wired(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        deliveries: Deliveries,
+        charging: Charging,
+        store: PaymentStore,
+        queues: PaymentQueues,
+        cloud: Cloud,
+    ) -> None:
+        add_open_index(cloud.dynamodb, TABLES.payments)
+        monkeypatch.setattr(runtime, "deliveries", lambda: deliveries)
+        monkeypatch.setattr(runtime, "charging", lambda: charging)
+        monkeypatch.setattr(runtime, "payment_sweep", lambda: PaymentSweep(store, queues))
+        store.create(payment_request("pay_123456"), actor="api", at=AT)
+
+    @pytest.mark.parametrize(
+        ("event", "answer"),
+        [
+            (load("sqs_messages"), {"batchItemFailures": []}),
+            (load("execution_timed_out"), {"put_back": 1}),
+            ({"action": "sweep"}, {"stuck": 1}),
+            (
+                TestSteps().step(payment_id="pay_123456"),
+                {"payment_id": "pay_123456", "status": "COMPLETED"},
+            ),
+        ],
+        ids=["messages", "death", "sweep", "step"],
+    )
+    def test_each_event_gets_its_answer(
+        self, event: dict[str, Any], answer: dict[str, Any]
+    ) -> None:
+        given = context()
+        given.function_name = "payment-processor-dev"
+        given.memory_limit_in_mb = 512
+        given.invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:f"
+        assert handler(event, given) == answer
+
+
+def test_a_queue_is_found_by_the_arn_of_a_message(
+    deliveries: Deliveries,
+) -> None:
+    arn = "arn:aws:sqs:us-east-1:123456789012:payment-{}-dev"
+    assert deliveries.queue_of(arn.format("events")) is deliveries.events
+    assert deliveries.queue_of(arn.format("rows")) is deliveries.rows

@@ -150,6 +150,7 @@ def parse_payment_json(text: str) -> Content:
         values.get("payment_id", "x"),
         values.get("amount", "1"),
         values.get("currency", ""),
+        amount_is_number=isinstance(document.get("amount"), _NumberLiteral),
     )
     if isinstance(checked, list):
         errors.extend(error for error in checked if error.field in values)

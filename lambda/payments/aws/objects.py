@@ -19,6 +19,18 @@ _BLOCK_BYTES: Final = 64 * 1024
 # The last: an object without a version was overwritten.
 _GONE: Final = frozenset({"NoSuchKey", "NoSuchVersion", "PreconditionFailed"})
 
+# The batch processor may read every object of the bucket, so these are about the object's own key.
+# https://docs.aws.amazon.com/kms/latest/APIReference/CommonErrors.html
+_FORBIDDEN: Final = frozenset(
+    {
+        "AccessDenied",
+        "KMS.AccessDeniedException",
+        "KMS.DisabledException",
+        "KMS.KMSInvalidStateException",
+        "KMS.NotFoundException",
+    }
+)
+
 
 class _ObjectRequest(TypedDict):
     Bucket: str
@@ -61,8 +73,19 @@ class ObjectStore:
                 answer = self._client.get_object(**_request_for(source), Range=stretch)
             yield from answer["Body"].iter_chunks(_BLOCK_BYTES)
         except ClientError as error:
-            if error.response["Error"]["Code"] in _GONE:
+            code = error.response["Error"]["Code"]
+            if code in _GONE:
                 raise UnreadableFile("file_gone", "this version of the file was deleted") from error
+            if code in _FORBIDDEN:
+                raise UnreadableFile(
+                    "not_readable",
+                    "the file may not be read or decrypted; upload it again without a key of its"
+                    " own, so that the bucket's key encrypts it",
+                ) from error
+            if code == "InvalidObjectState":
+                raise UnreadableFile(
+                    "archived", "the file is archived; restore it and upload it again"
+                ) from error
             raise ServiceUnavailable("the batch file could not be read") from error
         except BotoCoreError as error:
             raise ServiceUnavailable("the batch file could not be read") from error

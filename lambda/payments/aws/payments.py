@@ -8,8 +8,8 @@ import random
 import time
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from payments.aws.failures import unavailable
@@ -195,22 +195,26 @@ class PaymentStore:
     ) -> Iterator[OpenPayment]:
         """Yield open payments, from an index that lags a little behind.
 
-        A page of each shard in turn, so that one shard's backlog does not hide the others. Within a
-        shard by the time of acceptance, beginning behind the last look and then from the start.
+        In each shard those come first that are behind the last look, in the order of their
+        acceptance; those up to the last look come when no shard has any of the former left. A page
+        of each shard in turn, so that one shard's backlog does not hide the others, and the shard
+        that was looked at longest ago first.
         """
-        pages: deque[tuple[int, dict[str, Any]]] = deque()
-        for shard in range(OPEN_SHARDS):
-            last = last_look.get(shard)
-            if last is not None:
-                behind = serialize({"open_shard": shard, "accepted_at": last.accepted_at})
-                behind |= serialize(payment_key(last.payment_id))
-                pages.append(
-                    (shard, {**_open_page(shard, accepted_before), "ExclusiveStartKey": behind})
-                )
-        for shard in range(OPEN_SHARDS):
-            last = last_look.get(shard)
-            until = min(accepted_before, last.accepted_at) if last else accepted_before
-            pages.append((shard, _open_page(shard, until)))
+        unseen = [shard for shard in range(OPEN_SHARDS) if shard not in last_look]
+        ahead = [(shard, _open_page(shard, accepted_before)) for shard in unseen]
+        behind = []
+        for shard, last in last_look.items():
+            place = serialize({"open_shard": shard, "accepted_at": last.accepted_at})
+            place |= serialize(payment_key(last.payment_id))
+            ahead.append(
+                (shard, {**_open_page(shard, accepted_before), "ExclusiveStartKey": place})
+            )
+            behind.append((shard, _open_page(shard, min(accepted_before, last.accepted_at))))
+        yield from self._in_turn(ahead)
+        yield from self._in_turn(behind)
+
+    def _in_turn(self, queries: Iterable[tuple[int, dict[str, Any]]]) -> Iterator[OpenPayment]:
+        pages = deque(queries)
         while pages:
             shard, page = pages.popleft()
             with unavailable("open payments could not be read"):
@@ -221,29 +225,25 @@ class PaymentStore:
                 pages.append((shard, {**page, "ExclusiveStartKey": answer["LastEvaluatedKey"]}))
 
     def last_look(self) -> Mapping[int, OpenPayment]:
-        """Return where in each shard the last look at open payments ended."""
+        """Return where in each shard the last look ended, the one longest ago first."""
         with unavailable("where the last sweep ended could not be read"):
             answer = self._client.get_item(
                 TableName=self._tables.processing_status,
                 Key=serialize(sweep_key()),
                 ConsistentRead=True,
             )
-        places = deserialize(answer["Item"])["places"] if "Item" in answer else {}
+        places = deserialize(answer["Item"])["places"] if "Item" in answer else []
         return {
-            int(shard): OpenPayment(int(shard), place["accepted_at"], place["payment_id"])
-            for shard, place in places.items()
+            int(place["shard"]): OpenPayment(
+                int(place["shard"]), place["accepted_at"], place["payment_id"]
+            )
+            for place in places
         }
 
     def remember_look(self, ended_at: Mapping[int, OpenPayment], *, at: str) -> None:
-        """Remember where in each shard a look at open payments ended."""
-        item = {
-            **sweep_key(),
-            "at": at,
-            "places": {
-                str(shard): {"accepted_at": entry.accepted_at, "payment_id": entry.payment_id}
-                for shard, entry in ended_at.items()
-            },
-        }
+        """Remember where in each shard a look ended, the one longest ago first."""
+        places = [asdict(entry) for entry in ended_at.values()]
+        item = {**sweep_key(), "at": at, "places": places}
         with unavailable("where the sweep ended could not be written"):
             self._client.put_item(TableName=self._tables.processing_status, Item=serialize(item))
 
@@ -342,6 +342,11 @@ def _payment_item(payment: Payment) -> Item:
         "updated_at": payment.updated_at,
         "audit_hash": payment.audit_hash,
     }
+    if payment.failure is not None:
+        item["failure_code"] = payment.failure.code
+        item["failure_message"] = payment.failure.message
+    if payment.gateway_reference is not None:
+        item["gateway_reference"] = payment.gateway_reference
     if payment.status.is_open:
         item["open_shard"] = zlib.crc32(payment.payment_id.encode()) % OPEN_SHARDS
         item["accepted_at"] = payment.created_at

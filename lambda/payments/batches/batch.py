@@ -2,8 +2,10 @@
 
 import hashlib
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import Final, Self
+from urllib.parse import unquote
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,23 @@ def unversioned(etag: str) -> str:
 DRY_RUN_PREFIX: Final = "dry-run/"
 """Files under this prefix are reported on as any other, and nothing of them is queued."""
 
+_DRY_RUN: Final = "dryrun"
+
+
+def looks_like_a_dry_run(key: str) -> bool:
+    """Say whether any folder of a key is called like a dry run, in whatever spelling.
+
+    Case, hyphens, blanks, underscores and look-alikes do not count: whoever wrote ``Dry_Run/`` did
+    not mean to pay.
+
+    >>> [looks_like_a_dry_run(key) for key in ("dry-run/a.csv", "/x/DRY RUN/a.csv", "dry-run.csv")]
+    [True, True, False]
+    """
+    folders = unicodedata.normalize("NFKC", unquote(key)).casefold().split("/")[:-1]
+    return any(
+        _DRY_RUN in "".join(letter for letter in folder if letter.isalnum()) for folder in folders
+    )
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -42,7 +61,7 @@ class Batch:
     @property
     def is_dry_run(self) -> bool:
         """Whether the file is only to be reported on."""
-        return self.source.key.startswith(DRY_RUN_PREFIX)
+        return looks_like_a_dry_run(self.source.key)
 
     def to_dict(self) -> dict[str, str]:
         """Return the batch as its workflow passes it on."""

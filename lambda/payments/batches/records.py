@@ -1,7 +1,9 @@
-"""Reading a batch file as bytes: where it may be cut, and which payment each line asks for.
+"""Reading a batch file: which records it has, where it may be cut, and what each record asks for.
 
-A line of the file is a row: a quoted cell holds commas and quotes, but no line break. So a file may
-be cut at any line end, and no fault of one row reaches its neighbours.
+A record is one as RFC 4180 defines it, and Python's ``csv`` reads its cells: a quoted cell may hold
+commas, quotes and line breaks, and nothing inside a cell is ever a row. A quote opens a quoted cell
+only at a cell's start; anywhere else it is a character. What follows a closing quote up to the next
+comma belongs to the cell, so where a record ends never depends on whether the record is well formed.
 """
 
 import codecs
@@ -9,26 +11,32 @@ import csv
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from io import StringIO
+from itertools import chain
 from typing import Final, NamedTuple
 
+from payments.batches.header import HEADER_BYTES, read_header, refuse_utf_16
 from payments.core.content import Content
 from payments.core.faults import FieldError, UnreadableFile
-from payments.core.fields import FIELDS, PAYMENT_ID, check_fields
-from payments.core.money import EXPONENTS, MAX_DIGITS
+from payments.core.fields import FIELDS, check_fields
 
-MAX_LINE_CHARACTERS: Final = 64 * 1024
-"""A longer line is rejected; it is never held in memory."""
+MAX_RECORD_CHARACTERS: Final = 64 * 1024
+"""A longer record is rejected alone; it is never held in memory."""
 
-# A character has four bytes at most, so what has more bytes than this is a line too long.
-_ENOUGH_BYTES: Final = 4 * (MAX_LINE_CHARACTERS + 1)
+# A character has four bytes at most, so what has more bytes than this is a record too long.
+_ENOUGH_BYTES: Final = 4 * (MAX_RECORD_CHARACTERS + 1)
 
-# The most that the three fields of a plain line take, with its end.
-_FIELD_CHARACTERS: Final = 64 + 37 + 3 + 2
+# No cell that is given to csv is longer. Its own limit would end a record in the middle of a cell,
+# and what follows inside the quotes would be taken for rows.
+csv.field_size_limit(64 * _ENOUGH_BYTES)
+
+_BLANKS: Final = " \t\u00a0"
+"""What is noise around the cells of a payment's fields: blanks, tabs, no-break spaces."""
 
 
 @dataclass(frozen=True, slots=True)
 class ByteRange:
-    """Whole lines of a file: bytes ``start`` to ``end`` (exclusive), from line ``first_line``."""
+    """Whole records of a file: bytes ``start`` to ``end`` (exclusive), from line ``first_line``."""
 
     start: int
     end: int
@@ -37,7 +45,7 @@ class ByteRange:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The start of a line: its byte, and its number; the header's is 1."""
+    """The start of a record: its byte, and the number of its line; the first line is 1."""
 
     start: int
     line: int
@@ -45,7 +53,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class FilePlan:
-    """What is known of a file: its columns, ranges of its rows, and where it is still unread."""
+    """What is known of a file: its columns, ranges of its records, and where it is still unread."""
 
     columns: tuple[str, ...]
     ranges: tuple[ByteRange, ...]
@@ -53,7 +61,10 @@ class FilePlan:
 
 
 class ValidRow(NamedTuple):
-    """A row that asks for a payment; a tuple, because a large file makes millions of them."""
+    """A record that asks for a payment, and the line it begins in.
+
+    A tuple, because a large file makes millions of them.
+    """
 
     line: int
     content: Content
@@ -61,11 +72,15 @@ class ValidRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RejectedRow:
-    """A row that cannot be paid: its cells as they stand and every fault."""
+    """A record that cannot be paid, the line it begins in, and every fault.
+
+    It has its ``cells``, or, if they do not fit the header, its ``raw`` text instead.
+    """
 
     line: int
     cells: tuple[str, ...]
     errors: tuple[FieldError, ...]
+    raw: str | None = None
 
 
 _BEGINNING: Final = Place(0, 1)
@@ -83,223 +98,379 @@ def plan_file(
 
     Args:
         blocks: the file's bytes from ``place`` on, in blocks of any size.
-        range_bytes: about how many bytes a range should have; a range ends with a line.
+        range_bytes: about how many bytes a range should have; a range ends with a record.
         most_bytes: about how many bytes to read at most; the plan then says what is unread.
         columns: the file's columns, if an earlier plan has read the header.
         place: where that plan left the file unread.
 
     Raises:
-        UnreadableFile: it is empty, not UTF-8, has no header or lacks a column.
+        UnreadableFile: it is empty, is not UTF-8, has no header, lacks a column, or has a quote
+            that is opened and never closed.
     """
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    header = _HeaderReader(columns)
+    checked = _Utf8Check(blocks, place)
+    start, line = place.start, place.line
+    rest: Iterator[bytes] = iter(checked)
+    if columns is None:
+        begun = _first_bytes(rest)
+        header = read_header(begun, list(_Quotes().record_ends(begun)))
+        columns, start, line = header.columns, header.end, header.line_after
+        rest = chain([begun[header.end :]], rest)
     ranges: list[ByteRange] = []
-    position, line, start, first_line = place.start, place.line, place.start, place.line
-    for block in blocks:
-        _check_utf8(decoder, block, final=False)
-        offset = 0
-        while header.columns is None and offset < len(block):
-            end = block.find(b"\n", offset) + 1 or len(block)
-            if header.feed(block[offset:end]):
-                line += 1
-                start, first_line = position + end, line
-            offset = end
-        while position + len(block) - start >= range_bytes and header.columns is not None:
-            cut = block.find(b"\n", max(offset, start + range_bytes - position - 1)) + 1
-            if cut == 0:
-                break
-            line += block.count(b"\n", offset, cut)
-            ranges.append(ByteRange(start, position + cut, first_line))
-            offset, start, first_line = cut, position + cut, line
-        line += block.count(b"\n", offset)
+    quotes = _Quotes()
+    position, first_line = start, line
+    for block in rest:
+        if position + len(block) - start >= range_bytes:
+            counted = 0
+            for end in quotes.record_ends(block):
+                if position + end - start >= range_bytes:
+                    line += block.count(b"\n", counted, end)
+                    ranges.append(ByteRange(start, position + end, first_line))
+                    counted, start, first_line = end, position + end, line
+            line += block.count(b"\n", counted)
+        else:
+            line += block.count(b"\n")
+        quotes.pass_over(block, line_after=line)
         position += len(block)
         is_enough = most_bytes is not None and position - place.start >= most_bytes
         # Where nothing is left over, the file may have ended, and there would be nothing to read.
         if is_enough and ranges and position > start:
-            return FilePlan(header.result(), tuple(ranges), Place(start, first_line))
-    _check_utf8(decoder, b"", final=True)
-    if header.columns is None:
-        header.feed(b"\n")
-        start = position
+            return FilePlan(columns, tuple(ranges), Place(start, first_line))
+    quotes.must_be_closed()
     if position > start:
         ranges.append(ByteRange(start, position, first_line))
-    return FilePlan(header.result(), tuple(ranges))
+    return FilePlan(columns, tuple(ranges))
 
 
 def read_rows(
     blocks: Iterable[bytes], columns: tuple[str, ...], first_line: int
 ) -> Iterator[ValidRow | RejectedRow]:
-    """Yield each row of whole lines, in order; blank lines are passed over.
+    """Yield each record of whole records, in order; blank ones are passed over.
 
     Args:
-        blocks: bytes that start at a line's start, in blocks of any size.
+        blocks: bytes that start at a record's start, in blocks of any size.
         columns: the header's columns, as :func:`plan_file` found them.
-        first_line: the number of the first line, for reports; the header's is 1.
+        first_line: the number of the first line, for reports; the file's first is 1.
     """
-    line_of = _line_of(columns)
-    # Where findall puts what it found: the line first, then the fields in the order of the columns.
-    id_at, whole_at, fraction_at, code_at = (
-        line_of.groupindex[name] - 1 for name in ("id", "whole", "fraction", "code")
-    )
-    # A named tuple's own constructor takes as long as reading the line.
-    exponent_of, new = EXPONENTS.get, tuple.__new__
-    number = first_line - 1
-    for text in _whole_lines(blocks):
-        for found in line_of.findall(text):
-            number += 1
-            fraction, currency = found[fraction_at], found[code_at]
-            # What only looks plain, such as 1.5 USD, goes the long way like all that does not.
-            if exponent_of(currency) == len(fraction):
-                digits = found[whole_at] + fraction
-                amount_minor = int(digits) if len(digits) <= MAX_DIGITS else 0
-                if amount_minor:
-                    content = new(Content, (found[id_at], amount_minor, currency, len(fraction)))
-                    yield new(ValidRow, (number, content))
-                    continue
-            row = _read_row(number, found[0].removesuffix("\r"), columns)
-            if row is not None:
-                yield row
-
-
-def _line_of(columns: tuple[str, ...]) -> re.Pattern[str]:
-    """Return what a line looks like: plain, with its fields, or any other, without.
-
-    Almost every line of a large file is plain: no quotes, nothing wrong, not nearly too long. One
-    match reads and checks all of it, which is twice as fast as cell by cell.
-    """
-    room = max(0, (MAX_LINE_CHARACTERS - _FIELD_CHARACTERS) // len(columns) - 1)
-    cells = {
-        "payment_id": f"(?P<id>{PAYMENT_ID.pattern})",
-        "amount": r"(?P<whole>0|[1-9][0-9]{0,17})(?:\.(?P<fraction>[0-9]{1,18}))?",
-        "currency": r"(?P<code>[A-Z]{3})",
-    }
-    plain = ",".join(cells.get(name, f'[^",\n]{{0,{room}}}') for name in columns)
-    return re.compile(f"^({plain}\r?|[^\n]*)$", re.MULTILINE)
-
-
-def _read_row(number: int, text: str, columns: tuple[str, ...]) -> ValidRow | RejectedRow | None:
-    """Read any line; a blank one is nothing."""
-    if not text or text.isspace():
-        return None
-    if len(text) > MAX_LINE_CHARACTERS:
-        return RejectedRow(number, (), (_LINE_TOO_LONG,))
-    try:
-        cells = next(csv.reader([text], strict=True)) if '"' in text else text.split(",")
-    except csv.Error:
-        return RejectedRow(number, (text,), (_BAD_QUOTES,))
-    if len(cells) != len(columns):
-        return RejectedRow(number, tuple(cells), (_wrong_width(len(cells), len(columns)),))
-    # Our reports put an apostrophe before what a spreadsheet would take for a formula, such as -1.
-    payment_id, amount, currency = (cells[columns.index(name)].removeprefix("'") for name in FIELDS)
-    checked = check_fields(payment_id, amount, currency)
-    if isinstance(checked, Content):
-        return ValidRow(number, checked)
-    return RejectedRow(number, tuple(cells), tuple(checked))
-
-
-def _whole_lines(blocks: Iterable[bytes]) -> Iterator[str]:
-    """Yield lines, many at once and without the last one's end.
-
-    A line that is too long is not held: enough of it to know that passes.
-    """
-    rest = b""
+    reader = _RowReader(columns, first_line)
+    held = b""
+    skipping: _Quotes | None = None
     for block in blocks:
-        end = block.rfind(b"\n")
-        if end < 0:
-            rest += block
-        else:
-            yield (rest + block[:end]).decode("utf-8", "replace")
-            rest = block[end + 1 :]
-        rest = rest[:_ENOUGH_BYTES]
-    if rest:
-        yield rest.decode("utf-8", "replace")
+        data = block
+        if skipping is not None:
+            end = skipping.first_record_end(data)
+            reader.skip(data if end is None else data[:end])
+            if end is None:
+                continue
+            data, skipping = data[end:], None
+        data = held + data
+        end = _last_record_end(data)
+        yield from reader.rows(data[:end])
+        held = data[end:]
+        if len(held) > _ENOUGH_BYTES:
+            skipping = _Quotes()
+            skipping.first_record_end(held)
+            yield reader.too_long(held)
+            held = b""
+    yield from reader.rows(held)
 
 
-def _check_utf8(decoder: codecs.IncrementalDecoder, block: bytes, *, final: bool) -> None:
+class _RowReader:
+    """Reads the rows of whole records, and knows the line that it has come to."""
+
+    def __init__(self, columns: tuple[str, ...], first_line: int) -> None:
+        self._line = first_line
+        self._width = len(columns)
+        self._at = tuple(columns.index(name) for name in FIELDS)
+
+    def rows(self, records: bytes) -> Iterator[ValidRow | RejectedRow]:
+        """Yield each row; blank records are passed over."""
+        if not records:
+            return
+        text = records.decode("utf-8", "replace")
+        # Only at LF, and kept: csv itself reads LF, CRLF and CR CR LF as one line end.
+        lines = StringIO(text, newline="\n").readlines()
+        is_doubtful = '"' in text and not _is_well_formed(text)
+        longest = len(max(lines, key=len))
+        first, taken = self._line, 0
+        id_at, amount_at, currency_at = self._at
+        width, new = self._width, tuple.__new__
+        cells_of = csv.reader(lines, skipinitialspace=True)
+        while True:
+            try:
+                for cells in cells_of:
+                    line, begun, taken = first + taken, taken, cells_of.line_num
+                    if is_doubtful or (taken - begun) * longest > MAX_RECORD_CHARACTERS:
+                        fault = _fault_of(lines, begun, taken)
+                        if fault is not None:
+                            yield _unfit(line, lines[begun:taken], fault)
+                            continue
+                    if len(cells) == width:
+                        content = check_fields(cells[id_at], cells[amount_at], cells[currency_at])
+                        if isinstance(content, Content):
+                            yield new(ValidRow, (line, content))
+                            continue
+                    row = self._read_closely(line, cells, lines[begun:taken])
+                    if row is not None:
+                        yield row
+                break
+            except csv.Error:
+                # A carriage return alone, within a line.
+                begun, taken = taken, cells_of.line_num
+                yield _unfit(first + begun, lines[begun:taken], _LINE_BREAK)
+        self._line += len(lines)
+
+    def too_long(self, begun: bytes) -> RejectedRow:
+        """Return the row of a record of which so much was read that it is too long."""
+        line = self._line
+        self.skip(begun)
+        return RejectedRow(line, (), (_TOO_LONG,))
+
+    def skip(self, part: bytes) -> None:
+        """Go over a part of a record that is too long."""
+        self._line += part.count(b"\n")
+
+    def _read_closely(
+        self, line: int, cells: list[str], lines: list[str]
+    ) -> ValidRow | RejectedRow | None:
+        """Read a row that is not plainly valid; a blank one is nothing."""
+        if not any(cell.strip(_BLANKS) for cell in cells):
+            return None
+        if len(cells) != self._width:
+            fault = FieldError(
+                "row", "column_count", f"has {len(cells)} cells, the header has {self._width}"
+            )
+            return _unfit(line, lines, fault)
+        # Our reports put an apostrophe before what a spreadsheet takes for a formula, such as -1.
+        fields = (cells[at].strip(_BLANKS).removeprefix("'") for at in self._at)
+        checked = check_fields(*fields)
+        if isinstance(checked, Content):
+            return ValidRow(line, checked)
+        return RejectedRow(line, tuple(cells), tuple(checked))
+
+
+def _fault_of(lines: list[str], begun: int, taken: int) -> FieldError | None:
+    """Return what is wrong with the form of a record that has cells, if anything is."""
+    record = lines[begun] if taken == begun + 1 else "".join(lines[begun:taken])
+    if len(record.rstrip("\r\n")) > MAX_RECORD_CHARACTERS:
+        return _TOO_LONG
+    if '"' not in record:
+        return None
+    # Blanks between a closing quote and the comma are noise; other text is a fault.
+    strict = csv.reader([_AFTER_QUOTE.sub('"', record)], strict=True, skipinitialspace=True)
     try:
-        decoder.decode(block, final=final)
-    except UnicodeDecodeError:
-        raise UnreadableFile("not_utf8", "the file is not UTF-8; save it as CSV UTF-8") from None
+        next(strict, None)
+    except csv.Error:
+        return _BAD_QUOTES
+    return None
 
 
-class _HeaderReader:
-    """Takes lines until one is a header; its faults wait until the whole file is known as UTF-8."""
+def _unfit(line: int, lines: list[str], fault: FieldError) -> RejectedRow:
+    raw = None if fault is _TOO_LONG else "".join(lines).rstrip("\r\n")
+    return RejectedRow(line, (), (fault,), raw)
 
-    def __init__(self, columns: tuple[str, ...] | None) -> None:
-        self.columns = columns
-        self._line = bytearray()
-        self._is_first = True
-        self._fault = UnreadableFile(
-            "empty_file", f"the file is empty; expected a header: {_HEADER}"
+
+class _Quotes:
+    """Knows, block by block from a record's start on, where records end and whether a cell is open.
+
+    The same automaton as that of ``csv`` (not strict, blanks after a comma skipped).
+    """
+
+    def __init__(self) -> None:
+        self._is_open = False
+        self._before = b","
+        self._held = b""
+        self._opened: tuple[bytes, int] = (b'"', 1)
+
+    def record_ends(self, block: bytes) -> Iterator[int]:
+        """Yield where records end in the next block: the places after line breaks between cells.
+
+        It does not move on; :meth:`pass_over` does.
+        """
+        data, shift = self._next(block)
+        gap = 0
+        if self._is_open:
+            gap = _closed_at(data)
+            if not gap:
+                return
+        for cell in _QUOTED_CELL.finditer(data, gap):
+            yield from _after_line_breaks(data, gap, cell.start() + 1, shift)
+            gap = cell.end()
+        yield from _after_line_breaks(data, gap, len(data), shift)
+
+    def first_record_end(self, block: bytes) -> int | None:
+        """Return where the first record ends in the next block, and pass over the block."""
+        end = next(self.record_ends(block), None)
+        self.pass_over(block)
+        return end
+
+    def pass_over(self, block: bytes, *, line_after: int = 0) -> None:
+        """Take in the next block; ``line_after`` is the line that its end is in."""
+        data, _ = self._next(block)
+        held = self._held + block
+        self._held = held[len(held) - _quotes_at_end(held) :]
+        if self._is_open:
+            closed = _closed_at(data)
+            if not closed:
+                return
+            data = b"x" + data[closed:]
+        self._is_open = False
+        pieces = data.split(b'"')
+        if _opens_only_at_starts(pieces):
+            self._is_open = len(pieces) % 2 == 0
+        else:
+            # A closed cell has an even number of quotes, and an open one, the last, an odd one.
+            stripped = _QUOTED_CELL.sub(b"x", data)
+            self._is_open = (len(pieces) - 1 - stripped.count(b'"')) % 2 == 1
+        if self._is_open:
+            self._opened = (data, line_after)
+        else:
+            self._before = b"," if data.rstrip(b" ")[-1:] in {b",", b"\n"} else b"x"
+
+    def must_be_closed(self) -> None:
+        """Say that there are no more blocks.
+
+        Raises:
+            UnreadableFile: a quote was opened and never closed.
+        """
+        is_odd = len(self._held) % 2 == 1
+        if self._is_open and not is_odd:
+            data, line = self._opened
+            *_, cell = _QUOTED_CELL.finditer(data)
+            line -= data.count(b"\n", cell.start() + 1)
+            raise UnreadableFile("unclosed_quote", _UNCLOSED.format(line=f"line {line}"))
+        if not self._is_open and self._before == b"," and is_odd:
+            raise UnreadableFile("unclosed_quote", _UNCLOSED.format(line="the last line"))
+
+    def _next(self, block: bytes) -> tuple[bytes, int]:
+        """Return what can be decided with the next block, and how many bytes stand before it.
+
+        Quotes at the end cannot: the first of them closes a cell, or is the first of two.
+        """
+        before = self._held if self._is_open else self._before + self._held
+        data = before + block
+        return data[: len(data) - _quotes_at_end(data)], len(before)
+
+
+def _opens_only_at_starts(pieces: list[bytes]) -> bool:
+    """Say whether every quote is where it should be: what was split at quotes began outside of any.
+
+    Then cells take turns with what is between them. Nothing between two quotes is a doubled one.
+    """
+    odd = [piece for piece in pieces[:-1:2] if not piece.endswith((b",", b"\n"))]
+    return all(not piece or piece.rstrip(b" ").endswith((b",", b"\n")) for piece in odd)
+
+
+def _is_well_formed(text: str) -> bool:
+    """Say whether each quoted cell of whole records stands between commas or line breaks."""
+    between = text.split('"')[::2]
+    odd = [
+        piece
+        for number, piece in enumerate(between)
+        if not (
+            (piece.endswith((",", "\n")) or number == len(between) - 1)
+            and (piece.startswith((",", "\n", "\r")) or number == 0)
+        )
+    ]
+    # Nothing at the very beginning is a record's start, and anywhere else a doubled quote.
+    return not any(odd)
+
+
+def _quotes_at_end(data: bytes) -> int:
+    return len(data) - len(data.rstrip(b'"'))
+
+
+def _closed_at(data: bytes) -> int:
+    """Return where a cell that is open at the start is closed; 0 if it is not."""
+    inside = _REST_OF_CELL.match(data)
+    return inside.end() if inside is not None and inside[1] else 0
+
+
+def _after_line_breaks(data: bytes, start: int, end: int, shift: int) -> Iterator[int]:
+    at = data.find(b"\n", start, end)
+    while at >= 0:
+        yield at + 1 - shift
+        at = data.find(b"\n", at + 1, end)
+
+
+def _last_record_end(data: bytes) -> int:
+    """Return where the last whole record ends in bytes that start with one; 0 if none does."""
+    if b'"' not in data:
+        return data.rfind(b"\n") + 1
+    last, gap = 0, 0
+    for cell in _QUOTED_CELL.finditer(data):
+        last = data.rfind(b"\n", gap, cell.start() + 1) + 1 or last
+        gap = cell.end()
+    # A quote at the very end may be the first of two: then no record ends behind it anyway.
+    return data.rfind(b"\n", gap) + 1 or last
+
+
+class _Utf8Check:
+    """Passes blocks on, if all of them together are UTF-8."""
+
+    def __init__(self, blocks: Iterable[bytes], place: Place) -> None:
+        self._blocks = blocks
+        self._position = place.start
+        self._line = place.line
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield the blocks.
+
+        Raises:
+            UnreadableFile: with line, byte and what it looks like.
+        """
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        for block in chain(self._blocks, [b""]):
+            held = len(decoder.getstate()[0])
+            try:
+                decoder.decode(block, final=not block)
+            except UnicodeDecodeError as fault:
+                raise self._refusal(fault, held) from None
+            if block:
+                self._position += len(block)
+                yield block
+                self._line += block.count(b"\n")
+
+    def _refusal(self, fault: UnicodeDecodeError, held: int) -> UnreadableFile:
+        data, at = bytes(fault.object), fault.start
+        if self._position == held:
+            refuse_utf_16(data)
+        line = self._line + data[:at].count(b"\n")
+        looks = data[at : at + 1].decode("cp1252", "replace")
+        seen = f", which is {looks!r} in Windows-1252" if looks.isprintable() else ""
+        return UnreadableFile(
+            "not_utf8",
+            f"line {line} is not UTF-8: byte {self._position - held + at} is 0x{data[at]:02X}{seen};"
+            " save the file as CSV UTF-8",
         )
 
-    def feed(self, piece: bytes) -> bool:
-        """Take bytes up to a line end at most; return whether a line is complete."""
-        self._line += piece
-        if len(self._line) > MAX_LINE_CHARACTERS:
-            self._refuse("no_header", _CR_ALONE if b"\r" in self._line else _TOO_LONG)
-        elif piece.endswith(b"\n"):
-            self._read(bytes(self._line))
-            self._line.clear()
-            self._is_first = False
-            return True
-        return False
 
-    def result(self) -> tuple[str, ...]:
-        """Return the columns, or raise what is wrong with them."""
-        if not self.columns:
-            raise self._fault
-        return self.columns
-
-    def _read(self, raw: bytes) -> None:
-        text = raw.decode("utf-8-sig" if self._is_first else "utf-8").rstrip("\r\n")
-        if not text.strip():
-            return
-        if "\r" in text:
-            self._refuse("no_header", _CR_ALONE)
-            return
-        try:
-            columns = tuple(name.strip() for name in next(csv.reader([text], strict=True)))
-        except csv.Error:
-            self._refuse("no_header", f"the header has unbalanced quotes; expected: {_HEADER}")
-            return
-        missing = ", ".join(name for name in FIELDS if columns.count(name) == 0)
-        repeated = ", ".join(name for name in FIELDS if columns.count(name) > 1)
-        if missing:
-            hint = next((hint for sign, hint in _OTHER_SEPARATORS if sign in text), "")
-            fault = f"no column {missing}; expected at least: {_HEADER}{hint}"
-            self._refuse("missing_column", fault)
-        elif repeated:
-            self._refuse("repeated_column", f"more than one column {repeated}")
-        else:
-            self.columns = columns
-
-    def _refuse(self, code: str, message: str) -> None:
-        self.columns = ()
-        self._fault = UnreadableFile(code, message)
+def _first_bytes(blocks: Iterator[bytes]) -> bytes:
+    """Return so much of a file that its header is in it, if it has one."""
+    begun = b""
+    for block in blocks:
+        begun += block
+        if len(begun) > 2 * HEADER_BYTES:
+            break
+    return begun
 
 
-def _wrong_width(found: int, expected: int) -> FieldError:
-    return FieldError("row", "column_count", f"has {found} cells, the header has {expected}")
-
-
-_HEADER: Final = ",".join(FIELDS)
-
-_CR_ALONE: Final = "lines must end with LF or CRLF, and these end with CR alone"
-
-_TOO_LONG: Final = "the first line is too long to be a header"
-
-_OTHER_SEPARATORS: Final = tuple(
-    (sign, f"; cells must be separated by commas, not by {name}")
-    for sign, name in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars"))
+_QUOTED_CELL: Final = re.compile(rb'(?:\A|(?<=[,\n])) *"(?:[^"]++|"")*+(?:"|\Z)')
+_REST_OF_CELL: Final = re.compile(rb'(?:[^"]++|"")*+(")?')
+_AFTER_QUOTE: Final = re.compile(f'"[{_BLANKS}]+(?=,|\r*\n|\r*\\Z)')
+_UNCLOSED: Final = (
+    "a quote that is opened in {line} is never closed, so nobody can tell where its record ends;"
+    ' write " inside a cell as ""'
 )
-
-_LINE_TOO_LONG: Final = FieldError(
-    "row", "line_too_long", f"is longer than {MAX_LINE_CHARACTERS} characters"
+_TOO_LONG: Final = FieldError(
+    "row", "line_too_long", f"is longer than {MAX_RECORD_CHARACTERS} characters"
 )
-
 _BAD_QUOTES: Final = FieldError(
     "row",
     "unbalanced_quotes",
-    'has a quote that is not closed on its line; write " as "", and no line break in a cell',
+    'has text behind a closing quote; write " inside a quoted cell as ""',
+)
+_LINE_BREAK: Final = FieldError(
+    "row",
+    "line_break",
+    "has a carriage return alone; end lines with LF or CRLF, or put the cell into quotes",
 )

@@ -13,8 +13,17 @@ from typing import Final
 from payments.batches.progress import NotPaidRow
 from payments.batches.records import RejectedRow
 
-REPORT_COLUMNS: Final = ("line_number", "field", "code", "message")
-"""What a report of rejected rows adds to the file's own columns."""
+REPORT_COLUMNS: Final = (
+    "[rejected line]",
+    "[rejected field]",
+    "[rejected code]",
+    "[rejected message]",
+    "[rejected record]",
+)
+"""What a report of rejected rows adds to the file's own columns, at their end."""
+
+_UTF_8_MARK: Final = b"\xef\xbb\xbf"
+"""At the start of a report, without which Excel takes it for another encoding."""
 
 _PART_BYTES: Final = 16 * 1024 * 1024
 
@@ -29,9 +38,12 @@ _LINE_END: Final = "\r\n"
 
 
 class RejectedRows:
-    """Rejected rows as files that are valid input once mended: their own columns, then the faults.
+    """Rejected rows as files that are valid input once corrected.
 
-    A report takes many times the memory of its rows, so it is written part by part.
+    A report has the file's own columns, whatever their names, and then ours. Uploading it unchanged
+    pays nothing: each row is rejected again. A record that does not fit the header is told raw, in
+    one cell, so that no cell of it can come under the wrong column. A report takes many times the
+    memory of its rows, so it is written part by part.
 
     Args:
         columns: the columns of the batch file.
@@ -50,23 +62,25 @@ class RejectedRows:
         self.parts = 0
         self._write = write
         self._part_bytes = part_bytes
-        self._width = len(columns)
-        # Columns of an earlier report are not repeated: a mended report may be sent back as it is.
-        self._kept = [at for at, name in enumerate(columns) if name not in REPORT_COLUMNS]
-        self._header = [*(_harmless(columns[at]) for at in self._kept), *REPORT_COLUMNS]
+        # A file whose columns end so is an earlier report: its report columns are ours, not its own.
+        self._is_report = tuple(columns[-len(REPORT_COLUMNS) :]) == REPORT_COLUMNS
+        self._own = len(columns) - (len(REPORT_COLUMNS) if self._is_report else 0)
+        own = columns[: self._own]
+        self._header = [*map(_harmless, own), *(_unlike(own, name) for name in REPORT_COLUMNS)]
         self._begin()
 
     def add(self, row: RejectedRow) -> None:
         """Add a row."""
-        cells = (*row.cells, *[""] * self._width)
-        if len(row.cells) > self._width:
-            # Cells that have no column stay with the last one that has: nothing gets lost.
-            cells = (*cells[: self._width - 1], ",".join(row.cells[self._width - 1 :]))
+        own = row.cells[: self._own] or ("",) * self._own
+        raw = row.raw or ""
+        if self._is_report and row.cells and not any(own):
+            # An earlier report told the record raw, and nobody has corrected it.
+            raw = row.cells[-1]
         faults = (
             "; ".join(getattr(error, name) for error in row.errors)
             for name in ("field", "code", "message")
         )
-        self._writer.writerow([*(_harmless(cells[at]) for at in self._kept), row.line, *faults])
+        self._writer.writerow([*map(_harmless, own), row.line, *faults, _harmless(raw)])
         self.count += 1
         self._rows_in_part += 1
         if self._part.tell() >= self._part_bytes:
@@ -83,6 +97,7 @@ class RejectedRows:
     def _begin(self) -> None:
         self._rows_in_part = 0
         self._part = io.BytesIO()
+        self._part.write(_UTF_8_MARK)
         self._text = io.TextIOWrapper(self._part, encoding="utf-8", newline="")
         self._writer = csv.writer(self._text, lineterminator=_LINE_END)
         self._writer.writerow(self._header)
@@ -98,7 +113,12 @@ def not_paid_csv(rows: Iterable[NotPaidRow]) -> Iterator[bytes]:
             amount = row.content.amount
             payment_id = _harmless(row.content.payment_id)
             writer.writerow([row.line, payment_id, amount, row.content.currency, row.outcome])
-        yield text.getvalue().encode()
+        yield _UTF_8_MARK + text.getvalue().encode()
+
+
+def _unlike(names: Sequence[str], name: str) -> str:
+    """Return a name that none of these is."""
+    return name if name not in names else _unlike(names, f"{name} again")
 
 
 def _harmless(cell: str) -> str:

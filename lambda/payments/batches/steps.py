@@ -128,6 +128,10 @@ class BatchProcessing:
         }
 
     def _read_on(self, batch: Batch, size: int, before: Mapping[str, Any] | None) -> FilePlan:
+        if not batch.source.key.lower().endswith(".csv"):
+            raise UnreadableFile(
+                "not_csv", "its name does not end in .csv; save it as CSV UTF-8 and upload that"
+            )
         range_bytes = max(self._range_bytes, -(-size // _MOST_RANGES))
         if before is None:
             blocks = self._files.read(batch.source)

@@ -1,7 +1,7 @@
 """A payment as it leaves the system: in answers and in events."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from payments.core.audit import AuditRecord
 from payments.core.content import Content
@@ -31,9 +31,13 @@ def announcement(record: AuditRecord) -> tuple[dict[str, Any], dict[str, str]]:
     Raises:
         LookupError, TypeError, ValueError: the record is not as this release writes it.
     """
+    for type_, names in _TYPES.items():
+        for name in names:
+            if not isinstance(record[name], type_):
+                raise TypeError(f"{name} is {type(record[name]).__name__}, not {type_.__name__}")
     failure = None
     if "failure_code" in record:
-        failure = Failure(record["failure_code"], record["failure_message"])
+        failure = Failure(str(record["failure_code"]), str(record["failure_message"]))
     content, status = Content.from_dict(record), PaymentStatus(record["to"])
     document = {
         "event_id": f"{record['payment_id']}:{record['sequence']}",
@@ -50,6 +54,13 @@ def announcement(record: AuditRecord) -> tuple[dict[str, Any], dict[str, str]]:
         ),
     }
     return document, _attributes(document)
+
+
+_TYPES: Final = {
+    str: ("payment_id", "event_type", "at", "created_at", "correlation_id", "currency", "to"),
+    int: ("sequence", "amount_minor", "exponent"),
+}
+"""What an announcement needs of a record."""
 
 
 def _attributes(document: Mapping[str, Any]) -> dict[str, str]:

@@ -17,8 +17,10 @@ CURRENCY: Final = re.compile(r"[A-Z]{3}")
 """What an ISO 4217 code looks like, in use or not; always used with ``fullmatch``."""
 
 
-def check_fields(payment_id: str, amount: str, currency: str) -> Content | list[FieldError]:
-    """Check a payment's three fields as text.
+def check_fields(
+    payment_id: str, amount: str, currency: str, *, amount_is_number: bool = False
+) -> Content | list[FieldError]:
+    """Check a payment's three fields as text; the amount may have been a JSON number.
 
     Returns:
         The payment's content, or every fault of every field.
@@ -30,7 +32,7 @@ def check_fields(payment_id: str, amount: str, currency: str) -> Content | list[
     """
     exponent = EXPONENTS.get(currency)
     if exponent is not None and PAYMENT_ID.fullmatch(payment_id):
-        minor = parse_amount(amount, exponent)
+        minor = parse_amount(amount, exponent, is_number=amount_is_number)
         if isinstance(minor, int):
             return Content(payment_id, minor, currency, exponent)
         return [minor]
@@ -38,7 +40,11 @@ def check_fields(payment_id: str, amount: str, currency: str) -> Content | list[
     if not PAYMENT_ID.fullmatch(payment_id):
         errors.append(_BAD_PAYMENT_ID)
     # Without a currency only the form of the amount can be judged, not its decimals.
-    minor = parse_amount(amount, MAX_DIGITS if exponent is None else exponent)
+    minor = parse_amount(
+        amount,
+        MAX_DIGITS if exponent is None else exponent,
+        is_number=amount_is_number or exponent is None,
+    )
     if isinstance(minor, FieldError) and (exponent is not None or minor.code != "too_large"):
         errors.append(minor)
     if exponent is None:

@@ -40,24 +40,31 @@ MAX_MINOR_UNITS: Final = 10**MAX_DIGITS - 1
 _AMOUNT = re.compile(r"(0|[1-9][0-9]*)(?:\.([0-9]+))?")
 
 
-def parse_amount(text: str, exponent: int) -> int | FieldError:
+def parse_amount(  # noqa: PLR0911 - one answer for each fault
+    text: str, exponent: int, *, is_number: bool = False
+) -> int | FieldError:
     """Turn an amount as written into minor units, exactly.
 
-    Zeros at the end do not count as decimals: ``1.5``, ``1.50`` and ``1.500`` USD are one amount,
-    ``500.0`` JPY is 500. API and CSV share this rule.
+    Zeros at the end do not count as decimals: ``1.5``, ``1.50`` and ``1.5000`` USD are one amount,
+    ``500.0`` JPY is 500. Exactly three digits behind the point are refused in a currency that has
+    not three decimals: where a point separates thousands, ``25.000`` CLP are 25,000. A number was
+    written by a machine and is not ambiguous. API and CSV share these rules.
 
     Args:
         text: the amount as the client wrote it, e.g. ``99.99``.
         exponent: decimals of the currency (ISO 4217), e.g. 2.
+        is_number: whether it was a JSON number, not text.
 
     Returns:
         A positive number of minor units, e.g. 9999, or what is wrong with the text.
 
     >>> parse_amount("99.99", 2)
     9999
-    >>> parse_amount("1.500", 2), parse_amount("500.0", 0)
+    >>> parse_amount("1.5000", 2), parse_amount("500.0", 0)
     (150, 500)
-    >>> parse_amount("0.001", 2).code
+    >>> parse_amount("1.500", 2).code, parse_amount("1.500", 2, is_number=True)
+    ('ambiguous_amount', 150)
+    >>> parse_amount("0.0001", 2).code
     'too_many_decimals'
     >>> parse_amount("1,000", 2).code
     'invalid_format'
@@ -68,6 +75,8 @@ def parse_amount(text: str, exponent: int) -> int | FieldError:
     whole, fraction = match[1], match[2] or ""
     if len(whole) + len(fraction) > MAX_DIGITS:
         return FieldError("amount", "too_many_digits", f"must have at most {MAX_DIGITS} digits")
+    if len(fraction) == _THOUSANDS != exponent and not is_number:
+        return _ambiguous(whole, fraction, exponent)
     if len(fraction) > exponent:
         fraction = fraction.rstrip("0")
         if len(fraction) > exponent:
@@ -92,6 +101,7 @@ def to_decimal_text(amount_minor: int, exponent: int) -> str:
     return f"{digits[:-exponent]}.{digits[-exponent:]}"
 
 
+_THOUSANDS: Final = 3
 _NOT_POSITIVE = FieldError("amount", "not_positive", "must be greater than zero")
 
 
@@ -103,6 +113,17 @@ def _malformed(text: str) -> FieldError:
         "invalid_format",
         "must be a plain decimal such as 99.99: digits and at most one point,"
         " no sign, exponent, separator, space or leading zero",
+    )
+
+
+def _ambiguous(whole: str, fraction: str, exponent: int) -> FieldError:
+    thousands = f"{whole}{fraction}".lstrip("0") or "0"
+    few = f"{whole}.{fraction[:exponent]}".rstrip(".")
+    return FieldError(
+        "amount",
+        "ambiguous_amount",
+        "has three digits behind the point, which may separate thousands:"
+        f" write {thousands} without a point if it does, and such as {few} if it does not",
     )
 
 

@@ -177,8 +177,9 @@ class Payment(HasContent):
 class Transition:
     """One change of status, with the witness to it.
 
-    ``actor`` is who did it (``api``, ``batch`` or the workflow's execution ARN), ``request_id``
-    the invocation it happened in, ``attempt`` how often the step was tried before (from 0).
+    ``actor`` is who did it (``api``, ``batch``, a function, or a workflow and its execution, as in
+    ``payment-workflow-dev:pay_1``), ``request_id`` the invocation it happened in, ``attempt`` how
+    often the step was tried before (from 0).
     """
 
     to: PaymentStatus

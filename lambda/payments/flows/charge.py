@@ -22,8 +22,8 @@ from payments.gateways.port import (
 class Witness:
     """Who changes a payment, for the audit trail.
 
-    ``actor`` is a function's name or a workflow execution's ARN, ``request_id`` the invocation, and
-    ``attempt`` how often this was tried before (from 0).
+    ``actor`` is a function's name, or a workflow's with its execution's, ``request_id`` the
+    invocation, and ``attempt`` how often this was tried before (from 0).
     """
 
     actor: str

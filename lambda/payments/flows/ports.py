@@ -39,15 +39,15 @@ class Store(Protocol):
     def open_payments(
         self, accepted_before: str, last_look: Mapping[int, OpenPayment]
     ) -> Iterator[OpenPayment]:
-        """Yield open payments, in each shard those first that come behind the last look."""
+        """Yield open payments: in each shard those behind the last look first."""
         ...
 
     def last_look(self) -> Mapping[int, OpenPayment]:
-        """Return where in each shard the last look at open payments ended."""
+        """Return where in each shard the last look ended, the one longest ago first."""
         ...
 
     def remember_look(self, ended_at: Mapping[int, OpenPayment], *, at: str) -> None:
-        """Remember where in each shard a look at open payments ended."""
+        """Remember where in each shard a look ended, the one longest ago first."""
         ...
 
 

@@ -43,12 +43,18 @@ class PaymentSweep:
         """
         now = self._clock()
         before = utc_text(datetime.fromisoformat(now) - STUCK_AFTER)
-        found = Found()
+        found, seen = Found(), set[str]()
         ended_at: dict[int, OpenPayment] = dict(self._store.last_look())
         for entry in self._store.open_payments(before, dict(ended_at)):
             if not has_time():
                 break
+            # Taken out and put in again: the shard looked at longest ago stays the first.
+            ended_at.pop(entry.shard, None)
             ended_at[entry.shard] = entry
+            # Where the last look ended among payments of one time, the index tells some twice.
+            if entry.payment_id in seen:
+                continue
+            seen.add(entry.payment_id)
             try:
                 payment = self._store.get(entry.payment_id)
             except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the others count

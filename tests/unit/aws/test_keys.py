@@ -24,12 +24,12 @@ IDS = st.sampled_from(["a", BATCH_ID, "row", "3", "payment"]) | st.from_regex(
     r"[A-Za-z0-9_-]{1,64}", fullmatch=True
 )
 KINDS: dict[str, Callable[[str, int], dict[str, Any]]] = {
-    "status of a payment": keys.payment_status_key,
     "status of a batch": keys.batch_status_key,
     "range of a batch": keys.range_key,
     "outcomes of its rows": lambda id_, number: keys.outcomes_key(id_, str(number)),
     "row that was not paid": keys.row_key,
     "sandbox's memory": lambda id_, _: keys.sandbox_key(id_),
+    "end of the last sweep": lambda _, __: keys.sweep_key(),
 }
 
 
@@ -39,12 +39,14 @@ def test_two_items_of_processing_status_meet_only_if_they_are_the_same(
 ) -> None:
     key, other = KINDS[kind](id_, number), KINDS[other_kind](other_id, other_number)
     if key == other:
-        assert (kind, id_) == (other_kind, other_id)
+        assert kind == other_kind
+        # There is one item of the sweep.
+        assert id_ == other_id or kind == "end of the last sweep"
 
 
 @given(IDS, NUMBERS, NUMBERS)
 def test_a_number_has_a_key_of_its_own(id_: str, number: int, other: int) -> None:
-    for key_of in (keys.payment_status_key, keys.batch_status_key, keys.range_key, keys.row_key):
+    for key_of in (keys.audit_key, keys.batch_status_key, keys.range_key, keys.row_key):
         assert (key_of(id_, number) == key_of(id_, other)) == (number == other)
 
 
@@ -77,12 +79,12 @@ def test_a_payment_named_like_a_batch_leaves_the_batch_as_it_is(
     assert [entry.status for entry in history] == [payment_now.status]
 
 
-def test_a_status_that_is_there_already_is_never_written_over(
+def test_an_audit_record_that_is_there_already_is_never_written_over(
     cloud: Cloud, store: PaymentStore
 ) -> None:
-    key = {"entity_id": {"S": "payment#pay_1"}, "sequence": {"N": "1"}}
-    cloud.dynamodb.put_item(TableName=TABLES.processing_status, Item={**key, "at": {"S": "then"}})
+    key = {"payment_id": {"S": "pay_1"}, "sequence": {"N": "1"}}
+    cloud.dynamodb.put_item(TableName=TABLES.audit_logs, Item={**key, "at": {"S": "then"}})
     with pytest.raises(ServiceUnavailable):
         store.create(payment_request("pay_1"), actor="api", at="2026-01-01T00:00:00Z")
-    assert [item["at"]["S"] for item in cloud.items(TABLES.processing_status)] == ["then"]
+    assert [item["at"]["S"] for item in cloud.items(TABLES.audit_logs)] == ["then"]
     assert not cloud.items(TABLES.payments)

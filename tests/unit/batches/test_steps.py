@@ -10,8 +10,7 @@ import pytest
 from payments.aws.batches import BatchStore
 from payments.aws.objects import ObjectStore
 from payments.aws.payments import PaymentStore
-from payments.aws.queue import PaymentQueue
-from payments.aws.sandbox_ledger import SandboxLedger
+from payments.aws.queue import MessageQueue
 from payments.batches.batch import Batch, ObjectVersion
 from payments.batches.progress import BatchStatus, RangeResult
 from payments.batches.records import (
@@ -20,12 +19,10 @@ from payments.batches.records import (
 from payments.batches.reports import RejectedRows
 from payments.batches.steps import BatchProcessing
 from payments.core.faults import FieldError
-from payments.core.messages import decode_message
+from payments.core.messages import PaymentMessage, decode_message
 from payments.core.payment import PaymentRequest, RowOutcome
-from payments.flows.charge import PaymentProcessing, StepContext
-from payments.flows.dispatch import PaymentDispatch
-from payments.gateways.sandbox import SandboxGateway
-from tests.unit.cloud import TABLES, Cloud, Started, payment_request, planned, process
+from payments.flows.delivery import Delivery
+from tests.unit.cloud import TABLES, WITNESS, Cloud, payment_request, planned, process
 
 DOCUMENTED = (
     b"payment_id,amount,currency\npay_001,100.00,USD\npay_002,50.00,EUR\npay_003,75.50,USD\n"
@@ -41,7 +38,7 @@ class TestBatch:
         return {
             key.rpartition("/")[2]: cloud.s3.get_object(Bucket="results", Key=key)["Body"]
             .read()
-            .decode()
+            .decode("utf-8-sig")
             for key in keys
         }
 
@@ -72,7 +69,7 @@ class TestBatch:
         assert self.summary(cloud, batch)["status"] == "REFUSED"
 
     def queued(self, cloud: Cloud) -> list[PaymentRequest]:
-        messages = (decode_message(message["Body"]) for message in cloud.messages())
+        messages = (decode_message(message["Body"]).request for message in cloud.messages())
         return sorted(messages, key=lambda message: message.payment_id)
 
     def test_every_valid_row_is_queued_as_its_own_payment(
@@ -99,7 +96,7 @@ class TestBatch:
         assert summary["status"] == "PROCESSING"
 
     def test_a_batch_is_complete_when_every_row_has_its_outcome(
-        self, batches: BatchProcessing, store: PaymentStore, cloud: Cloud
+        self, batches: BatchProcessing, store: PaymentStore, delivery: Delivery, cloud: Cloud
     ) -> None:
         store.create(payment_request("pay_002", 1), actor="api", at="2026-01-01")
         batch = cloud.upload(DOCUMENTED + b"pay_003,75.50,USD\n")
@@ -107,14 +104,11 @@ class TestBatch:
         assert (followed["settled"], followed["wait_seconds"]) == (False, 2)
         assert batches.follow(batch, 400)["wait_seconds"] == 501
         assert batches.follow(batch, 501)["wait_seconds"] == 600
-        ledger = SandboxLedger(cloud.dynamodb, TABLES.processing_status)
-        processing = PaymentProcessing(store, SandboxGateway(ledger))
-        for request in self.queued(cloud):
-            PaymentDispatch(store, Started()).dispatch(request)
-        step = StepContext(execution_arn="arn:execution", request_id="invocation", attempt=0)
-        processing.charge("pay_001", step)
+        requests = self.queued(cloud)
+        for request in requests[:-1]:
+            delivery.deliver(PaymentMessage(request), WITNESS, is_first=True)
         assert batches.follow(batch, 2)["settled"] is False
-        processing.charge("pay_003", step)
+        delivery.deliver(PaymentMessage(requests[-1]), WITNESS, is_first=True)
         followed = batches.follow(batch, 2)
         assert followed["settled"] is True
         assert followed["notification"]["event_type"] == "batch.completed"
@@ -154,10 +148,11 @@ class TestBatch:
             "payment_id": "pay_4",
             "amount": "'-1",
             "currency": "usd",
-            "line_number": "2",
-            "field": "amount; currency",
-            "code": "not_positive; unknown_currency",
-            "message": row["message"],
+            "[rejected line]": "2",
+            "[rejected field]": "amount; currency",
+            "[rejected code]": "not_positive; unknown_currency",
+            "[rejected message]": row["[rejected message]"],
+            "[rejected record]": "",
         }
         half_mended = cloud.upload(report.replace("-1", "1").encode())
         process(batches, half_mended, 0)
@@ -177,7 +172,7 @@ class TestBatch:
         listed = self.summary(cloud, batch)["reports"]["rejected"]
         assert len(listed) > 10
         lines = [
-            int(row["line_number"])
+            int(row["[rejected line]"])
             for uri in listed
             for row in csv.DictReader(io.StringIO(reports[uri.rpartition("/")[2]]))
         ]
@@ -197,9 +192,9 @@ class TestBatch:
         # Text is written on in chunks of 8 KiB, so that is how far a part may go beyond.
         assert max(map(len, written.values())) < 2000 + 9000
         lines = [
-            int(row["line_number"])
+            int(row["[rejected line]"])
             for number in range(rejected.parts)
-            for row in csv.DictReader(io.StringIO(written[number].decode()))
+            for row in csv.DictReader(io.StringIO(written[number].decode("utf-8-sig")))
         ]
         assert lines == list(range(2, 3002))
 
@@ -228,22 +223,23 @@ class TestBatch:
             "s3://results/x/rejected-00002.csv",
         ]
 
-    def test_cells_beyond_the_header_are_kept_in_the_report(
+    def test_a_record_that_does_not_fit_is_told_raw_in_one_cell(
         self, batches: BatchProcessing, cloud: Cloud
     ) -> None:
         batch = cloud.upload(b"payment_id,amount,currency\npay_1,1,000.00,USD\n")
         process(batches, batch, 0)
         [row] = csv.DictReader(io.StringIO(self.reports(cloud, batch)["rejected-00000.csv"]))
-        assert (row["payment_id"], row["amount"], row["currency"]) == ("pay_1", "1", "000.00,USD")
-        assert row["code"] == "column_count"
+        assert (row["payment_id"], row["amount"], row["currency"]) == ("", "", "")
+        assert row["[rejected record]"] == "pay_1,1,000.00,USD"
+        assert row["[rejected code]"] == "column_count"
 
     def test_millions_of_rows_that_were_not_paid_are_reported_in_several_calls(
-        self, objects: ObjectStore, queue: PaymentQueue, store: PaymentStore, cloud: Cloud
+        self, objects: ObjectStore, rows: MessageQueue, store: PaymentStore, cloud: Cloud
     ) -> None:
         batch_store = BatchStore(cloud.dynamodb, TABLES.processing_status)
-        batches = BatchProcessing(objects, queue, batch_store, "results", reported_rows=5)
-        rows = b"".join(b"pay_%d,1,USD\n" % number for number in range(40))
-        batch = cloud.upload(b"payment_id,amount,currency\n" + rows)
+        batches = BatchProcessing(objects, rows, batch_store, "results", reported_rows=5)
+        lines = b"".join(b"pay_%d,1,USD\n" % number for number in range(40))
+        batch = cloud.upload(b"payment_id,amount,currency\n" + lines)
         plan = batches.plan(batch, 0)
         for part in plan["ranges"]:
             batches.process_range(batch, plan["columns"], part)
@@ -363,7 +359,7 @@ class TestBatch:
         self, batches: BatchProcessing, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("payments.aws.objects._BLOCK_BYTES", 64)
-        rows = b"".join(b"pay_%d,1,USD\n" % number for number in range(100))
+        rows = b"".join(b"pay_%d,1,USD\n" % number for number in range(1400))
         batch = cloud.upload(b"payment_id,amount,currency\n" + rows)
         plan, calls = batches.plan(batch, 0), 1
         while not plan["planned"]:
@@ -379,7 +375,7 @@ class TestBatch:
         self, batches: BatchProcessing, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("payments.aws.objects._BLOCK_BYTES", 64)
-        rows = b"".join(b"pay_%d,1,USD\n" % number for number in range(100))
+        rows = b"".join(b"pay_%d,1,USD\n" % number for number in range(1400))
         batch = cloud.upload(b"payment_id,amount,currency\n" + rows + b"\xff")
         assert batches.plan(batch, 0)["planned"] is False
         assert planned(batches, batch, 0)["ranges"] == []

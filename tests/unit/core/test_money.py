@@ -43,7 +43,7 @@ def test_a_currency_has_its_own_decimals(currency: str, exponent: int) -> None:
         ("99.99", "USD", 9999),
         ("1.5", "USD", 150),
         ("1.50", "USD", 150),
-        ("1.500", "USD", 150),
+        ("1.5000", "USD", 150),
         ("100", "USD", 10000),
         ("0.01", "USD", 1),
         ("500", "JPY", 500),
@@ -60,7 +60,12 @@ def test_an_amount_becomes_exact_minor_units(text: str, currency: str, minor: in
 @pytest.mark.parametrize(
     ("text", "currency", "code"),
     [
-        ("1.001", "USD", "too_many_decimals"),
+        ("1.0001", "USD", "too_many_decimals"),
+        ("1.001", "USD", "ambiguous_amount"),
+        ("1.000", "EUR", "ambiguous_amount"),
+        ("25.000", "CLP", "ambiguous_amount"),
+        ("500.000", "IDR", "ambiguous_amount"),
+        ("1.000", "CLF", "ambiguous_amount"),
         ("0.5", "JPY", "too_many_decimals"),
         ("1.2345", "KWD", "too_many_decimals"),
         ("0", "USD", "not_positive"),

@@ -5,30 +5,24 @@ from dataclasses import replace
 import pytest
 
 from payments.aws.payments import PaymentStore
-from payments.aws.queue import PaymentQueue
+from payments.aws.queue import PaymentQueues
 from payments.core import payment as payment_module
-from payments.core.payment import LIFE, Payment, PaymentStatus, StatusFacts, Transition
-from payments.flows.charge import PaymentProcessing, StepContext
-from payments.flows.dispatch import PaymentDispatch
+from payments.core.messages import PaymentMessage
+from payments.core.payment import LIFE, PaymentStatus, StatusFacts, Transition
+from payments.flows.charge import Charging
+from payments.flows.delivery import Delivery, Done
 from payments.flows.sweep import PaymentSweep
-from payments.gateways.port import Approved, ChargeOutcome
-from tests.unit.cloud import TABLES, Cloud, Started, add_open_index, payment_request
-
-STEP = StepContext(execution_arn="execution", request_id="request", attempt=0)
-AT = "2026-01-01T00:00:00.000000Z"
-
-
-class CountingGateway:
-    """Approves every charge and counts them."""
-
-    def __init__(self) -> None:
-        self.charges = 0
-
-    def charge(self, payment: Payment) -> ChargeOutcome:
-        self.charges += 1
-        return Approved("reference")
-
-    cancel = charge
+from tests.unit.cloud import (
+    AT,
+    ROW,
+    TABLES,
+    WITNESS,
+    Cloud,
+    ScriptedGateway,
+    Started,
+    add_open_index,
+    payment_request,
+)
 
 
 @pytest.fixture
@@ -61,19 +55,19 @@ def test_an_open_payment_is_not_settled_and_what_is_terminal_is_settled(
 def test_a_completed_payment_that_something_may_follow_is_never_charged_again(
     store: PaymentStore,
 ) -> None:
-    gateway = CountingGateway()
-    processing = PaymentProcessing(store, gateway)
+    gateway = ScriptedGateway()
+    charging = Charging(store, gateway)
     store.create(payment_request("pay_1"), actor="api", at=AT)
     for _ in range(3):
-        assert processing.charge("pay_1", STEP).status is PaymentStatus.COMPLETED
-        assert processing.settle("pay_1", STEP).status is PaymentStatus.COMPLETED
+        assert charging.charge_by_id("pay_1", WITNESS).status is PaymentStatus.COMPLETED
+        assert charging.settle("pay_1", WITNESS).status is PaymentStatus.COMPLETED
     assert not PaymentStatus.COMPLETED.is_terminal
-    assert gateway.charges == 1
+    assert gateway.calls == ["prepare", "charge"]
 
 
 @pytest.mark.usefixtures("refundable")
 def test_a_completed_payment_that_something_may_follow_is_not_stuck(
-    cloud: Cloud, store: PaymentStore, queue: PaymentQueue
+    cloud: Cloud, store: PaymentStore, queues: PaymentQueues
 ) -> None:
     add_open_index(cloud.dynamodb, TABLES.payments)
     payment, _ = store.create(payment_request("pay_1"), actor="api", at=AT)
@@ -81,15 +75,15 @@ def test_a_completed_payment_that_something_may_follow_is_not_stuck(
         payment = store.transition(
             payment, Transition(to=status, at=AT, actor="test", request_id="request")
         )
-    sweep = PaymentSweep(store, queue, clock=lambda: "2026-01-02T00:00:00Z")
-    assert sweep.stuck(has_time=lambda: True) == []
+    sweep = PaymentSweep(store, queues, clock=lambda: "2026-01-02T00:00:00Z")
+    assert sweep.look(has_time=lambda: True).stuck == []
 
 
 @pytest.mark.usefixtures("refundable")
 def test_a_duplicate_of_a_completed_payment_starts_nothing(store: PaymentStore) -> None:
     store.create(payment_request("pay_1"), actor="api", at=AT)
-    PaymentProcessing(store, CountingGateway()).charge("pay_1", STEP)
-    started = Started()
-    batch = f"batch_{'0' * 32}"
-    PaymentDispatch(store, started).dispatch(payment_request("pay_1", source=f"batch:{batch}:2"))
-    assert started.started == []
+    charging, workflow = Charging(store, ScriptedGateway()), Started()
+    charging.charge_by_id("pay_1", WITNESS)
+    message = PaymentMessage(payment_request("pay_1", source=ROW))
+    assert Delivery(store, charging, workflow).deliver(message, WITNESS, is_first=True) == Done()
+    assert workflow.started == []

@@ -16,12 +16,11 @@ from payments.core.announcements import describe
 from payments.core.messages import decode_message
 from payments.core.money import EXPONENTS
 from payments.core.payment import PaymentStatus
-from payments.flows.charge import PaymentProcessing, StepContext
+from payments.flows.delivery import Delivery, Done
 from payments.flows.intake import PaymentIntake
 from tests.unit.aws_events import api_post, load
-from tests.unit.cloud import Cloud, payment_content, process
+from tests.unit.cloud import WITNESS, Cloud, payment_content, process
 
-STEP = StepContext(execution_arn="execution", request_id="request", attempt=0)
 PAYMENT = {"payment_id": "pay_1", "amount": "12.34", "currency": "BGN"}
 
 
@@ -34,7 +33,8 @@ def _listed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_queued_payment_is_paid_and_shown(
     cloud: Cloud,
     intake: PaymentIntake,
-    processing: PaymentProcessing,
+    delivery: Delivery,
+    store: PaymentStore,
     batch_store: BatchStore,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -42,8 +42,10 @@ def test_a_queued_payment_is_paid_and_shown(
     assert accepted["statusCode"] == 202
     monkeypatch.delitem(EXPONENTS, "BGN")
     [message] = cloud.messages()
-    request = decode_message(message["Body"])
-    paid = processing.charge(request.payment_id, STEP)
+    delivered = delivery.deliver(decode_message(message["Body"]), WITNESS, is_first=True)
+    assert delivered == Done()
+    paid = store.get("pay_1")
+    assert paid is not None
     assert paid.status is PaymentStatus.COMPLETED
     assert describe(paid)["amount"] == "12.34"
     shown = answer(

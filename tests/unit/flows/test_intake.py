@@ -1,14 +1,11 @@
 """Accepting: the write decides what is new, a replay or a conflict."""
 
 import threading
-from typing import Any
 
 from payments.aws.payments import PaymentStore
-from payments.flows.charge import PaymentProcessing, StepContext
+from payments.flows.charge import Charging
 from payments.flows.intake import PaymentIntake
-from tests.unit.cloud import Cloud, payment_request, repeat_committed_writes, statuses
-
-STEP = StepContext(execution_arn="arn:execution:pay_1", request_id="invocation-1", attempt=0)
+from tests.unit.cloud import WITNESS, Cloud, payment_request, repeat_committed_writes, statuses
 
 
 class TestAcceptance:
@@ -43,9 +40,8 @@ class TestAcceptance:
         assert created
 
     def test_one_of_many_concurrent_requests_is_the_first(
-        self, store: PaymentStore, intake: PaymentIntake, cloud: Cloud
+        self, store: PaymentStore, intake: PaymentIntake
     ) -> None:
-        write_one_at_a_time(cloud)
         answers: list[bool] = []
 
         def submit(number: int) -> None:
@@ -61,24 +57,13 @@ class TestAcceptance:
         assert statuses(store) == ["PENDING"]
 
     def test_a_payment_not_final_is_in_the_open_index_and_leaves_it_when_final(
-        self, store: PaymentStore, processing: PaymentProcessing, cloud: Cloud
+        self, store: PaymentStore, charging: Charging, cloud: Cloud
     ) -> None:
         store.create(payment_request(), actor="api", at="2026-01-01T00:00:00Z")
         [item] = cloud.items("payments")
         assert 0 <= int(item["open_shard"]["N"]) < 16
         assert item["accepted_at"]["S"] == "2026-01-01T00:00:00Z"
-        processing.charge("pay_1", STEP)
+        charging.charge_by_id("pay_1", WITNESS)
         [item] = cloud.items("payments")
         assert "open_shard" not in item
         assert "accepted_at" not in item
-
-
-def write_one_at_a_time(cloud: Cloud) -> None:
-    """Give moto the atomic transactions of DynamoDB; it copies and swaps whole tables."""
-    write, lock = cloud.dynamodb.transact_write_items, threading.Lock()
-
-    def write_alone(**arguments: Any) -> Any:
-        with lock:
-            return write(**arguments)
-
-    cloud.dynamodb.transact_write_items = write_alone  # type: ignore[method-assign]  # serialised

@@ -1,29 +1,62 @@
 """Finding payments that are stuck."""
 
+from dataclasses import replace
+
 import pytest
 
 from payments.aws.payments import PaymentStore
-from payments.aws.queue import PaymentQueue
+from payments.aws.queue import PaymentQueues
+from payments.core.faults import GatewayUnavailable
 from payments.core.messages import decode_message
-from payments.flows.charge import PaymentProcessing, StepContext
+from payments.core.payment import Payment
+from payments.flows.charge import Charging
 from payments.flows.sweep import PaymentSweep
-from tests.unit.cloud import TABLES, Cloud, add_open_index, payment_request
+from tests.unit.cloud import (
+    ROW,
+    TABLES,
+    WITNESS,
+    Cloud,
+    ScriptedGateway,
+    add_open_index,
+    payment_request,
+)
 
-STEP = StepContext(execution_arn="arn:execution:pay_1", request_id="invocation-1", attempt=0)
+NOW = "2026-01-01T12:00:00.000000Z"
+LONG_AGO = "2026-01-01T00:00:00.000000Z"
 
 
-class TestSweep:
-    """Finding payments that are stuck, on a table with its index."""
+@pytest.fixture
+def sweep(store: PaymentStore, queues: PaymentQueues, cloud: Cloud) -> PaymentSweep:
+    """The sweep at noon, on a table with its index."""
+    add_open_index(cloud.dynamodb, TABLES.payments)
+    return PaymentSweep(store, queues, lambda: NOW)
 
-    NOW = "2026-01-01T12:00:00.000000Z"
 
-    @pytest.fixture
-    def sweep(self, store: PaymentStore, queue: PaymentQueue, cloud: Cloud) -> PaymentSweep:
-        add_open_index(cloud.dynamodb, TABLES.payments)
-        return PaymentSweep(store, queue, lambda: self.NOW)
+@pytest.fixture
+def one_shard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every payment in one shard, so that their order is that of their acceptance."""
+    monkeypatch.setattr("payments.aws.payments.OPEN_SHARDS", 1)
+
+
+def accept(store: PaymentStore, *names: str) -> None:
+    """Accept payments a second apart, long ago."""
+    for number, name in enumerate(names):
+        at = f"2026-01-01T00:00:{number:02}.000000Z"
+        store.create(payment_request(name), actor="api", at=at)
+
+
+def looked_at(sweep: PaymentSweep, *, most: int | None = None) -> list[str]:
+    """Return the ids of what a look finds, in its order, with time for so many payments."""
+    asked = iter(range(10**6))
+    found = sweep.look(has_time=lambda: most is None or next(asked) < most)
+    return [payment.payment_id for payment in found.stuck]
+
+
+class TestLook:
+    """What a look finds."""
 
     def test_what_is_not_final_after_fifteen_minutes_is_stuck(
-        self, store: PaymentStore, sweep: PaymentSweep, processing: PaymentProcessing
+        self, store: PaymentStore, sweep: PaymentSweep, charging: Charging
     ) -> None:
         for name, at in (
             ("old", "11:00:00.000000"),
@@ -32,31 +65,132 @@ class TestSweep:
             ("done", "10:00:00.000000"),
         ):
             store.create(payment_request(name), actor="api", at=f"2026-01-01T{at}Z")
-        processing.charge("done", STEP)
-        found = sweep.stuck(has_time=lambda: True)
-        assert sorted(payment.payment_id for payment in found) == ["at_the_line", "old"]
+        charging.charge_by_id("done", WITNESS)
+        assert sorted(looked_at(sweep)) == ["at_the_line", "old"]
 
-    def test_every_page_of_every_shard_is_looked_at(
+    def test_every_page_of_every_shard_is_looked_at_once_in_every_look(
         self, store: PaymentStore, sweep: PaymentSweep, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("payments.aws.payments._OPEN_PAGE", 1)
         names = {f"pay_{number}" for number in range(40)}
         for name in names:
-            store.create(payment_request(name), actor="api", at="2026-01-01T00:00:00.000000Z")
-        found = sweep.stuck(has_time=lambda: True)
-        assert sorted(payment.payment_id for payment in found) == sorted(names)
+            store.create(payment_request(name), actor="api", at=LONG_AGO)
+        for _ in range(2):
+            assert sorted(looked_at(sweep)) == sorted(names)
 
     def test_it_stops_when_time_is_up(self, store: PaymentStore, sweep: PaymentSweep) -> None:
-        for number in range(5):
-            store.create(payment_request(f"pay_{number}"), actor="api", at="2026-01-01T00:00:00Z")
-        looks = iter([True, True, False])
-        assert len(sweep.stuck(has_time=lambda: next(looks))) == 2
+        accept(store, *(f"pay_{number}" for number in range(5)))
+        assert len(looked_at(sweep, most=2)) == 2
 
-    def test_what_is_stuck_is_queued_again_as_it_was(
+    @pytest.mark.parametrize("damage", [{"status": {"S": "NO_STATUS"}}, {"version": None}])
+    @pytest.mark.usefixtures("one_shard")
+    def test_a_payment_that_cannot_be_read_is_told_and_stops_nothing(
+        self, store: PaymentStore, sweep: PaymentSweep, cloud: Cloud, damage: dict[str, object]
+    ) -> None:
+        accept(store, "first", "damaged", "last")
+        item = next(
+            item for item in cloud.items(TABLES.payments) if item["payment_id"]["S"] == "damaged"
+        )
+        damaged = {name: value for name, value in {**item, **damage}.items() if value is not None}
+        cloud.dynamodb.put_item(TableName=TABLES.payments, Item=damaged)
+        found = sweep.look(has_time=lambda: True)
+        assert [payment.payment_id for payment in found.stuck] == ["first", "last"]
+        [(payment_id, error)] = found.unreadable.items()
+        assert payment_id == "damaged"
+        assert isinstance(error, ValueError | KeyError)
+
+
+@pytest.mark.usefixtures("one_shard")
+class TestRotation:
+    """What hangs for good must not hide what a retry would finish."""
+
+    def test_the_next_look_begins_behind_the_last_one_and_then_at_the_start(
+        self, store: PaymentStore, sweep: PaymentSweep
+    ) -> None:
+        accept(store, "a", "b", "c", "d", "e")
+        assert looked_at(sweep, most=2) == ["a", "b"]
+        assert looked_at(sweep, most=2) == ["c", "d"]
+        assert looked_at(sweep, most=2) == ["e", "a"]
+        assert looked_at(sweep) == ["b", "c", "d", "e", "a"]
+
+    def test_a_look_without_time_changes_nothing(
+        self, store: PaymentStore, sweep: PaymentSweep
+    ) -> None:
+        accept(store, "a", "b", "c")
+        assert looked_at(sweep, most=1) == ["a"]
+        assert looked_at(sweep, most=0) == []
+        assert looked_at(sweep, most=1) == ["b"]
+
+    def test_another_process_begins_where_the_last_one_ended(
+        self, store: PaymentStore, queues: PaymentQueues, sweep: PaymentSweep
+    ) -> None:
+        accept(store, "a", "b", "c")
+        looked_at(sweep, most=2)
+        assert looked_at(PaymentSweep(store, queues, lambda: NOW)) == ["c", "a", "b"]
+
+    def test_what_came_meanwhile_is_seen_too(
+        self, store: PaymentStore, sweep: PaymentSweep
+    ) -> None:
+        accept(store, "a", "b")
+        looked_at(sweep)
+        store.create(payment_request("new"), actor="api", at="2026-01-01T11:00:00.000000Z")
+        assert looked_at(sweep) == ["new", "a", "b"]
+
+
+def test_each_shard_remembers_where_its_own_look_ended(
+    store: PaymentStore, sweep: PaymentSweep
+) -> None:
+    names = [f"pay_{number}" for number in range(30)]
+    accept(store, *names)
+    seen: set[str] = set()
+    for _ in range(6):
+        found = looked_at(sweep, most=5)
+        assert not seen & set(found)
+        seen |= set(found)
+    assert seen == set(names)
+    places = store.last_look()
+    assert len({shard for shard, place in places.items() if place.shard == shard}) > 5
+
+
+class TestPutBack:
+    """What is stuck goes back to its queue."""
+
+    def stuck(self, sweep: PaymentSweep) -> list[Payment]:
+        return sweep.look(has_time=lambda: True).stuck
+
+    def test_what_is_stuck_is_queued_again_as_it_was_in_the_queue_it_came_from(
         self, store: PaymentStore, sweep: PaymentSweep, cloud: Cloud
     ) -> None:
-        request = payment_request(source="batch:b:7")
-        store.create(request, actor="batch", at="2026-01-01T00:00:00.000000Z")
-        assert sweep.put_back(sweep.stuck(has_time=lambda: True)) == 1
+        by_api, by_row = payment_request("by_api"), payment_request("by_row", source=ROW)
+        for request in (by_api, by_row):
+            store.create(request, actor="test", at=LONG_AGO)
+        assert sweep.put_back(self.stuck(sweep)) == 2
+        for url, request in ((cloud.events_url, by_api), (cloud.rows_url, by_row)):
+            [message] = cloud.taken(url)
+            assert decode_message(message["Body"]).request == request
+
+    def test_only_a_payment_that_is_as_accepted_is_described_as_such(
+        self, store: PaymentStore, sweep: PaymentSweep, cloud: Cloud
+    ) -> None:
+        store.create(payment_request(), actor="api", at=LONG_AGO)
+        sweep.put_back(self.stuck(sweep))
         [message] = cloud.messages()
-        assert decode_message(message["Body"]) == request
+        assert decode_message(message["Body"]).accepted == store.get("pay_1")
+        down = Charging(store, ScriptedGateway(charge=GatewayUnavailable()))
+        with pytest.raises(GatewayUnavailable):
+            down.charge_by_id("pay_1", WITNESS)
+        sweep.put_back(self.stuck(sweep))
+        [message] = cloud.messages()
+        assert decode_message(message["Body"]).accepted is None
+
+    def test_one_payment_is_put_back_by_its_id_while_it_is_open(
+        self, store: PaymentStore, sweep: PaymentSweep, charging: Charging, cloud: Cloud
+    ) -> None:
+        assert sweep.put_back_by_id("pay_1") == 0
+        payment, _ = store.create(payment_request(), actor="api", at=NOW)
+        assert sweep.put_back_by_id("pay_1") == 1
+        [message] = cloud.messages()
+        assert decode_message(message["Body"]).accepted == replace(payment)
+        charging.charge_by_id("pay_1", WITNESS)
+        assert sweep.put_back_by_id("pay_1") == 0
+        assert cloud.messages() == []

@@ -8,9 +8,9 @@ from operations.audit import AuditTrail, Verification, main
 from payments.aws.payments import PaymentStore, Tables
 from payments.aws.sandbox_ledger import SandboxLedger
 from payments.core.audit import GENESIS, chain_faults, record_hash
-from payments.flows.charge import PaymentProcessing, StepContext
+from payments.flows.charge import Charging
 from payments.gateways.sandbox import SandboxGateway
-from tests.unit.cloud import Cloud, create_table, payment_request
+from tests.unit.cloud import WITNESS, Cloud, create_table, payment_request
 
 TABLES = Tables(payments="payments-test", processing_status="status", audit_logs="audit-logs-test")
 
@@ -22,13 +22,12 @@ def trail(cloud: Cloud) -> AuditTrail:
     create_table(cloud.dynamodb, TABLES.audit_logs, {"payment_id": "S", "sequence": "N"})
     store = PaymentStore(cloud.dynamodb, TABLES)
     ledger = SandboxLedger(cloud.dynamodb, TABLES.processing_status)
-    processing = PaymentProcessing(store, SandboxGateway(ledger))
+    charging = Charging(store, SandboxGateway(ledger))
     for payment_id, amount_minor in (("pay_1", 100), ("pay_2", 40001), ("pay_3", 100)):
         request = payment_request(payment_id, amount_minor)
         store.create(request, actor="api", at="2026-01-01T00:00:00Z")
     for payment_id in ("pay_1", "pay_2"):
-        step = StepContext(execution_arn="arn:execution", request_id="invocation", attempt=0)
-        processing.charge(payment_id, step)
+        charging.charge_by_id(payment_id, WITNESS)
     return AuditTrail(cloud.dynamodb, "test")
 
 

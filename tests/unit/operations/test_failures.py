@@ -112,7 +112,9 @@ def _set(shell: pytest.MonkeyPatch, settings: dict[str, str]) -> None:
             ),
         ),
     ],
-    ids=lambda value: "-".join(value.keys() - ACCESS.keys()) if isinstance(value, dict) else "",
+    ids=lambda value: (
+        "-".join(sorted(value.keys() - ACCESS.keys())) if isinstance(value, dict) else ""
+    ),
 )
 def test_a_setting_that_leads_nowhere_is_named(
     command: str,

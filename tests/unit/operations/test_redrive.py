@@ -3,7 +3,7 @@
 import pytest
 
 from operations.redrive import main
-from payments.core.messages import encode_message
+from payments.core.messages import PaymentMessage, encode_message
 from tests.unit.cloud import Cloud, payment_request
 
 BATCH = '{"batch":{"batch_id":"b","bucket":"files","key":"a.csv","version_id":"v"},"size":1}'
@@ -29,7 +29,7 @@ def test_payments_go_back_and_batches_stay(
     cloud: Cloud, queues: tuple[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     events, dead = queues
-    payment = encode_message(payment_request())
+    payment = encode_message(PaymentMessage(payment_request()))
     for body in (payment, BATCH, "poison"):
         cloud.sqs.send_message(QueueUrl=dead, MessageBody=body)
     assert main(["--env", "test"]) == 1

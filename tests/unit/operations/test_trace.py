@@ -8,7 +8,8 @@ import pytest
 from operations.trace import main
 from payments.aws.payments import PaymentStore, Tables
 from payments.aws.sandbox_ledger import SandboxLedger
-from payments.flows.charge import PaymentProcessing, StepContext
+from payments.core.executions import execution_name
+from payments.flows.charge import Charging, Witness
 from payments.gateways.sandbox import SandboxGateway
 from tests.unit.cloud import Cloud, create_table, payment_request
 
@@ -26,19 +27,23 @@ def traced(cloud: Cloud) -> Cloud:
         definition=json.dumps({"StartAt": "Charge", "States": {"Charge": {"Type": "Succeed"}}}),
         roleArn="arn:aws:iam::123456789012:role/workflow",
     )["stateMachineArn"]
-    execution = workflows.start_execution(stateMachineArn=machine, name="pay_1", input="{}")
+    for number in (1, 2):
+        name = execution_name("pay_1", number)
+        execution = workflows.start_execution(stateMachineArn=machine, name=name, input="{}")
+        workflows.stop_execution(executionArn=execution["executionArn"])
     store = PaymentStore(cloud.dynamodb, TABLES)
     store.create(payment_request(amount_minor=40001), actor="api", at="2026-01-01T00:00:00Z")
     ledger = SandboxLedger(cloud.dynamodb, TABLES.processing_status)
-    step = StepContext(
-        execution_arn=execution["executionArn"], request_id="invocation-1", attempt=1
-    )
-    PaymentProcessing(store, SandboxGateway(ledger)).charge("pay_1", step)
+    witness = Witness(actor="payment-workflow-test:pay_1", request_id="invocation-1", attempt=1)
+    Charging(store, SandboxGateway(ledger)).charge_by_id("pay_1", witness)
     return cloud
 
 
 @pytest.mark.usefixtures("traced")
-def test_a_payment_is_told_from_acceptance_to_its_end(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_payment_is_told_from_acceptance_to_its_end(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     assert main(["--env", "test", "pay_1"]) == 0
     told = capsys.readouterr().out
     positions = [told.index(status) for status in ("PENDING", "PROCESSING", "FAILED  ")]
@@ -48,8 +53,11 @@ def test_a_payment_is_told_from_acceptance_to_its_end(capsys: pytest.CaptureFixt
         "correlation id request-1",
         "insufficient_funds",
         "attempt 2",
-        "pay_1: started",
-        "pay_1:FAILED",
+        "by payment-workflow-test:pay_1, attempt 2",
+        "reference sandbox_pay_1",
+        "execution: started",
+        "execution 2: started",
+        "announcement payment.failed, event id pay_1:3",
         "The audit chain of 3 records holds.",
     ):
         assert part in " ".join(told.split()), part
@@ -66,6 +74,57 @@ def test_a_broken_chain_is_named(traced: Cloud, capsys: pytest.CaptureFixture[st
     traced.dynamodb.delete_item(TableName=TABLES.audit_logs, Key=key)
     assert main(["--env", "test", "pay_1"]) == 1
     assert "pay_1 record 3: record 2 was expected here" in capsys.readouterr().out
+
+
+RECORD_FIELDS = (
+    *("at", "created_at", "to", "from", "actor", "attempt", "hash", "previous_hash"),
+    *("event_type", "failure_code"),
+)
+PAYMENT_FIELDS = (
+    *("status", "amount_minor", "exponent", "currency", "source", "correlation_id"),
+    *("created_at", "audit_hash"),
+)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        {"N": "1.5"},
+        {"S": "[/bold]"},
+        {"NULL": True},
+        {"L": [{"N": "1"}]},
+        {"M": {"a": {"SS": ["b"]}}},
+        {"B": b"bytes"},
+    ],
+    ids=lambda value: next(iter(value or {"missing": None})),
+)
+def test_what_is_damaged_is_named_and_never_ends_in_a_stack_trace(
+    traced: Cloud, capsys: pytest.CaptureFixture[str], value: dict[str, object] | None
+) -> None:
+    for table, names, fault in (
+        (TABLES.audit_logs, RECORD_FIELDS, "pay_1 record 3"),
+        (TABLES.payments, PAYMENT_FIELDS, "pay_1: {name}"),
+    ):
+        item = traced.items(table)[-1]
+        for name in names:
+            changed = {each: told for each, told in {**item, name: value}.items() if told}
+            traced.dynamodb.put_item(TableName=table, Item=changed)
+            assert main(["--env", "test", "pay_1"]) == 1
+            told = " ".join(capsys.readouterr().out.split())
+            assert fault.format(name=name) in told, name
+        traced.dynamodb.put_item(TableName=table, Item=item)
+    assert main(["--env", "test", "pay_1"]) == 0
+
+
+def test_a_payment_without_any_record_is_told(
+    traced: Cloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for sequence in ("1", "2", "3"):
+        key = {"payment_id": {"S": "pay_1"}, "sequence": {"N": sequence}}
+        traced.dynamodb.delete_item(TableName=TABLES.audit_logs, Key=key)
+    assert main(["--env", "test", "pay_1"]) == 1
+    assert "pay_1: has no audit records" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("cloud")

@@ -249,9 +249,9 @@ class TestCalls:
 
     def test_a_message_names_its_queue(self, daemon: Daemon, cloud: Cloud) -> None:
         trace_calls_of(cloud.sqs)
-        invoke(lambda: cloud.sqs.send_message(QueueUrl=cloud.queue_url, MessageBody="secret"))
+        invoke(lambda: cloud.sqs.send_message(QueueUrl=cloud.events_url, MessageBody="secret"))
         call, _ = daemon.documents(2)
-        assert call["aws"]["queue_url"] == cloud.queue_url
+        assert call["aws"]["queue_url"] == cloud.events_url
         assert "secret" not in json.dumps(call)
 
     def test_what_aws_sends_about_a_call_belongs_to_the_call(

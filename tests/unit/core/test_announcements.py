@@ -1,0 +1,215 @@
+"""Events: each a rendering of its audit record alone."""
+
+import itertools
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from payments.aws.items import deserialize
+from payments.aws.payments import PaymentStore
+from payments.core.announcements import announcement, describe
+from payments.core.audit import acceptance_record, transition_record
+from payments.core.content import Content
+from payments.core.executions import execution_name
+from payments.core.payment import (
+    Failure,
+    Payment,
+    PaymentRequest,
+    PaymentStatus,
+    Transition,
+)
+from payments.flows.charge import Charging
+from payments.gateways.port import CANCELLED
+from payments.gateways.sandbox import DECLINED_AMOUNTS
+from tests.unit.cloud import AT, BATCH_ID, WITNESS, Cloud, payment_request
+
+WRITE_UNIT = 1024
+"""Bytes of an item that one write unit covers:
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html"""
+
+
+def processing(request: PaymentRequest) -> Payment:
+    """Return a payment that is being charged."""
+    first = acceptance_record(request, actor="api", at=AT)
+    return Payment(
+        content=request.content,
+        status=PaymentStatus.PROCESSING,
+        version=2,
+        content_hash=request.content.hash,
+        source=request.source,
+        correlation_id=request.correlation_id,
+        created_at=AT,
+        updated_at=AT,
+        audit_hash=first["hash"],
+        gateway_reference="ref",
+    )
+
+
+def ended(
+    to: PaymentStatus, *, failure: Failure | None = None, request: PaymentRequest | None = None
+) -> dict[str, Any]:
+    """Return the record of a payment's end."""
+    return transition_record(
+        processing(request or payment_request()),
+        Transition(
+            to=to,
+            at="2026-01-01T00:00:01.000000Z",
+            actor="payment-processor",
+            request_id="invocation-1",
+            failure=failure,
+            gateway_reference="ref" if failure is None else None,
+        ),
+    )
+
+
+def test_an_event_says_what_happened_to_whom_and_when() -> None:
+    document, attributes = announcement(ended(PaymentStatus.COMPLETED))
+    assert document == {
+        "event_id": "pay_1:3",
+        "event_type": "payment.completed",
+        "sequence": 3,
+        "occurred_at": "2026-01-01T00:00:01.000000Z",
+        "correlation_id": "request-1",
+        "payment": {
+            "payment_id": "pay_1",
+            "amount": "99.99",
+            "amount_minor": 9999,
+            "currency": "USD",
+            "status": "COMPLETED",
+            "created_at": AT,
+            "updated_at": "2026-01-01T00:00:01.000000Z",
+        },
+    }
+    assert attributes == {
+        "event_type": "payment.completed",
+        "status": "COMPLETED",
+        "currency": "USD",
+    }
+
+
+def test_a_failure_is_told_with_its_reason() -> None:
+    document, attributes = announcement(ended(PaymentStatus.FAILED, failure=CANCELLED))
+    assert document["event_type"] == attributes["event_type"] == "payment.failed"
+    assert document["payment"]["failure_code"] == "gateway_unavailable"
+    assert document["payment"]["failure_message"] == CANCELLED.message
+
+
+def test_an_event_holds_the_payment_as_the_api_answers_it(
+    charging: Charging, store: PaymentStore, cloud: Cloud
+) -> None:
+    for name, amount_minor in (("pay_1", 100), ("pay_2", 40001)):
+        store.create(payment_request(name, amount_minor), actor="api", at=AT)
+        charging.charge_by_id(name, WITNESS)
+    for record in map(deserialize, cloud.items("audit")):
+        if "event_type" in record:
+            document, _ = announcement(record)
+            payment = store.get(record["payment_id"])
+            assert payment is not None
+            assert document["payment"] == describe(payment)
+
+
+def test_an_event_is_the_same_however_often_it_is_made() -> None:
+    record = ended(PaymentStatus.COMPLETED)
+    assert announcement(record) == announcement(dict(record))
+
+
+def test_the_events_of_different_records_have_different_ids() -> None:
+    records = [
+        replace_sequence(ended(PaymentStatus.COMPLETED, request=payment_request(name)), sequence)
+        for name, sequence in itertools.product(("pay_1", "pay_2", "pay_11"), (1, 3, 13))
+    ]
+    assert len({announcement(record)[0]["event_id"] for record in records}) == len(records)
+
+
+def replace_sequence(record: dict[str, Any], sequence: int) -> dict[str, Any]:
+    return {**record, "sequence": sequence}
+
+
+@pytest.mark.parametrize(
+    "name", ["payment_id", "at", "created_at", "correlation_id", "currency", "to", "event_type"]
+)
+@pytest.mark.parametrize("value", [None, 1, b"bytes", {"a"}, ["a"]])
+def test_a_record_that_is_damaged_cannot_be_announced(name: str, value: object) -> None:
+    record = {**ended(PaymentStatus.COMPLETED), name: value}
+    if value is None:
+        del record[name]
+    with pytest.raises((LookupError, TypeError, ValueError)):
+        announcement(record)
+
+
+@pytest.mark.parametrize("name", ["amount_minor", "exponent"])
+@pytest.mark.parametrize("value", ["1", None, ["1"]])
+def test_a_record_without_its_amount_cannot_be_announced(name: str, value: object) -> None:
+    with pytest.raises((LookupError, TypeError, ValueError)):
+        announcement({**ended(PaymentStatus.COMPLETED), name: value})
+
+
+def test_an_unknown_status_cannot_be_announced() -> None:
+    with pytest.raises(ValueError, match="NO_STATUS"):
+        announcement({**ended(PaymentStatus.COMPLETED), "to": "NO_STATUS"})
+
+
+# --- the size of a record
+
+
+LONGEST_REFERENCE = "r" * 255
+"""As long as a processor's id may be: https://docs.stripe.com/upgrades#what-changes-does-stripe-consider-to-be-backward-compatible"""
+
+LONGEST_ACTOR = f"payment-workflow-{'s' * 20}:{execution_name('p' * 64, 2)}"
+REQUEST_ID = "4f8e6f0e-7b1c-4c8e-9d0a-0123456789ab"
+
+
+def item_size(record: dict[str, Any]) -> int:
+    """Return the bytes that DynamoDB counts of an item, at most.
+
+    Names and texts in UTF-8, and numbers by a byte for two digits and one more, at most 21.
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
+    """
+    return sum(
+        len(name.encode())
+        + (len(value.encode()) if isinstance(value, str) else len(str(value)) // 2 + 2)
+        for name, value in record.items()
+    )
+
+
+def longest_requests() -> list[PaymentRequest]:
+    content = Content("p" * 64, 10**18 - 1, "USD", 2)
+    row = f"{BATCH_ID}:{'9' * 18}"
+    return [
+        PaymentRequest(content, "api", REQUEST_ID),
+        PaymentRequest(content, f"batch:{row}", row),
+    ]
+
+
+def longest_records() -> list[tuple[str, dict[str, Any]]]:
+    failures = sorted(
+        {CANCELLED, *DECLINED_AMOUNTS.values()}, key=lambda each: len(each.code + each.message)
+    )
+    records = []
+    for request in longest_requests():
+        records.append(("accepted", acceptance_record(request, actor="batch", at=AT)))
+        payment = processing(request)
+        bound = replace(payment, status=PaymentStatus.PENDING, version=1)
+        for before, to, failure, reference in (
+            (bound, PaymentStatus.PROCESSING, None, LONGEST_REFERENCE),
+            (bound, PaymentStatus.PROCESSING, failures[-1], None),
+            (payment, PaymentStatus.COMPLETED, None, LONGEST_REFERENCE),
+            (payment, PaymentStatus.FAILED, failures[-1], None),
+        ):
+            transition = Transition(
+                to=to,
+                at=AT,
+                actor=LONGEST_ACTOR,
+                request_id=REQUEST_ID,
+                attempt=1000,
+                failure=failure,
+                gateway_reference=reference,
+            )
+            records.append((to.value, transition_record(before, transition)))
+    return records
+
+
+@pytest.mark.parametrize(("kind", "record"), longest_records())
+def test_the_longest_record_takes_one_write_unit(kind: str, record: dict[str, Any]) -> None:
+    assert item_size(record) < WRITE_UNIT, kind
