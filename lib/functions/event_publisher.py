@@ -58,6 +58,13 @@ def add_event_publisher(
                 ),
                 resources=(stream,),
             ),
+            Statement(
+                # Lambda refuses the mapping without it:
+                # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/iam-policy-example-lamda-process-dynamodb-streams.html
+                sid="FindStream",
+                actions=("dynamodb:ListStreams",),
+                resources=(f"{storage.audit_logs_table.arn}/stream/*",),
+            ),
             Statement(sid="Announce", actions=("sns:Publish",), resources=(messaging.topic.arn,)),
             Statement(
                 sid="SetAside",

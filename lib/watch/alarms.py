@@ -203,12 +203,11 @@ def queue_alarms(messaging: Messaging) -> tuple[Alarm, ...]:
         Alarm(
             name="payment-events-dlq-messages",
             description=(
-                "At least one message could not be handled after 5 receives, or an uploaded file "
-                "could not be carried through: payments wait for a person. First: read the "
-                "message in the dead-letter queue. A payment: look for its id in the "
-                "payment-processor log, mend the cause, then redrive the queue. A file (bucket "
-                "and key): look for its batch id in the batch-processor log, mend the cause, "
-                "upload the file again, whose queued rows are recognised, and delete the message."
+                "At least one message could not be handled, or an uploaded file could not be "
+                "carried through: payments wait for a person. First: read the message and its "
+                "attribute reason in the dead-letter queue, and look for the payment or batch id "
+                "in the log of payment-processor or batch-processor. Fix the cause, then put "
+                "payments and files back with pipenv run redrive."
             ),
             metric=_queue_metric(
                 messaging.dead_letter_queue.name, "ApproximateNumberOfMessagesVisible"
@@ -231,13 +230,14 @@ def queue_alarms(messaging: Messaging) -> tuple[Alarm, ...]:
 
 
 def payment_workflow_alarms(workflow: PaymentWorkflow) -> tuple[Alarm, ...]:
-    """Executions that ended without an announced outcome."""
+    """Executions that ended without an outcome."""
     return _workflow_alarms(
         Workflow.PAYMENT,
         workflow.state_machine,
-        meaning="the outcome of its payment is unknown or was not announced",
-        action="open the execution, whose name is the payment id, look at its last error, and "
-        "redrive it once the cause is gone",
+        meaning="the outcome of its payment is not known yet; the payment was put back on its "
+        "queue, which starts the next execution",
+        action="open the execution and look at its last error; pipenv run trace shows whether the "
+        "payment has come to its end since",
     )
 
 
@@ -248,7 +248,8 @@ def batch_workflow_alarms(workflow: BatchWorkflow) -> tuple[Alarm, ...]:
         workflow.state_machine,
         meaning="rows of its file are not queued, or nobody follows those that are",
         action="open the execution, whose name is the batch id, look at its last error, and "
-        "upload the file again once the cause is gone: rows that were queued are recognised",
+        "once the cause is gone put the file back with pipenv run redrive: rows that were queued "
+        "are recognised",
     )
 
 

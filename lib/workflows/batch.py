@@ -17,7 +17,7 @@ from lib.kit.state_machine import add_state_machine, invoke_task, publish_task, 
 TASK_TIMEOUT_SECONDS: Final = BATCH_TIMEOUT_SECONDS + 10
 RANGES_AT_ONCE: Final = 20
 EXECUTION_TIMEOUT_SECONDS: Final = 14 * 24 * 3600
-"""As long as a queued payment is kept: a batch that is still open then is one for on-call."""
+"""Ten days longer than a row waits in its queue: a batch that is still open then needs on-call."""
 
 
 class BatchWorkflow(Construct):

@@ -15,7 +15,7 @@ from lib.kit.state_machine import add_state_machine, invoke_task, retry, tell_of
 TASK_TIMEOUT_SECONDS: Final = 60
 # Enough for an outage of days, and far from the 25,000 events that a history holds.
 ENDLESS: Final = 1000
-EXECUTION_TIMEOUT_SECONDS: Final = 10 * 24 * 3600
+EXECUTION_TIMEOUT_SECONDS: Final = 70 * 24 * 3600
 """Beyond what all retries of all states take together, so only a fault runs into it."""
 
 

@@ -122,6 +122,8 @@ NO_KEY: Final = frozenset(
         "logs:PutLogEvents",
         "logs:PutResourcePolicy",
         "logs:UpdateLogDelivery",
+        # Names of streams; what they hold is read with a permission of its own.
+        "dynamodb:ListStreams",
         # What is invoked or started is not encrypted with our key.
         "lambda:InvokeFunction",
         "states:DescribeExecution",

@@ -8,6 +8,9 @@ from tests.synth.terraform import Resource, Stack, denies_plain_http
 
 pytestmark = pytest.mark.xdist_group("synth")
 
+QUEUES = ("payment-events", "payment-rows")
+"""Rows of files wait in a queue of their own."""
+
 
 def test_queues_and_topic_are_encrypted_with_the_environments_key(stack: Stack) -> None:
     key = f"${{{stack.one('aws_kms_key').address}.arn}}"
@@ -22,36 +25,37 @@ def test_queues_and_topic_refuse_plain_http(stack: Stack) -> None:
         assert resource.endswith(f":{channel['name']}")
 
 
-def test_a_message_goes_to_the_dead_letter_queue_after_five_receives(stack: Stack) -> None:
-    queue = stack.one("aws_sqs_queue", name=stack.name("payment-events"))
+@pytest.mark.parametrize("name", QUEUES)
+def test_a_message_goes_to_the_dead_letter_queue_after_fifty_receives(
+    stack: Stack, name: str
+) -> None:
+    """Only crashes use them up."""
+    queue = stack.one("aws_sqs_queue", name=stack.name(name))
     dead_letters = stack.one("aws_sqs_queue", name=stack.name("payment-events-dlq"))
-    redrive = stack.one("aws_sqs_queue_redrive_policy")
-    assert redrive["queue_url"] == f"${{{queue.address}.url}}"
+    redrive = stack.one("aws_sqs_queue_redrive_policy", queue_url=f"${{{queue.address}.url}}")
     assert json.loads(redrive["redrive_policy"]) == {
         "deadLetterTargetArn": f"${{{dead_letters.address}.arn}}",
-        "maxReceiveCount": 5,
+        "maxReceiveCount": 50,
     }
 
 
-def test_only_the_event_queue_may_send_dead_letters(stack: Stack) -> None:
+def test_only_the_queues_of_payments_may_send_dead_letters(stack: Stack) -> None:
     dead_letters = stack.one("aws_sqs_queue", name=stack.name("payment-events-dlq"))
     allowed = json.loads(dead_letters["redrive_allow_policy"])
     assert allowed["redrivePermission"] == "byQueue"
-    (source,) = allowed["sourceQueueArns"]
-    assert source.startswith("arn:aws:sqs:eu-central-1:")
-    assert source.endswith(f":{stack.name('payment-events')}")
+    for source, name in zip(allowed["sourceQueueArns"], QUEUES, strict=True):
+        assert source.startswith("arn:aws:sqs:eu-central-1:")
+        assert source.endswith(f":{stack.name(name)}")
 
 
-def test_what_is_set_aside_outlives_what_waits_by_ten_days(stack: Stack) -> None:
-    """A dead letter keeps the age that it had in the queue it came from."""
-    days = {
-        queue["name"].removesuffix(f"-{stack.suffix}"): queue["message_retention_seconds"] / 86400
-        for queue in stack.all("aws_sqs_queue")
-    }
-    waiting = {days.pop("payment-events"), days.pop("payment-rows")}
-    assert waiting == {4}
-    assert "payment-events-dlq" in days
-    assert set(days.values()) == {14}
+def test_payments_wait_for_four_days_and_what_is_set_aside_is_kept_for_fourteen(
+    stack: Stack,
+) -> None:
+    """A dead letter keeps the time stamp of its first queue."""
+    waiting = {stack.name(name) for name in QUEUES}
+    for queue in stack.all("aws_sqs_queue"):
+        days = 4 if queue["name"] in waiting else 14
+        assert queue["message_retention_seconds"] == days * 24 * 3600
 
 
 def test_alarms_of_this_environment_may_publish_to_the_topic(stack: Stack) -> None:

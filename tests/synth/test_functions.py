@@ -10,11 +10,15 @@ from tests.synth.terraform import Resource, Stack
 
 pytestmark = pytest.mark.xdist_group("synth")
 
-FUNCTIONS = ("api-handler", "batch-processor", "payment-processor")
+FUNCTIONS = ("api-handler", "batch-processor", "payment-processor", "event-publisher")
+QUEUES = ("payment-events", "payment-rows")
 
 
-def mapping_of(stack: Stack) -> Resource:
-    return stack.one("aws_lambda_event_source_mapping")
+def mapping_of(stack: Stack, source: Resource, attribute: str = "arn") -> Resource:
+    return stack.one(
+        "aws_lambda_event_source_mapping",
+        event_source_arn=f"${{{source.address}.{attribute}}}",
+    )
 
 
 @pytest.mark.parametrize("short_name", FUNCTIONS)
@@ -51,6 +55,7 @@ def test_functions_run_on_python_3_12_and_are_traced(stack: Stack) -> None:
         ("api-handler", "api_handler.handler", 15, 1024),
         ("batch-processor", "batch_processor.handler", 900, 1769),
         ("payment-processor", "payment_processor.handler", 30, 512),
+        ("event-publisher", "event_publisher.handler", 60, 512),
     ],
 )
 def test_functions_have_the_time_and_memory_that_was_decided(
@@ -100,11 +105,11 @@ def test_each_function_has_a_role_and_a_log_group_of_its_own(stack: Stack) -> No
         assert set(function["depends_on"]) == {group.address, policy.address}
 
 
-def test_the_event_queue_invokes_the_payment_processor(stack: Stack) -> None:
-    queue = stack.one("aws_sqs_queue", name=stack.name("payment-events"))
-    mapping = mapping_of(stack)
+@pytest.mark.parametrize("name", QUEUES)
+def test_both_queues_of_payments_invoke_the_payment_processor(stack: Stack, name: str) -> None:
+    """Each at its own concurrency, so that a file never stands before a customer."""
+    mapping = mapping_of(stack, stack.one("aws_sqs_queue", name=stack.name(name)))
     alias = stack.alias("payment-processor")
-    assert mapping["event_source_arn"] == f"${{{queue.address}.arn}}"
     assert mapping["function_name"] == f"${{{alias.address}.arn}}"
     assert mapping["batch_size"] == 10
     assert mapping["function_response_types"] == ["ReportBatchItemFailures"]
@@ -112,12 +117,61 @@ def test_the_event_queue_invokes_the_payment_processor(stack: Stack) -> None:
     assert mapping["scaling_config"] == {"maximum_concurrency": concurrency}
 
 
-def test_a_message_stays_hidden_for_six_times_the_functions_timeout(stack: Stack) -> None:
+@pytest.mark.parametrize("name", QUEUES)
+def test_a_message_stays_hidden_for_six_times_the_functions_timeout(
+    stack: Stack, name: str
+) -> None:
     """See https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html."""
-    queue = stack.one("aws_sqs_queue", name=stack.name("payment-events"))
-    window = mapping_of(stack).attributes.get("maximum_batching_window_in_seconds", 0)
+    queue = stack.one("aws_sqs_queue", name=stack.name(name))
+    mapping = mapping_of(stack, queue)
+    window = mapping.attributes.get("maximum_batching_window_in_seconds", 0)
     timeout = stack.function("payment-processor")["timeout"]
     assert queue["visibility_timeout_seconds"] >= 6 * timeout + window
+
+
+def test_the_audit_trails_stream_invokes_the_event_publisher(stack: Stack) -> None:
+    table = stack.one("aws_dynamodb_table", name=stack.name("audit-logs"))
+    mapping = mapping_of(stack, table, "stream_arn")
+    alias = stack.alias("event-publisher")
+    assert (table["stream_enabled"], table["stream_view_type"]) == (True, "NEW_IMAGE")
+    assert mapping["function_name"] == f"${{{alias.address}.arn}}"
+    assert mapping["starting_position"] == "TRIM_HORIZON"
+    assert mapping["function_response_types"] == ["ReportBatchItemFailures"]
+    assert mapping["bisect_batch_on_function_error"] is True
+
+
+def test_only_records_that_announce_something_reach_the_event_publisher(stack: Stack) -> None:
+    """See https://docs.aws.amazon.com/lambda/latest/dg/with-ddb-filtering.html."""
+    table = stack.one("aws_dynamodb_table", name=stack.name("audit-logs"))
+    (chosen,) = mapping_of(stack, table, "stream_arn")["filter_criteria"]["filter"]
+    assert json.loads(chosen["pattern"]) == {
+        "dynamodb": {"NewImage": {"event_type": {"S": [{"exists": True}]}}}
+    }
+
+
+def test_an_event_that_cannot_be_announced_is_set_aside_before_the_stream_forgets_it(
+    stack: Stack,
+) -> None:
+    table = stack.one("aws_dynamodb_table", name=stack.name("audit-logs"))
+    dead_letters = stack.one("aws_sqs_queue", name=stack.name("payment-announcements-dlq"))
+    mapping = mapping_of(stack, table, "stream_arn")
+    assert mapping["maximum_record_age_in_seconds"] <= 24 * 3600
+    assert "maximum_retry_attempts" not in mapping.attributes
+    assert mapping["destination_config"] == {
+        "on_failure": {"destination_arn": f"${{{dead_letters.address}.arn}}"}
+    }
+    # What cannot be read is set aside by the function itself.
+    variables = stack.function("event-publisher")["environment"]["variables"]
+    assert variables["ANNOUNCEMENTS_DLQ_URL"] == f"${{{dead_letters.address}.url}}"
+
+
+def test_only_the_audit_trail_has_a_stream(stack: Stack) -> None:
+    streamed = {
+        table["name"]
+        for table in stack.all("aws_dynamodb_table")
+        if "stream_enabled" in table.attributes
+    }
+    assert streamed == {stack.name("audit-logs")}
 
 
 def test_uploaded_csv_files_invoke_the_batch_processor(stack: Stack) -> None:
@@ -137,15 +191,38 @@ def test_a_report_never_triggers_a_batch(stack: Stack) -> None:
     assert not notification.refers_to(results)
 
 
-def test_an_upload_that_cannot_be_processed_ends_in_the_dead_letter_queue(stack: Stack) -> None:
-    dead_letters = stack.one("aws_sqs_queue", name=stack.name("payment-events-dlq"))
-    invocation = stack.one("aws_lambda_function_event_invoke_config")
-    assert invocation.refers_to(stack.function("batch-processor"))
+@pytest.mark.parametrize(
+    ("short_name", "queue"),
+    [
+        ("batch-processor", "payment-events-dlq"),
+        ("payment-processor", "payment-processor-failures"),
+    ],
+)
+def test_an_event_that_a_function_fails_to_handle_is_kept(
+    stack: Stack, short_name: str, queue: str
+) -> None:
+    """S3, EventBridge and Scheduler invoke asynchronously: only Lambda knows of the failure."""
+    kept_in = stack.one("aws_sqs_queue", name=stack.name(queue))
+    function = stack.function(short_name)
+    (invocation,) = (
+        each
+        for each in stack.all("aws_lambda_function_event_invoke_config")
+        if each.refers_to(function)
+    )
     assert invocation["maximum_retry_attempts"] == 2
     assert invocation["maximum_event_age_in_seconds"] == 6 * 3600
     assert invocation["destination_config"] == {
-        "on_failure": {"destination": f"${{{dead_letters.address}.arn}}"}
+        "on_failure": {"destination": f"${{{kept_in.address}.arn}}"}
     }
+
+
+def test_the_first_upload_finds_where_its_failure_would_go(stack: Stack) -> None:
+    function = stack.function("batch-processor")
+    (invocation,) = (
+        each
+        for each in stack.all("aws_lambda_function_event_invoke_config")
+        if each.refers_to(function)
+    )
     notification = stack.one("aws_s3_bucket_notification")
     assert invocation.address in notification["depends_on"]
 
@@ -197,16 +274,19 @@ def test_functions_and_their_layer_are_for_the_cheaper_processor(stack: Stack) -
     assert stack.one("aws_lambda_layer_version")["compatible_architectures"] == ["arm64"]
 
 
-def test_only_this_bucket_and_this_api_may_invoke_functions(stack: Stack) -> None:
+def test_only_this_bucket_this_api_and_the_rule_for_deaths_may_invoke_functions(
+    stack: Stack,
+) -> None:
     permissions = stack.all("aws_lambda_permission")
     assert {permission["principal"] for permission in permissions} == {
         "s3.amazonaws.com",
         "apigateway.amazonaws.com",
+        "events.amazonaws.com",
     }
     for permission in permissions:
         assert permission["action"] == "lambda:InvokeFunction"
         assert permission["source_account"].endswith("account.account_id}")
-        if permission["principal"] == "s3.amazonaws.com":
+        if permission["principal"] != "apigateway.amazonaws.com":
             assert permission["source_arn"].endswith(".arn}")
         else:
             # What follows the API's ARN is the stage, the method and the path.

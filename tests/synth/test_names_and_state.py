@@ -28,12 +28,12 @@ PRODUCT_NAMES = {
     "aws_dynamodb_table": ("name", {"payments", "processing-status", "audit-logs"}),
     "aws_lambda_function": (
         "function_name",
-        {"payment-processor", "batch-processor", "api-handler"},
+        {"payment-processor", "batch-processor", "api-handler", "event-publisher"},
     ),
     "aws_api_gateway_rest_api": ("name", {"payment-api"}),
     "aws_sfn_state_machine": ("name", {"payment-workflow", "payment-batch-workflow"}),
     "aws_sns_topic": ("name", {"payment-notifications"}),
-    "aws_sqs_queue": ("name", {"payment-events", "payment-events-dlq", "payment-sweep-dlq"}),
+    "aws_sqs_queue": ("name", {"payment-events", "payment-events-dlq", "payment-rows"}),
     "aws_cloudwatch_dashboard": ("dashboard_name", {"payments"}),
 }
 
@@ -132,6 +132,7 @@ def test_the_outputs_name_what_people_and_tools_need(stack: Stack) -> None:
         "audit_logs_table",
         "payment_events_queue_url",
         "payment_events_dlq_url",
+        "payment_rows_queue_url",
         "payment_notifications_topic_arn",
         "payment_workflow_arn",
         "batch_workflow_arn",

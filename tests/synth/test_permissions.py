@@ -45,7 +45,6 @@ ACTIONS = {
         "s3:ListBucket",
         "s3:PutObject",
         "sqs:SendMessage",
-        "states:DescribeExecution",
         "states:StartExecution",
     },
     "payment-processor": {
@@ -58,8 +57,15 @@ ACTIONS = {
         "sqs:GetQueueAttributes",
         "sqs:ReceiveMessage",
         "sqs:SendMessage",
-        "states:DescribeExecution",
         "states:StartExecution",
+    },
+    "event-publisher": {
+        "dynamodb:DescribeStream",
+        "dynamodb:GetRecords",
+        "dynamodb:GetShardIterator",
+        "dynamodb:ListStreams",
+        "sns:Publish",
+        "sqs:SendMessage",
     },
 }
 ACTIONS_OF_EVERY_FUNCTION = {
@@ -120,6 +126,7 @@ def test_each_role_is_assumed_by_one_service(stack: Stack) -> None:
         stack.name("api-handler"): [{"Service": "lambda.amazonaws.com"}],
         stack.name("batch-processor"): [{"Service": "lambda.amazonaws.com"}],
         stack.name("payment-processor"): [{"Service": "lambda.amazonaws.com"}],
+        stack.name("event-publisher"): [{"Service": "lambda.amazonaws.com"}],
         stack.name("payment-workflow"): [{"Service": "states.amazonaws.com"}],
         stack.name("payment-batch-workflow"): [{"Service": "states.amazonaws.com"}],
         stack.name("payment-sweep"): [{"Service": "scheduler.amazonaws.com"}],

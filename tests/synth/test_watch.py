@@ -16,6 +16,8 @@ RUNBOOK = Path(__file__).parents[2] / "docs/runbook.md"
 
 pytestmark = pytest.mark.xdist_group("synth")
 
+FUNCTIONS = ("api-handler", "batch-processor", "payment-processor", "event-publisher")
+
 # name: namespace, metric, dimensions, statistic, threshold, period in seconds
 ALARMS = {
     **{
@@ -54,7 +56,7 @@ ALARMS = {
             1,
             300,
         )
-        for function in ("api-handler", "batch-processor", "payment-processor")
+        for function in FUNCTIONS
     },
     "payment-api-latency": (
         "AWS/ApiGateway",
@@ -64,13 +66,29 @@ ALARMS = {
         3000,
         300,
     ),
-    "payment-sweep-dlq-messages": (
+    "payment-processor-failures-messages": (
         "AWS/SQS",
         "ApproximateNumberOfMessagesVisible",
-        {"QueueName": "payment-sweep-dlq"},
+        {"QueueName": "payment-processor-failures"},
         "Maximum",
         1,
         60,
+    ),
+    "payment-announcements-dlq-messages": (
+        "AWS/SQS",
+        "ApproximateNumberOfMessagesVisible",
+        {"QueueName": "payment-announcements-dlq"},
+        "Maximum",
+        1,
+        60,
+    ),
+    "event-publisher-age": (
+        "AWS/Lambda",
+        "IteratorAge",
+        {"FunctionName": "event-publisher"},
+        "Maximum",
+        900_000,
+        300,
     ),
     "payment-api-5xx": (
         "AWS/ApiGateway",
@@ -227,16 +245,22 @@ def test_an_alarm_hangs_on_what_the_sweep_counts(stack: Stack) -> None:
     assert (alarm["threshold"], alarm["period"]) == (1, 600)
 
 
-def test_the_sweep_is_scheduled_and_a_missed_one_is_kept(stack: Stack) -> None:
+def test_the_sweep_is_scheduled_without_a_key_of_ours(stack: Stack) -> None:
+    """Scheduler would decrypt the payload with the schedule's role, in a direct call."""
     schedule = stack.one("aws_scheduler_schedule", name=stack.name("payment-sweep"))
     alias = stack.alias("payment-processor")
-    queue = stack.one("aws_sqs_queue", name=stack.name("payment-sweep-dlq"))
     target = schedule["target"]
     assert schedule["schedule_expression"] == "rate(5 minutes)"
-    assert schedule["kms_key_arn"] == f"${{{stack.one('aws_kms_key').address}.arn}}"
+    assert "kms_key_arn" not in schedule.attributes
     assert target["arn"] == f"${{{alias.address}.arn}}"
     assert json.loads(target["input"]) == {"action": "sweep"}
-    assert target["dead_letter_config"] == {"arn": f"${{{queue.address}.arn}}"}
+
+
+def test_the_alarm_covers_two_sweeps(stack: Stack) -> None:
+    schedule = stack.one("aws_scheduler_schedule", name=stack.name("payment-sweep"))
+    alarm = stack.one("aws_cloudwatch_metric_alarm", alarm_name=stack.name("payments-stuck"))
+    minutes = int(re.findall(r"\d+", schedule["schedule_expression"])[0])
+    assert alarm["period"] == 2 * minutes * 60
 
 
 def test_the_sweep_reads_the_index_that_there_is(stack: Stack) -> None:
@@ -274,9 +298,13 @@ def test_alarms_tell_the_topic_when_they_fire_and_when_it_is_over(stack: Stack) 
         assert alarm["alarm_actions"] == alarm["ok_actions"] == [topic]
 
 
-def test_missing_data_is_no_alarm(stack: Stack) -> None:
+def test_silence_is_an_alarm_where_something_must_be_told_and_no_alarm_elsewhere(
+    stack: Stack,
+) -> None:
     for alarm in stack.all("aws_cloudwatch_metric_alarm"):
-        assert alarm["treat_missing_data"] == "notBreaching"
+        watches_the_watch = alarm["alarm_name"] == stack.name("payments-stuck")
+        missing = "breaching" if watches_the_watch else "notBreaching"
+        assert alarm["treat_missing_data"] == missing
 
 
 def test_an_alarm_says_what_it_means_and_what_to_do_first(stack: Stack) -> None:

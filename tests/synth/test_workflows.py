@@ -43,14 +43,11 @@ def test_a_task_waits_longer_than_its_function_may_run(stack: Stack, workflow: s
         assert task["TimeoutSeconds"] > function["timeout"]
 
 
-def test_the_workflow_may_call_one_function_and_publish_to_one_topic(
-    stack: Stack, workflow: str
-) -> None:
+def test_the_workflow_may_call_one_function(stack: Stack, workflow: str) -> None:
     policy = stack.one("aws_iam_role_policy", name=stack.name(workflow))
-    function, topic = stack.alias(FUNCTIONS[workflow]), stack.one("aws_sns_topic")
-    for action, resource in (("lambda:InvokeFunction", function), ("sns:Publish", topic)):
-        allowed = [s["Resource"] for s in policy.statements if action in s["Action"]]
-        assert allowed == [[f"${{{resource.address}.arn}}"]]
+    alias = stack.alias(FUNCTIONS[workflow])
+    allowed = [s["Resource"] for s in policy.statements if "lambda:InvokeFunction" in s["Action"]]
+    assert allowed == [[f"${{{alias.address}.arn}}"]]
 
 
 def test_the_workflow_has_a_role_that_only_it_may_use(stack: Stack, workflow: str) -> None:
