@@ -16,6 +16,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import fixed_costs
 from benchmarks.measurement import REPOSITORY
 from benchmarks.page import markdown_table, replace_table
 from benchmarks.recording import RECORD
@@ -220,6 +221,7 @@ def main() -> int:
     book = json.loads(PRICES.read_text())
     console.print(f"{book['about']} ({book['as_of']})")
     PAGE.write_text(replace_table(PAGE.read_text(), "cost", markdown_table(HEADINGS, rows)))
+    PAGE.write_text(fixed_costs.update(PAGE.read_text()))
     console.print(f"Written to {PAGE.relative_to(REPOSITORY)}")
     return 0
 

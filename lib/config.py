@@ -2,9 +2,10 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from ipaddress import ip_network
 from typing import Final, Self
 
 PROJECT: Final = "payment-processing"
@@ -65,6 +66,13 @@ class Profile:
     """Requests a second the API takes in the long run."""
     throttle_burst: int
     """Requests the API takes at once."""
+    api_concurrency: int | None
+    """Executions that Lambda keeps for the API, and more than which it never gives it.
+
+    Without them, payments that wait for a slow processor could take all that the account has, and
+    the API would refuse what it could still queue. They are missing to all others, and AWS wants
+    100 left for these, so only environments whose account was made for it keep some.
+    """
     queue_concurrency: int
     """Concurrent invocations of the payment processor for each of its queues, at most.
 
@@ -82,6 +90,8 @@ PROTECTED: Final = Profile(
     firewall=True,
     throttle_rate=1000,
     throttle_burst=2000,
+    # As many as the rate takes when an answer takes a tenth of a second.
+    api_concurrency=100,
     queue_concurrency=50,
     log_retention_days=365,
 )
@@ -93,15 +103,33 @@ DISPOSABLE: Final = Profile(
     authorization="NONE",
     api_access_logs=False,
     firewall=False,
-    throttle_rate=100,
-    throttle_burst=200,
+    # Anybody can call an open API. This much, all month long, is on the page of costs.
+    throttle_rate=10,
+    throttle_burst=20,
+    api_concurrency=None,
     queue_concurrency=8,
     log_retention_days=365,
 )
 
-PROTECTED_PREFIXES: Final = ("prod", "staging")
+LOCAL: Final = "local"
+"""The environment in the local cloud."""
 
-_SUFFIX = re.compile(r"(?=.{1,20}\Z)[a-z0-9]+(?:-[a-z0-9]+)*")
+_DISPOSABLE_NAMES = re.compile(rf"(?:dev|test).*|pr-.+|{LOCAL}")
+
+RESERVED_WORDS: Final = ("dlq",)
+"""What some names end in, besides the suffix: no suffix begins with them.
+
+The queue ``payment-events`` of an environment ``dlq-prod`` would be called
+``payment-events-dlq-prod``, as prod's dead-letter queue is.
+"""
+
+MOST_NETWORKS: Final = 100
+"""A policy of an API may be 8 KiB long:
+https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html"""
+
+_SUFFIX = re.compile(
+    rf"(?=.{{1,20}}\Z)(?!(?:{'|'.join(RESERVED_WORDS)})(?:-|\Z))[a-z0-9]+(?:-[a-z0-9]+)*"
+)
 # Not China and the isolated partitions: their domain names are not the ones of our API's contract.
 _REGION = re.compile(
     r"(?!cn-)[a-z]{2}(?:-gov)?"
@@ -122,10 +150,19 @@ _HTTPS_OR_QUEUE = re.compile(
 )
 
 
+def _networks(value: str) -> tuple[str, ...]:
+    """Return the networks that a list names; nothing if one of them is none."""
+    try:
+        found = tuple(str(ip_network(each.strip())) for each in value.split(","))
+    except ValueError:
+        return ()
+    return found if len(found) <= MOST_NETWORKS else ()
+
+
 @dataclass(frozen=True, slots=True)
 class _Variable:
     name: str
-    form: re.Pattern[str]
+    is_right: Callable[[str], object]
     expected: str
     required: bool = True
 
@@ -134,25 +171,35 @@ _REGION_FORM: Final = "the name of an AWS region, such as us-east-1 or eu-centra
 _VARIABLES: Final = (
     _Variable(
         "ENVIRONMENT_SUFFIX",
-        _SUFFIX,
+        _SUFFIX.fullmatch,
         "1 to 20 lower-case letters and digits, in words joined by single hyphens, "
-        "such as dev, staging or pr-12",
+        f"such as dev, staging or pr-12; the first word is not {' or '.join(RESERVED_WORDS)}",
     ),
-    _Variable("AWS_REGION", _REGION, _REGION_FORM),
+    _Variable("AWS_REGION", _REGION.fullmatch, _REGION_FORM),
     _Variable(
         "TERRAFORM_STATE_BUCKET",
-        _BUCKET,
+        _BUCKET.fullmatch,
         "the name of the S3 bucket that holds the state: 3 to 63 lower-case letters, digits, "
         "dots and hyphens, such as acme-terraform-state",
     ),
-    _Variable("TERRAFORM_STATE_BUCKET_REGION", _REGION, _REGION_FORM),
+    _Variable("TERRAFORM_STATE_BUCKET_REGION", _REGION.fullmatch, _REGION_FORM),
     _Variable(
-        "ALARM_EMAIL", _EMAIL, "an email address, such as on-call@example.com", required=False
+        "ALARM_EMAIL",
+        _EMAIL.fullmatch,
+        "an email address, such as on-call@example.com",
+        required=False,
     ),
     _Variable(
         "PAYMENT_UPDATES_ENDPOINT",
-        _HTTPS_OR_QUEUE,
+        _HTTPS_OR_QUEUE.fullmatch,
         "an https URL, or the ARN of an SQS queue (not a FIFO one)",
+        required=False,
+    ),
+    _Variable(
+        "API_ALLOWED_CIDRS",
+        _networks,
+        f"1 to {MOST_NETWORKS} networks, each by its first address and the length of its prefix, "
+        "joined by commas, such as 203.0.113.0/24,2001:db8::/32",
         required=False,
     ),
 )
@@ -168,6 +215,8 @@ class StackConfig:
     state_bucket_region: str
     alarm_email: str | None = None
     payment_updates_endpoint: str | None = None
+    api_allowed_cidrs: tuple[str, ...] = ()
+    """The networks that may reach the open API; none named means all."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
@@ -183,21 +232,28 @@ class StackConfig:
             for variable in _VARIABLES
             if (fault := _fault_of(variable, values.get(variable.name))) is not None
         ]
+        suffix, networks = values.get("ENVIRONMENT_SUFFIX", ""), values.get("API_ALLOWED_CIDRS")
+        if networks and suffix and is_protected(suffix):
+            faults.append(
+                f"API_ALLOWED_CIDRS is {networks!r}: expected nothing, because {suffix!r} is a "
+                "protected environment, whose API takes signed requests only"
+            )
         if faults:
             raise ConfigurationError(faults)
         return cls(
-            suffix=values["ENVIRONMENT_SUFFIX"],
+            suffix=suffix,
             region=values["AWS_REGION"],
             state_bucket=values["TERRAFORM_STATE_BUCKET"],
             state_bucket_region=values["TERRAFORM_STATE_BUCKET_REGION"],
             alarm_email=values.get("ALARM_EMAIL") or None,
             payment_updates_endpoint=values.get("PAYMENT_UPDATES_ENDPOINT") or None,
+            api_allowed_cidrs=_networks(networks) if networks else (),
         )
 
     @property
     def profile(self) -> Profile:
         """The kind of environment this is, by its name."""
-        return PROTECTED if self.suffix.startswith(PROTECTED_PREFIXES) else DISPOSABLE
+        return PROTECTED if is_protected(self.suffix) else DISPOSABLE
 
     @property
     def partition(self) -> str:
@@ -259,11 +315,16 @@ class StackConfig:
         return f"aws-waf-logs-{self.name('payment-api')}"
 
 
+def is_protected(suffix: str) -> bool:
+    """Whether an environment is protected, as all are whose names do not say otherwise."""
+    return _DISPOSABLE_NAMES.fullmatch(suffix) is None
+
+
 def _fault_of(variable: _Variable, value: str | None) -> str | None:
     if not value and not variable.required:
         return None
     if not value:
         return f"{variable.name} is not set: expected {variable.expected}"
-    if variable.form.fullmatch(value) is None:
+    if not variable.is_right(value):
         return f"{variable.name} is {value!r}: expected {variable.expected}"
     return None

@@ -59,7 +59,10 @@ def _parser() -> argparse.ArgumentParser:
         "or where it runs already)",
     )
     parser.add_argument(
-        "--suffix", default=Workspace.suffix, help="name of the environment (default: %(default)s)"
+        "--suffix",
+        default=Workspace.suffix,
+        help="name of the environment (default: %(default)s); one that begins with neither dev, "
+        "test nor pr- is protected and takes signed requests only",
     )
     parser.add_argument(
         "--state",

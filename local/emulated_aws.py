@@ -51,6 +51,33 @@ def check_the_actions_of_aws() -> None:
     iam_actions.extract_iam_action = extract_iam_action
 
 
+def check_the_aliases_of_functions() -> None:
+    """Make ministack ask IAM for the alias or version that is invoked, as AWS does.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-aliases.html
+    """
+    as_shipped = iam_actions.extract_resource_arn
+
+    @functools.wraps(as_shipped)
+    def extract_resource_arn(
+        service: str,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        query: Mapping[str, Any],
+        *args: Any,
+        **kwargs: Any,
+    ) -> str:
+        arn: str = as_shipped(service, method, path, headers, body, query, *args, **kwargs)
+        wanted = (query or {}).get("Qualifier")
+        if service != "lambda" or not path.endswith("/invocations") or not wanted:
+            return arn
+        return f"{arn}:{wanted[0] if isinstance(wanted, list) else wanted}"
+
+    iam_actions.extract_resource_arn = extract_resource_arn
+
+
 def read_ranges_of_versions() -> None:
     """Make GetObject heed Range together with versionId; ministack sends the whole version.
 
@@ -187,6 +214,41 @@ def publish_attributes_of_workflows() -> None:
     sns._parse_message_attributes = parse
 
 
+def let_versions_heed_their_function() -> None:
+    """Make versions heed concurrency and failure destination; ministack's copies know neither.
+
+    Concurrency is reserved for all versions of a function together, and an alias has its own
+    settings for asynchronous events.
+    https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-configuring.html
+    """
+    reserved, asynchronously = lambda_svc._reserved_concurrency, lambda_svc.invoke_async_with_retry
+
+    def function_of(version: dict[str, Any]) -> dict[str, Any]:
+        account, region = lambda_svc._account_region_from_function_config(version)
+        found = lambda_svc._functions.get_scoped(account, region, version["FunctionName"])
+        return found or {}
+
+    @functools.wraps(reserved)
+    def reserved_concurrency(func: dict[str, Any], config: dict[str, Any]) -> int | None:
+        limit: int | None = reserved(function_of(config) or func, config)
+        return limit
+
+    @functools.wraps(asynchronously)
+    def invoke(func: dict[str, Any], event: dict[str, Any]) -> None:
+        version = func.get("config") or func
+        function = function_of(version)
+        settings = [
+            function["event_invoke_configs"][alias["Name"]]
+            for alias in function.get("aliases", {}).values()
+            if alias["FunctionVersion"] == version.get("Version")
+            and alias["Name"] in function["event_invoke_configs"]
+        ]
+        asynchronously({**func, "event_invoke_config": settings[0]} if settings else func, event)
+
+    lambda_svc._reserved_concurrency = reserved_concurrency
+    lambda_svc.invoke_async_with_retry = invoke
+
+
 def count_every_invocation() -> None:
     """Make metrics of every invocation of a function; ministack makes them of direct ones only."""
     as_shipped, log = lambda_svc._emit_lambda_metrics, lambda_svc._emit_lambda_logs
@@ -280,11 +342,13 @@ def evaluate_alarms() -> None:
 def main() -> None:
     """Serve until SIGTERM."""
     check_the_actions_of_aws()
+    check_the_aliases_of_functions()
     read_ranges_of_versions()
     list_versions_url_encoded()
     name_errors_of_functions()
     keep_logging_of_web_acls()
     publish_attributes_of_workflows()
+    let_versions_heed_their_function()
     count_every_invocation()
     count_embedded_metrics()
     evaluate_alarms()

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from lib.config import LOCAL
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -14,7 +16,7 @@ class Workspace:
     """
 
     state: Path = REPOSITORY / ".local"
-    suffix: str = "local"
+    suffix: str = LOCAL
     region: str = "us-east-1"
 
     @property

@@ -1,6 +1,7 @@
 """The REST API: its routes, what it refuses by itself, and its stage."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import Final
 
 from cdktf import (
@@ -25,6 +26,7 @@ from cdktf_cdktf_provider_aws.api_gateway_rest_api import (
     ApiGatewayRestApi,
     ApiGatewayRestApiEndpointConfiguration,
 )
+from cdktf_cdktf_provider_aws.api_gateway_rest_api_policy import ApiGatewayRestApiPolicy
 from cdktf_cdktf_provider_aws.api_gateway_stage import (
     ApiGatewayStage,
     ApiGatewayStageAccessLogSettings,
@@ -37,7 +39,7 @@ from lib.edge.refusals import problems
 from lib.environment import Environment
 from lib.functions.compute import Compute
 from lib.kit.function import PythonFunction
-from lib.kit.iam import compact_json
+from lib.kit.iam import ANYBODY, Statement, compact_json, policy_json
 
 # API Gateway refuses only what is no JSON object: the handler names every other fault at once.
 BODY_SCHEMA: Final = {"$schema": "http://json-schema.org/draft-04/schema#", "type": "object"}
@@ -82,6 +84,8 @@ class Api(Construct):
         )
         self._add_routes(compute.api_handler)
         self._add_gateway_responses()
+        if environment.config.api_allowed_cidrs:
+            self._allow_only(environment.config.api_allowed_cidrs)
         self.stage = self._add_stage()
 
     def _add_routes(self, handler: PythonFunction) -> None:
@@ -154,12 +158,13 @@ class Api(Construct):
             http_method=method.http_method,
             type="AWS_PROXY",
             integration_http_method="POST",
-            uri=handler.resource.invoke_arn,
+            uri=handler.invoke_arn,
         )
         LambdaPermission(
             self,
             f"{method.node.id}-may-invoke",
-            function_name=handler.resource.function_name,
+            function_name=handler.name,
+            qualifier=handler.qualifier,
             action="lambda:InvokeFunction",
             principal="apigateway.amazonaws.com",
             source_arn=f"{self.rest_api.execution_arn}/{self._environment.config.suffix}/{request_arn}",
@@ -181,6 +186,27 @@ class Api(Construct):
             )
             for problem in problems(signed=signed)
         ]
+
+    def _allow_only(self, networks: Sequence[str]) -> None:
+        """Refuse whoever calls from elsewhere: with a policy, what it does not allow is denied.
+
+        See https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-authorization-flow.html
+        """
+        policy = ApiGatewayRestApiPolicy(
+            self,
+            "allowed-networks",
+            rest_api_id=self.rest_api.id,
+            policy=policy_json(
+                Statement(
+                    sid="AllowedNetworks",
+                    principal=ANYBODY,
+                    actions=("execute-api:Invoke",),
+                    resources=(f"{self.rest_api.execution_arn}/*",),
+                    conditions={"IpAddress": {"aws:SourceIp": networks}},
+                )
+            ),
+        )
+        self._deployed.append(policy)
 
     def _add_stage(self) -> ApiGatewayStage:
         profile = self._environment.profile

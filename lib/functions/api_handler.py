@@ -25,7 +25,11 @@ def add_api_handler(
         environment=environment,
         code=code,
         description="Takes payments over HTTP and answers what became of them",
-        limits=Limits(timeout_seconds=15, memory_mb=1024),
+        limits=Limits(
+            timeout_seconds=15,
+            memory_mb=1024,
+            reserved_concurrency=environment.profile.api_concurrency,
+        ),
         variables={
             "PAYMENTS_TABLE": storage.payments_table.name,
             "PROCESSING_STATUS_TABLE": storage.processing_status_table.name,

@@ -105,7 +105,8 @@ def _invoke_for_uploads(
     permission = LambdaPermission(
         scope,
         "batch-bucket-may-invoke",
-        function_name=function.resource.function_name,
+        function_name=function.name,
+        qualifier=function.qualifier,
         action="lambda:InvokeFunction",
         principal="s3.amazonaws.com",
         source_arn=storage.batch_bucket.arn,
@@ -115,7 +116,8 @@ def _invoke_for_uploads(
     invoke_config = LambdaFunctionEventInvokeConfig(
         scope,
         "upload-failures",
-        function_name=function.resource.function_name,
+        function_name=function.name,
+        qualifier=function.qualifier,
         maximum_retry_attempts=ASYNC_RETRIES,
         maximum_event_age_in_seconds=ASYNC_EVENT_AGE_SECONDS,
         destination_config=LambdaFunctionEventInvokeConfigDestinationConfig(
@@ -132,7 +134,7 @@ def _invoke_for_uploads(
             S3BucketNotificationLambdaFunction(
                 # Every object: one that is no CSV file is refused, visibly.
                 id="uploads",
-                lambda_function_arn=function.resource.arn,
+                lambda_function_arn=function.arn,
                 events=["s3:ObjectCreated:*"],
             )
         ],

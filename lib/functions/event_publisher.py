@@ -78,7 +78,7 @@ def add_event_publisher(
         scope,
         "audit-stream",
         event_source_arn=stream,
-        function_name=function.resource.arn,
+        function_name=function.arn,
         starting_position="TRIM_HORIZON",
         batch_size=STREAM_BATCH_SIZE,
         # Records of one payment stay in order: they have one partition key.

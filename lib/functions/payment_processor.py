@@ -113,7 +113,7 @@ def _invoke_for_messages(
             scope,
             name,
             event_source_arn=queue.arn,
-            function_name=function.resource.arn,
+            function_name=function.arn,
             batch_size=QUEUE_BATCH_SIZE,
             function_response_types=["ReportBatchItemFailures"],
             scaling_config=LambdaEventSourceMappingScalingConfig(
@@ -133,7 +133,8 @@ def _keep_failures(scope: Construct, function: PythonFunction, messaging: Messag
     LambdaFunctionEventInvokeConfig(
         scope,
         "payment-processor-failures",
-        function_name=function.resource.function_name,
+        function_name=function.name,
+        qualifier=function.qualifier,
         maximum_retry_attempts=ASYNC_RETRIES,
         maximum_event_age_in_seconds=ASYNC_EVENT_AGE_SECONDS,
         destination_config=LambdaFunctionEventInvokeConfigDestinationConfig(

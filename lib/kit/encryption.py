@@ -105,8 +105,9 @@ class Encryption(Construct):
         )
 
     def decrypt_variables_of(self, function_arn: str) -> Statement:
-        """Let a function's role read the function's own environment variables.
+        """Let a function's role read the environment variables of the function and its versions.
 
+        A version's variables are its own, and no page says whether their context names the version.
         See https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars-encryption.html
         """
         return Statement(
@@ -114,7 +115,12 @@ class Encryption(Construct):
             actions=("kms:Decrypt",),
             resources=(self.key.arn,),
             conditions={
-                "StringEquals": {"kms:EncryptionContext:aws:lambda:FunctionArn": function_arn}
+                "ArnLike": {
+                    "kms:EncryptionContext:aws:lambda:FunctionArn": [
+                        function_arn,
+                        f"{function_arn}:*",
+                    ]
+                }
             },
         )
 

@@ -179,13 +179,14 @@ def tell_of_deaths(
     LambdaPermission(
         scope,
         "deaths-may-invoke",
-        function_name=function.resource.function_name,
+        function_name=function.name,
+        qualifier=function.qualifier,
         action="lambda:InvokeFunction",
         principal="events.amazonaws.com",
         source_arn=rule.arn,
         source_account=environment.arns.account,
     )
-    CloudwatchEventTarget(scope, "tell", rule=rule.name, arn=function.resource.arn)
+    CloudwatchEventTarget(scope, "tell", rule=rule.name, arn=function.arn)
 
 
 def invoke_task(
@@ -195,7 +196,7 @@ def invoke_task(
     return {
         "Type": "Task",
         "Resource": f"arn:{arns.partition}:states:::lambda:invoke",
-        "Parameters": {"FunctionName": function.resource.arn, "Payload": payload},
+        "Parameters": {"FunctionName": function.arn, "Payload": payload},
         "TimeoutSeconds": timeout_seconds,
     }
 

@@ -26,7 +26,7 @@ def function_errors(function: PythonFunction) -> Alarm:
         metric=Metric(
             namespace="AWS/Lambda",
             name="Errors",
-            dimensions={"FunctionName": function.resource.function_name},
+            dimensions={"FunctionName": function.name},
             statistic="Sum",
         ),
         added=[
@@ -56,7 +56,7 @@ def function_throttles(function: PythonFunction) -> Alarm:
         metric=Metric(
             namespace="AWS/Lambda",
             name="Throttles",
-            dimensions={"FunctionName": function.resource.function_name},
+            dimensions={"FunctionName": function.name},
             statistic="Sum",
         ),
         threshold=1,
@@ -152,7 +152,7 @@ def announcement_alarms(messaging: Messaging, publisher: PythonFunction) -> tupl
             metric=Metric(
                 namespace="AWS/Lambda",
                 name="IteratorAge",
-                dimensions={"FunctionName": publisher.resource.function_name},
+                dimensions={"FunctionName": publisher.name},
                 statistic="Maximum",
             ),
             threshold=900_000,

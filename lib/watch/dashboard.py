@@ -182,7 +182,7 @@ def _workflows(watched: Watched) -> list[_Graph]:
 
 
 def _functions(watched: Watched) -> list[_Graph]:
-    functions = [function.resource.function_name for function in watched.compute.functions]
+    functions = [function.name for function in watched.compute.functions]
     mappings = [
         mapping for function in watched.compute.functions for mapping in function.event_sources
     ]

@@ -42,7 +42,7 @@ class BatchWorkflow(Construct):
                 Statement(
                     sid="CallBatchProcessor",
                     actions=("lambda:InvokeFunction",),
-                    resources=(compute.batch_processor.resource.arn,),
+                    resources=(compute.batch_processor.arn,),
                 ),
                 Statement(sid="Notify", actions=("sns:Publish",), resources=(messaging.topic.arn,)),
                 Statement(

@@ -40,7 +40,7 @@ class PaymentWorkflow(Construct):
                 Statement(
                     sid="CallPaymentProcessor",
                     actions=("lambda:InvokeFunction",),
-                    resources=(compute.payment_processor.resource.arn,),
+                    resources=(compute.payment_processor.arn,),
                 ),
             ],
         )

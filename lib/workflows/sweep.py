@@ -35,7 +35,7 @@ class Sweep(Construct):
         compute: Compute,
     ) -> None:
         super().__init__(scope, id_)
-        function = compute.payment_processor.resource
+        function = compute.payment_processor
         role = ServiceRole(
             self,
             "role",

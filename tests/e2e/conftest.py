@@ -24,7 +24,7 @@ from tests.e2e.environment import Environment, Notifications
 HERE = Path(__file__).parent
 ALARM_EMAIL = "on-call@example.com"
 UPDATES_QUEUE = "updates-seen-by-tests"
-WORKSPACE = Workspace(state=REPOSITORY / ".local/e2e", suffix="e2e")
+WORKSPACE = Workspace(state=REPOSITORY / ".local/e2e", suffix="test-e2e")
 PROTECTED = Workspace(state=REPOSITORY / ".local/e2e/protected", suffix="staging")
 
 
@@ -73,7 +73,7 @@ def deployments(request: pytest.FixtureRequest) -> Iterator[Deployments]:
 
     The disposable one is destroyed through cdktf in the end; the other one refuses that, and ends
     with the emulator. E2E_KEEP=1 leaves everything as it is, to look around with
-    `python -m local --state .local/e2e --suffix e2e status`.
+    `python -m local --state .local/e2e --suffix test-e2e status`.
     """
     _require_tools()
     with emulator.exclusive(WORKSPACE):

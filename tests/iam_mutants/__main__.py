@@ -19,7 +19,7 @@ from tests.iam_mutants.permissions import ROLES, allowed_by, pairs
 from tests.iam_mutants.scenarios import Scenarios
 from tests.iam_mutants.survivors import complaints, read_explanations
 
-WORKSPACE: Final = Workspace(state=REPOSITORY / ".local/iam-mutants", suffix="mutants")
+WORKSPACE: Final = Workspace(state=REPOSITORY / ".local/iam-mutants", suffix="test-mutants")
 
 
 class Policies:

@@ -60,7 +60,7 @@ def batch_machine() -> Machine:
 
 
 def _function(name: str) -> Any:
-    return SimpleNamespace(resource=SimpleNamespace(arn=name))
+    return SimpleNamespace(arn=name)
 
 
 _ARNS: Final[Any] = SimpleNamespace(partition="aws")

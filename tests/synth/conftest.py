@@ -9,10 +9,8 @@ from main import synthesise
 from tests.synth.terraform import Stack
 
 SUFFIXES = ("dev", "prod")
-SUBSCRIBERS = {
-    "alarm_email": "on-call@example.com",
-    "payment_updates_endpoint": "arn:aws:sqs:eu-central-1:123456789012:ledger-updates",
-}
+ALARM_EMAIL = "on-call@example.com"
+UPDATES_ENDPOINT = "arn:aws:sqs:eu-central-1:123456789012:ledger-updates"
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +43,8 @@ def synthesised(suffix: str, folder: Path) -> Stack:
         state_bucket="acme-terraform-state",
         state_bucket_region="us-east-1",
         # Protected environments have somebody who is told.
-        **(SUBSCRIBERS if suffix == "prod" else {}),
+        alarm_email=ALARM_EMAIL if suffix == "prod" else None,
+        payment_updates_endpoint=UPDATES_ENDPOINT if suffix == "prod" else None,
     )
     synthesise(config, folder=str(folder))
     return Stack(suffix, folder / "stacks" / config.name("payment-processing"))

@@ -122,6 +122,8 @@ NO_KEY: Final = frozenset(
         "logs:PutLogEvents",
         "logs:PutResourcePolicy",
         "logs:UpdateLogDelivery",
+        # Names of streams; what they hold is read with a permission of its own.
+        "dynamodb:ListStreams",
         # What is invoked or started is not encrypted with our key.
         "lambda:InvokeFunction",
         "states:DescribeExecution",
@@ -133,7 +135,6 @@ NO_KEY: Final = frozenset(
         "xray:PutTraceSegments",
         # Metadata: no content is decrypted.
         "dynamodb:DescribeStream",
-        "dynamodb:ListStreams",
         "dynamodb:GetShardIterator",
         "s3:ListBucket",
         "sqs:ChangeMessageVisibility",
@@ -234,14 +235,17 @@ def _asks_in_the_name_of_roles(stack: Stack) -> Iterator[Ask]:
                         )
     for function in stack.all("aws_lambda_function"):
         name = function["function_name"]
-        yield Ask(
-            what=f"variables of {name}",
-            page=f"{_DOCS}/lambda/latest/dg/configuration-envvars-encryption.html",
-            action="kms:Decrypt",
-            role=name,
-            # Lambda decrypts them with the role's credentials in a call of its own: no ViaService.
-            carries={FUNCTION_CONTEXT: arn("lambda", f"function:{name}")},
-        )
+        # A version has variables of its own; whether their context names it, the page leaves open.
+        for of_whom in (name, f"{name}:1"):
+            yield Ask(
+                what=f"variables of {of_whom}",
+                page=f"{_DOCS}/lambda/latest/dg/configuration-envvars-encryption.html",
+                action="kms:Decrypt",
+                role=name,
+                # Lambda decrypts them with the role's credentials in a call of its own: no
+                # ViaService.
+                carries={FUNCTION_CONTEXT: arn("lambda", f"function:{of_whom}")},
+            )
 
 
 def own_asks(stack: Stack) -> Iterator[Ask]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 POLICY_ATTRIBUTES: Mapping[str, str] = {
+    "aws_api_gateway_rest_api_policy": "policy",
     "aws_dynamodb_resource_policy": "policy",
     "aws_iam_role": "assume_role_policy",
     "aws_iam_role_policy": "policy",
@@ -88,6 +89,11 @@ class Stack:
 
     def function(self, short_name: str) -> Resource:
         return self.one("aws_lambda_function", function_name=self.name(short_name))
+
+    def alias(self, short_name: str) -> Resource:
+        """Return the alias by which a function is invoked."""
+        reference = f"${{{self.function(short_name).address}.function_name}}"
+        return self.one("aws_lambda_alias", function_name=reference)
 
     def workflow(self, short_name: str) -> Resource:
         return self.one("aws_sfn_state_machine", name=self.name(short_name))

@@ -85,7 +85,7 @@ def test_reading_is_refused_without_the_id_that_the_path_names(stack: Stack) -> 
 
 
 def test_the_api_handler_answers_every_route(stack: Stack) -> None:
-    function = stack.function("api-handler")
+    alias = stack.alias("api-handler")
     answered = {integration["resource_id"] for integration in stack.all(INTEGRATION)}
     assert answered == {
         f"${{{method.address}.resource_id}}" for method in stack.all("aws_api_gateway_method")
@@ -93,7 +93,7 @@ def test_the_api_handler_answers_every_route(stack: Stack) -> None:
     for integration in stack.all(INTEGRATION):
         assert integration["type"] == "AWS_PROXY"
         assert integration["integration_http_method"] == "POST"
-        assert integration["uri"] == f"${{{function.address}.invoke_arn}}"
+        assert integration["uri"] == f"${{{alias.address}.invoke_arn}}"
 
 
 def test_only_protected_environments_demand_signatures(stack: Stack) -> None:
@@ -180,7 +180,7 @@ def test_a_changed_part_makes_a_new_deployment(dev: Stack, prod: Stack) -> None:
 def test_requests_are_throttled_and_traced(stack: Stack) -> None:
     settings = stack.one("aws_api_gateway_method_settings")
     assert settings["method_path"] == "*/*"
-    rate = 1000 if stack.protected else 100
+    rate = 1000 if stack.protected else 10
     assert settings["settings"]["throttling_rate_limit"] == rate
     assert settings["settings"]["throttling_burst_limit"] == 2 * rate
     assert stack.one("aws_api_gateway_stage")["xray_tracing_enabled"] is True

@@ -109,8 +109,8 @@ def test_each_function_has_a_role_and_a_log_group_of_its_own(stack: Stack) -> No
 def test_both_queues_of_payments_invoke_the_payment_processor(stack: Stack, name: str) -> None:
     """Each at its own concurrency, so that a file never stands before a customer."""
     mapping = mapping_of(stack, stack.one("aws_sqs_queue", name=stack.name(name)))
-    function = stack.function("payment-processor")
-    assert mapping["function_name"] == f"${{{function.address}.arn}}"
+    alias = stack.alias("payment-processor")
+    assert mapping["function_name"] == f"${{{alias.address}.arn}}"
     assert mapping["batch_size"] == 10
     assert mapping["function_response_types"] == ["ReportBatchItemFailures"]
     concurrency = 50 if stack.protected else 8
@@ -132,9 +132,9 @@ def test_a_message_stays_hidden_for_six_times_the_functions_timeout(
 def test_the_audit_trails_stream_invokes_the_event_publisher(stack: Stack) -> None:
     table = stack.one("aws_dynamodb_table", name=stack.name("audit-logs"))
     mapping = mapping_of(stack, table, "stream_arn")
-    function = stack.function("event-publisher")
+    alias = stack.alias("event-publisher")
     assert (table["stream_enabled"], table["stream_view_type"]) == (True, "NEW_IMAGE")
-    assert mapping["function_name"] == f"${{{function.address}.arn}}"
+    assert mapping["function_name"] == f"${{{alias.address}.arn}}"
     assert mapping["starting_position"] == "TRIM_HORIZON"
     assert mapping["function_response_types"] == ["ReportBatchItemFailures"]
     assert mapping["bisect_batch_on_function_error"] is True
@@ -176,14 +176,14 @@ def test_only_the_audit_trail_has_a_stream(stack: Stack) -> None:
 
 def test_every_uploaded_file_invokes_the_batch_processor(stack: Stack) -> None:
     bucket = stack.one("aws_s3_bucket", bucket=stack.name("payment-batch-files"))
-    function = stack.function("batch-processor")
+    alias = stack.alias("batch-processor")
     notification = stack.one("aws_s3_bucket_notification")
     assert notification["bucket"] == f"${{{bucket.address}.id}}"
     (trigger,) = notification["lambda_function"]
     assert trigger["events"] == ["s3:ObjectCreated:*"]
     # Also what is no CSV file gets an answer: it is refused.
     assert not {"filter_suffix", "filter_prefix"} & set(trigger)
-    assert trigger["lambda_function_arn"] == f"${{{function.address}.arn}}"
+    assert trigger["lambda_function_arn"] == f"${{{alias.address}.arn}}"
 
 
 def test_a_report_never_triggers_a_batch(stack: Stack) -> None:
@@ -226,6 +226,53 @@ def test_the_first_upload_finds_where_its_failure_would_go(stack: Stack) -> None
     )
     notification = stack.one("aws_s3_bucket_notification")
     assert invocation.address in notification["depends_on"]
+
+
+INVOKED_BY_ARN = {
+    "aws_api_gateway_integration": "uri",
+    "aws_cloudwatch_event_target": "arn",
+    "aws_iam_role_policy": "policy",
+    "aws_lambda_event_source_mapping": "function_name",
+    "aws_s3_bucket_notification": "lambda_function",
+    "aws_scheduler_schedule": "target",
+    "aws_sfn_state_machine": "definition",
+}
+INVOKED_BY_NAME = ("aws_lambda_function_event_invoke_config", "aws_lambda_permission")
+
+
+def test_functions_are_published_and_the_alias_is_their_newest_version(stack: Stack) -> None:
+    for function in stack.all("aws_lambda_function"):
+        assert function["publish"] is True
+        alias = stack.one(
+            "aws_lambda_alias", function_name=f"${{{function.address}.function_name}}"
+        )
+        assert alias["name"] == "live"
+        assert alias["function_version"] == f"${{{function.address}.version}}"
+
+
+@pytest.mark.parametrize("type_", INVOKED_BY_ARN)
+def test_whatever_invokes_a_function_names_its_alias(stack: Stack, type_: str) -> None:
+    """While a deployment is under way, ``$LATEST`` is new variables and layer with old code."""
+    texts = [json.dumps(resource[INVOKED_BY_ARN[type_]]) for resource in stack.all(type_)]
+    assert any("${aws_lambda_alias." in text for text in texts)
+    for text in texts:
+        assert "${aws_lambda_function." not in text
+
+
+@pytest.mark.parametrize("type_", INVOKED_BY_NAME)
+def test_whatever_is_said_of_a_function_by_name_is_said_of_its_alias(
+    stack: Stack, type_: str
+) -> None:
+    aliases = {alias["function_name"]: alias for alias in stack.all("aws_lambda_alias")}
+    for resource in stack.all(type_):
+        alias = aliases[resource["function_name"]]
+        assert resource["qualifier"] == f"${{{alias.address}.name}}"
+
+
+def test_functions_and_their_layer_are_for_the_cheaper_processor(stack: Stack) -> None:
+    for function in stack.all("aws_lambda_function"):
+        assert function["architectures"] == ["arm64"]
+    assert stack.one("aws_lambda_layer_version")["compatible_architectures"] == ["arm64"]
 
 
 def test_only_this_bucket_this_api_and_the_rule_for_deaths_may_invoke_functions(

@@ -1,7 +1,10 @@
 """Environments live side by side: own names, own state."""
 
+from itertools import permutations
+
 import pytest
 
+from lib.config import RESERVED_WORDS
 from operations.checks.buckets import BUCKETS
 from tests.synth.terraform import Stack
 
@@ -17,7 +20,8 @@ NAME_ATTRIBUTES = (
     "stage_name",
 )
 # API Gateway allows letters and digits only in the name of a model, which lives inside one API.
-NAMED_WITHIN_ANOTHER = ("aws_api_gateway_model",)
+# An alias lives inside one function.
+NAMED_WITHIN_ANOTHER = ("aws_api_gateway_model", "aws_lambda_alias")
 
 PRODUCT_NAMES = {
     "aws_s3_bucket": ("bucket", {"payment-batch-files"}),
@@ -60,6 +64,22 @@ def test_every_name_ends_with_the_suffix(stack: Stack) -> None:
 def test_two_environments_share_no_name(dev: Stack, prod: Stack) -> None:
     assert names(dev)
     assert names(dev) & names(prod) == set()
+
+
+def test_no_suffix_makes_a_name_that_another_environment_has(prod: Stack) -> None:
+    """``{base}-{tail}-{suffix}`` is a name of two environments if both bases are of one kind."""
+    bases: dict[str, set[str]] = {}
+    for name in names(prod):
+        type_, _, text = name.partition(" ")
+        bases.setdefault(type_, set()).add(text.removesuffix(prod.suffix))
+    tails = {
+        longer.removeprefix(base).removesuffix("-")
+        for of_one_kind in bases.values()
+        for base, longer in permutations(of_one_kind, 2)
+        if longer.startswith(base)
+    }
+    assert tails
+    assert {tail.partition("-")[0] for tail in tails} <= set(RESERVED_WORDS)
 
 
 def test_the_stage_is_named_after_the_environment(stack: Stack) -> None:

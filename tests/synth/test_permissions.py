@@ -1,5 +1,6 @@
 """Who may do what: named actions on named resources."""
 
+import json
 import re
 
 import pytest
@@ -136,11 +137,60 @@ def test_roles_use_the_key_only_through_services(stack: Stack) -> None:
     for policy in stack.all("aws_iam_role_policy"):
         for statement in policy.statements:
             if any(action.startswith("kms:") for action in statement["Action"]):
-                (condition,) = statement["Condition"]["StringEquals"]
-                assert condition in {
-                    "kms:ViaService",
-                    "kms:EncryptionContext:aws:lambda:FunctionArn",
-                }
+                ((condition, allowed),) = (
+                    pair for each in statement["Condition"].values() for pair in each.items()
+                )
+                if condition == "kms:EncryptionContext:aws:lambda:FunctionArn":
+                    # Its own, and those of its versions.
+                    assert allowed[1] == f"{allowed[0]}:*"
+                    assert allowed[0].endswith(f":function:{policy['name']}")
+                else:
+                    assert condition == "kms:ViaService"
+
+
+CRYPTOGRAPHIC = {
+    "kms:Decrypt",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+}
+"""Calls that carry an encryption context, of what the stack allows:
+https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-encryption-context"""
+
+
+def test_no_permission_hangs_on_a_context_that_its_calls_do_not_have(stack: Stack) -> None:
+    hanging = [
+        action
+        for resource in stack.with_policy
+        for statement in resource.statements
+        if "kms:EncryptionContext" in json.dumps(statement.get("Condition", {}))
+        for action in statement["Action"]
+    ]
+    assert hanging
+    assert set(hanging) <= CRYPTOGRAPHIC
+
+
+def test_the_key_is_for_the_log_groups_that_there_are(stack: Stack) -> None:
+    key = stack.one("aws_kms_key")
+    (logs,) = (each for each in key.statements if each["Sid"] == "LogGroups")
+    ((condition, arns),) = logs["Condition"]["ArnEquals"].items()
+    assert condition == "kms:EncryptionContext:aws:logs:arn"
+    named = {arn.partition(":log-group:")[2] for arn in arns}
+    assert named == {group["name"] for group in stack.all("aws_cloudwatch_log_group")}
+
+
+def test_no_statement_says_the_same_as_another(stack: Stack) -> None:
+    for resource in stack.with_policy:
+        said = [
+            (action, target, json.dumps(statement.get("Condition", {}), sort_keys=True))
+            for statement in resource.statements
+            if "Principal" not in statement
+            for action in statement["Action"]
+            for target in statement["Resource"]
+        ]
+        assert len(set(said)) == len(said), resource.address
 
 
 def test_functions_write_to_their_own_log_group_only(stack: Stack) -> None:

@@ -248,11 +248,11 @@ def test_an_alarm_hangs_on_what_the_sweep_counts(stack: Stack) -> None:
 def test_the_sweep_is_scheduled_without_a_key_of_ours(stack: Stack) -> None:
     """Scheduler would decrypt the payload with the schedule's role, in a direct call."""
     schedule = stack.one("aws_scheduler_schedule", name=stack.name("payment-sweep"))
-    function = stack.function("payment-processor")
+    alias = stack.alias("payment-processor")
     target = schedule["target"]
     assert schedule["schedule_expression"] == "rate(5 minutes)"
     assert "kms_key_arn" not in schedule.attributes
-    assert target["arn"] == f"${{{function.address}.arn}}"
+    assert target["arn"] == f"${{{alias.address}.arn}}"
     assert json.loads(target["input"]) == {"action": "sweep"}
 
 

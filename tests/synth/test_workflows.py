@@ -45,9 +45,9 @@ def test_a_task_waits_longer_than_its_function_may_run(stack: Stack, workflow: s
 
 def test_the_workflow_may_call_one_function(stack: Stack, workflow: str) -> None:
     policy = stack.one("aws_iam_role_policy", name=stack.name(workflow))
-    function = stack.function(FUNCTIONS[workflow])
+    alias = stack.alias(FUNCTIONS[workflow])
     allowed = [s["Resource"] for s in policy.statements if "lambda:InvokeFunction" in s["Action"]]
-    assert allowed == [[f"${{{function.address}.arn}}"]]
+    assert allowed == [[f"${{{alias.address}.arn}}"]]
 
 
 def test_the_workflow_has_a_role_that_only_it_may_use(stack: Stack, workflow: str) -> None:

@@ -74,7 +74,7 @@ def test_no_state_is_out_of_reach(stack: Stack) -> None:
 
 
 def test_every_step_is_the_batch_processors_and_names_the_batch(stack: Stack) -> None:
-    function = stack.function("batch-processor")
+    alias = stack.alias("batch-processor")
     steps = tasks(stack, WORKFLOW, "lambda:invoke")
     assert {name: payload(stack, name)["action"] for name in steps} == {
         "Plan": "plan",
@@ -83,7 +83,7 @@ def test_every_step_is_the_batch_processors_and_names_the_batch(stack: Stack) ->
         "RecordFailure": "fail",
     }
     for name, step in steps.items():
-        assert step["Parameters"]["FunctionName"] == f"${{{function.address}.arn}}"
+        assert step["Parameters"]["FunctionName"] == f"${{{alias.address}.arn}}"
         assert payload(stack, name)["batch.$"] == "$.batch"
 
 

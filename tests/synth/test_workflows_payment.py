@@ -85,6 +85,7 @@ def test_all_retries_together_fit_into_the_history_of_an_execution(stack: Stack)
 def test_the_payment_processor_hears_of_an_execution_that_died(stack: Stack) -> None:
     """No catcher sees a time-out of the whole, a stop by hand, or a state that grew too large."""
     machine, function = stack.workflow(WORKFLOW), stack.function("payment-processor")
+    alias = stack.alias("payment-processor")
     rule = stack.one("aws_cloudwatch_event_rule", name=stack.name("payment-workflow-deaths"))
     assert json.loads(rule["event_pattern"]) == {
         "source": ["aws.states"],
@@ -95,7 +96,7 @@ def test_the_payment_processor_hears_of_an_execution_that_died(stack: Stack) -> 
         },
     }
     target = stack.one("aws_cloudwatch_event_target", rule=f"${{{rule.address}.name}}")
-    assert target["arn"] == f"${{{function.address}.arn}}"
+    assert target["arn"] == f"${{{alias.address}.arn}}"
     permission = stack.one("aws_lambda_permission", source_arn=f"${{{rule.address}.arn}}")
     assert permission["function_name"] == f"${{{function.address}.function_name}}"
 
@@ -110,12 +111,12 @@ def test_the_workflow_may_do_nothing_but_call_its_function(stack: Stack) -> None
 def test_tasks_tell_the_payment_processor_what_to_do_and_who_asks(
     stack: Stack, name: str, action: str
 ) -> None:
-    function = stack.function("payment-processor")
+    alias = stack.alias("payment-processor")
     task = state(stack, name)
     assert task["Resource"] == "arn:aws:states:::lambda:invoke"
     assert task["OutputPath"] == "$.Payload"
     assert task["Parameters"] == {
-        "FunctionName": f"${{{function.address}.arn}}",
+        "FunctionName": f"${{{alias.address}.arn}}",
         "Payload": {
             "action": action,
             "payment_id.$": "$.payment_id",

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from lib.config import DISPOSABLE, PROTECTED, ConfigurationError, StackConfig
+from local.workspace import Workspace
+from operations.checks import limits
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -167,14 +169,85 @@ def test_what_is_no_name_of_a_bucket_is_refused(bucket: str) -> None:
     assert "3 to 63" in fault
 
 
-@pytest.mark.parametrize("suffix", ["prod", "prod-eu", "production", "staging", "staging-2"])
-def test_production_and_staging_are_protected(suffix: str) -> None:
+@pytest.mark.parametrize(
+    "suffix",
+    [
+        *("prod", "prod-eu", "production", "eu-prod", "preprod", "live", "staging", "staging-2"),
+        *("local-2", "localhost", "my-dev", "pr", "pr12", "d", "contest"),
+    ],
+)
+def test_a_name_that_does_not_say_otherwise_is_protected(suffix: str) -> None:
     assert with_suffix(suffix).profile is PROTECTED
 
 
-@pytest.mark.parametrize("suffix", ["dev", "pr-12", "preprod", "test-staging"])
-def test_other_environments_are_disposable(suffix: str) -> None:
+@pytest.mark.parametrize(
+    "suffix", ["dev", "dev-2", "developer-7", "test", "test-e2e", "pr-12", "pr-x", "local"]
+)
+def test_names_of_what_may_be_lost_are_disposable(suffix: str) -> None:
     assert with_suffix(suffix).profile is DISPOSABLE
+
+
+def test_the_local_cloud_is_disposable_and_has_no_profile_that_would_be_open_on_aws() -> None:
+    assert with_suffix(Workspace().suffix).profile is DISPOSABLE
+
+
+def test_a_stranger_gets_ten_requests_a_second() -> None:
+    assert (DISPOSABLE.throttle_rate, DISPOSABLE.throttle_burst) == (10, 20)
+
+
+def test_the_api_keeps_executions_where_the_account_has_them() -> None:
+    assert PROTECTED.api_concurrency == 100
+    assert DISPOSABLE.api_concurrency is None
+    # AWS reserves none of the last 100 of an account, and the check before a deployment knows.
+    assert PROTECTED.api_concurrency + 100 <= limits.MINIMUM_CONCURRENCY
+
+
+@pytest.mark.parametrize("suffix", ["dlq", "dlq-prod"])
+def test_a_suffix_that_would_make_a_name_another_environments_is_refused(suffix: str) -> None:
+    (fault,) = faults_of(ENVIRONMENT_SUFFIX=suffix)
+    assert "the first word is not dlq" in fault
+
+
+@pytest.mark.parametrize("suffix", ["dlqs", "dev-dlq", "adlq-1"])
+def test_a_suffix_that_only_resembles_a_reserved_word_is_accepted(suffix: str) -> None:
+    assert with_suffix(suffix).suffix == suffix
+
+
+def test_an_open_api_can_be_kept_for_some_networks() -> None:
+    allowed = "203.0.113.0/24, 198.51.100.7,2001:DB8::/32"
+    assert StackConfig.from_env({**GOOD, "API_ALLOWED_CIDRS": allowed}).api_allowed_cidrs == (
+        "203.0.113.0/24",
+        "198.51.100.7/32",
+        "2001:db8::/32",
+    )
+
+
+@pytest.mark.parametrize("unset", [{}, {"API_ALLOWED_CIDRS": ""}])
+def test_an_open_api_is_open_to_all_networks_unless_some_are_named(unset: dict[str, str]) -> None:
+    assert StackConfig.from_env({**GOOD, **unset}).api_allowed_cidrs == ()
+
+
+@pytest.mark.parametrize(
+    "networks",
+    [
+        *("203.0.113.0/33", "203.0.113.5/24", "office", "10.0.0.0/8,", ",", " ", "10.0.0.0/8;::/0"),
+        ",".join(f"10.0.{number}.0/24" for number in range(101)),
+    ],
+)
+def test_what_is_no_list_of_networks_is_refused(networks: str) -> None:
+    (fault,) = faults_of(API_ALLOWED_CIDRS=networks)
+    assert fault.startswith("API_ALLOWED_CIDRS is ")
+    assert "such as 203.0.113.0/24,2001:db8::/32" in fault
+
+
+def test_networks_for_an_api_that_takes_signatures_only_are_a_fault() -> None:
+    (fault,) = faults_of(ENVIRONMENT_SUFFIX="prod", API_ALLOWED_CIDRS="203.0.113.0/24")
+    assert "'prod' is a protected environment" in fault
+
+
+def test_networks_are_named_together_with_what_else_is_wrong() -> None:
+    faults = faults_of(AWS_REGION="", API_ALLOWED_CIDRS="office")
+    assert [fault.split()[0] for fault in faults] == ["AWS_REGION", "API_ALLOWED_CIDRS"]
 
 
 def test_protected_environments_are_hard_to_lose_and_signed() -> None:

@@ -78,7 +78,7 @@ FUNCTION_ARN: Final = arn("lambda", "function:processor")
 TOPIC_ARN: Final = arn("sns", "payment-notifications")
 QUEUE_URL: Final = f"https://sqs.{_REGION}.amazonaws.com/{_ACCOUNT}/payment-events-dlq"
 
-FUNCTION: Final[Any] = SimpleNamespace(resource=SimpleNamespace(arn=FUNCTION_ARN))
+FUNCTION: Final[Any] = SimpleNamespace(arn=FUNCTION_ARN)
 MESSAGING: Final[Any] = SimpleNamespace(
     topic=SimpleNamespace(arn=TOPIC_ARN), dead_letter_queue=SimpleNamespace(url=QUEUE_URL)
 )

@@ -1,0 +1,242 @@
+"""Who uploads and who is on call: the policies of ``docs/policies`` let them do their work."""
+
+import json
+import os
+import ssl
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
+
+from local import surroundings
+from payments.batches.batch import Batch, ObjectVersion
+from tests.e2e.environment import Environment, eventually
+from tests.policies import rendered
+
+PAYMENT = "pay_by_an_operator"
+FILE = "operators.csv"
+LETTER = "no payment, put here by a test"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operator:
+    """An IAM user with one of the policies."""
+
+    environment: Environment
+    access_key: str
+    secret_key: str
+
+    def client(self, service: str) -> Any:
+        """Return a boto3 client with the user's key."""
+        return self.environment.client(
+            service, access_key=self.access_key, secret_key=self.secret_key
+        )
+
+    def run(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of ``operations`` as the user."""
+        return subprocess.run(
+            [sys.executable, "-m", f"operations.{command}", *arguments],
+            env=surroundings.for_operations(os.environ)
+            | self.environment.aws_access
+            | {"AWS_ACCESS_KEY_ID": self.access_key, "AWS_SECRET_ACCESS_KEY": self.secret_key},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def get(self, path: str) -> Any:
+        """Return what the API answers to a signed request."""
+        deployment = self.environment.deployment
+        request = AWSRequest("GET", f"{deployment.api_url}{path}")
+        credentials = Credentials(self.access_key, self.secret_key)
+        SigV4Auth(credentials, "execute-api", deployment.workspace.region).add_auth(request)
+        signed = urllib.request.Request(str(request.url), headers=dict(request.headers))  # noqa: S310 - ours
+        context = ssl.create_default_context(cafile=deployment.emulator.authority)
+        with urllib.request.urlopen(signed, context=context, timeout=30) as answer:  # noqa: S310 - ours
+            return json.load(answer)
+
+
+@pytest.fixture(scope="module")
+def operator(protected: Environment) -> Iterator[Callable[[str], Operator]]:
+    """Make an IAM user who has one of the documented policies; gone after the tests."""
+    iam, made = protected.client("iam"), []
+    values = placeholders(protected)
+
+    def make(policy: str) -> Operator:
+        name = f"test-{policy}"
+        arn = iam.create_policy(
+            PolicyName=name, PolicyDocument=json.dumps(rendered(policy, **values))
+        )["Policy"]["Arn"]
+        iam.create_user(UserName=name)
+        iam.attach_user_policy(UserName=name, PolicyArn=arn)
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+        made.append((name, arn, key["AccessKeyId"]))
+        return Operator(
+            environment=protected,
+            access_key=key["AccessKeyId"],
+            secret_key=key["SecretAccessKey"],
+        )
+
+    yield make
+    for name, arn, access_key in made:
+        iam.delete_access_key(UserName=name, AccessKeyId=access_key)
+        iam.detach_user_policy(UserName=name, PolicyArn=arn)
+        iam.delete_user(UserName=name)
+        iam.delete_policy(PolicyArn=arn)
+
+
+def placeholders(environment: Environment) -> Mapping[str, str]:
+    [key] = [
+        alias["TargetKeyId"]
+        for alias in environment.clients.kms.list_aliases()["Aliases"]
+        if alias["AliasName"] == f"alias/payments-{environment.suffix}"
+    ]
+    return {
+        "region": environment.deployment.workspace.region,
+        "account": environment.client("sts").get_caller_identity()["Account"],
+        "suffix": environment.suffix,
+        "api": environment.outputs["api_id"],
+        "key": key,
+    }
+
+
+@pytest.fixture(scope="module")
+def uploader(operator: Callable[[str], Operator]) -> Operator:
+    return operator("uploads")
+
+
+@pytest.fixture(scope="module")
+def on_call(operator: Callable[[str], Operator]) -> Operator:
+    return operator("on-call")
+
+
+@pytest.fixture(scope="module")
+def batch(uploader: Operator) -> Batch:
+    """A batch that the uploader put into the bucket, and whose version they looked up."""
+    bucket, s3 = uploader.environment.outputs["batch_bucket"], uploader.client("s3")
+    body = f"payment_id,amount,currency\n{PAYMENT},1.00,USD\nbad id,1.00,USD\n".encode()
+    s3.put_object(Bucket=bucket, Key=FILE, Body=body)
+    return Batch(ObjectVersion(bucket, FILE, s3.head_object(Bucket=bucket, Key=FILE)["VersionId"]))
+
+
+def queue(operator: Operator, base: str) -> str:
+    name = f"{base}-{operator.environment.suffix}"
+    url: str = operator.client("sqs").get_queue_url(QueueName=name)["QueueUrl"]
+    return url
+
+
+def test_who_uploads_can_follow_a_batch_to_its_end_and_read_its_reports(
+    uploader: Operator, batch: Batch
+) -> None:
+    def ended() -> Any:
+        answer = uploader.get(f"/batches/{batch.batch_id}")
+        return answer if answer["status"] == "COMPLETED" else None
+
+    assert eventually(ended, patience=90)["rejected"] == 1
+    results, s3 = uploader.environment.outputs["batch_results_bucket"], uploader.client("s3")
+    listed = s3.list_objects_v2(Bucket=results, Prefix=f"{batch.batch_id}/")["Contents"]
+    reports = {each["Key"].rpartition("/")[2] for each in listed}
+    assert {"summary.json", "rejected-00000.csv"} <= reports
+    for each in listed:
+        assert s3.get_object(Bucket=results, Key=each["Key"])["Body"].read()
+
+
+def test_who_uploads_can_change_and_see_nothing_else(uploader: Operator, batch: Batch) -> None:
+    outputs, s3 = uploader.environment.outputs, uploader.client("s3")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        s3.put_object(Bucket=outputs["batch_results_bucket"], Key="forged.csv", Body=b"")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        s3.put_object(Bucket=outputs["batch_bucket"], Key="letter.txt", Body=b"")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        s3.delete_object(Bucket=outputs["batch_bucket"], Key=batch.source.key)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        uploader.client("dynamodb").scan(TableName=outputs["payments_table"])
+
+
+def test_on_call_can_trace_a_payment_and_verify_the_audit_trail(
+    on_call: Operator, batch: Batch
+) -> None:
+    payments = on_call.environment.outputs["payments_table"]
+
+    def final() -> Any:
+        found = on_call.client("dynamodb").get_item(
+            TableName=payments, Key={"payment_id": {"S": PAYMENT}}
+        )
+        return found.get("Item", {}).get("status", {}).get("S") == "COMPLETED" or None
+
+    assert batch.source.key == FILE
+    assert eventually(final, patience=90)
+    suffix = on_call.environment.suffix
+    traced = on_call.run("trace", "--env", suffix, PAYMENT)
+    assert traced.returncode == 0, traced.stdout + traced.stderr
+    verified = on_call.run("audit", "verify", "--env", suffix)
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+
+
+def test_on_call_can_look_at_redrive_and_empty_the_dead_letter_queue(on_call: Operator) -> None:
+    url, sqs = queue(on_call, "payment-events-dlq"), on_call.client("sqs")
+    on_call.environment.clients.sqs.send_message(QueueUrl=url, MessageBody=LETTER)
+    seen = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0)
+    assert LETTER in {message["Body"] for message in seen["Messages"]}
+    redriven = on_call.run("redrive", "--env", on_call.environment.suffix)
+    assert redriven.returncode == 1, redriven.stdout + redriven.stderr
+    assert f"no payment, stays: {LETTER}" in redriven.stdout
+    sqs.purge_queue(QueueUrl=url)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        sqs.purge_queue(QueueUrl=queue(on_call, "payment-events"))
+
+
+def test_on_call_can_look_where_the_runbook_looks(on_call: Operator) -> None:
+    suffix = on_call.environment.suffix
+    assert on_call.client("cloudwatch").describe_alarms()["MetricAlarms"]
+    workflows = on_call.client("stepfunctions")
+    machines = {
+        machine["name"]: machine["stateMachineArn"]
+        for machine in workflows.list_state_machines()["stateMachines"]
+    }
+    for name in ("payment-workflow", "payment-batch-workflow"):
+        workflows.list_executions(
+            stateMachineArn=machines[f"{name}-{suffix}"], statusFilter="FAILED"
+        )
+    functions = on_call.client("lambda")
+    assert functions.get_account_settings()["AccountLimit"]
+    listed = functions.list_event_source_mappings(FunctionName=f"payment-processor-{suffix}:live")[
+        "EventSourceMappings"
+    ]
+    assert listed
+
+
+def test_on_call_can_sweep_at_once_and_replay_a_file(on_call: Operator, batch: Batch) -> None:
+    answer = on_call.client("lambda").invoke(
+        FunctionName=f"payment-processor-{on_call.environment.suffix}",
+        Qualifier="live",
+        Payload=json.dumps({"action": "sweep"}),
+    )
+    assert "FunctionError" not in answer
+    replayed = on_call.client("s3").copy_object(
+        Bucket=batch.source.bucket,
+        Key=batch.source.key,
+        CopySource={"Bucket": batch.source.bucket, "Key": batch.source.key},
+        MetadataDirective="REPLACE",
+    )
+    assert replayed["VersionId"] != batch.source.version_id
+
+
+def test_on_call_cannot_change_payments_or_code(on_call: Operator) -> None:
+    outputs, suffix = on_call.environment.outputs, on_call.environment.suffix
+    with pytest.raises(ClientError, match="AccessDenied"):
+        on_call.client("dynamodb").delete_item(
+            TableName=outputs["payments_table"], Key={"payment_id": {"S": PAYMENT}}
+        )
+    with pytest.raises(ClientError, match="AccessDenied"):
+        on_call.client("lambda").update_function_code(
+            FunctionName=f"payment-processor-{suffix}", ZipFile=b"nothing"
+        )
