@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from botocore.auth import SigV4Auth
@@ -56,9 +57,13 @@ class Operator:
         """Return what the API answers to a signed request."""
         deployment = self.environment.deployment
         request = AWSRequest("GET", f"{deployment.api_url}{path}")
+        # Python does not resolve names below localhost everywhere: the address, with the name as host.
+        host = urlsplit(deployment.api_url).netloc
+        request.headers["Host"] = host
         credentials = Credentials(self.access_key, self.secret_key)
         SigV4Auth(credentials, "execute-api", deployment.workspace.region).add_auth(request)
-        signed = urllib.request.Request(str(request.url), headers=dict(request.headers))  # noqa: S310 - ours
+        url = str(request.url).replace(host, f"127.0.0.1:{deployment.emulator.port}", 1)
+        signed = urllib.request.Request(url, headers=dict(request.headers))  # noqa: S310 - ours
         context = ssl.create_default_context(cafile=deployment.emulator.authority)
         with urllib.request.urlopen(signed, context=context, timeout=30) as answer:  # noqa: S310 - ours
             return json.load(answer)
