@@ -5,9 +5,11 @@ import os
 import ssl
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -142,7 +144,12 @@ def test_who_uploads_can_follow_a_batch_to_its_end_and_read_its_reports(
     uploader: Operator, batch: Batch
 ) -> None:
     def ended() -> Any:
-        answer = uploader.get(f"/batches/{batch.batch_id}")
+        try:
+            answer = uploader.get(f"/batches/{batch.batch_id}")
+        except urllib.error.HTTPError as error:
+            if error.code == HTTPStatus.NOT_FOUND:
+                return None  # the file is not seen yet
+            raise
         return answer if answer["status"] == "COMPLETED" else None
 
     assert eventually(ended, patience=90)["rejected"] == 1

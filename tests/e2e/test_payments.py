@@ -37,9 +37,12 @@ def test_a_payment_is_accepted_charged_and_announced(
         "COMPLETED",
     ]
 
+    # Only what one try cannot finish needs the workflow.
+    assert environment.executions_of(name) == ([name] if amount_minor in {50001, 50002} else [])
+
     event = notifications.of(name)
     assert event["event_type"] == "payment.completed"
-    assert event["event_id"] == f"{name}:COMPLETED"
+    assert event["event_id"] == f"{name}:3"
     assert event["payment"]["amount_minor"] == amount_minor
 
 
@@ -78,8 +81,8 @@ def test_a_hundred_requests_at_once_are_one_payment(
     replays = [answer for answer in answers if answer.status == 200]
     assert {answer.headers.get("idempotent-replayed") for answer in replays} == {"true"}
     assert environment.api.final(name)["status"] == "COMPLETED"
-    assert environment.executions_of(name) == [name]
-    assert notifications.of(name)["event_id"] == f"{name}:COMPLETED"
+    assert environment.executions_of(name) == []
+    assert notifications.of(name)["event_id"] == f"{name}:3"
 
 
 def test_the_same_payment_again_is_answered_as_it_stands(
