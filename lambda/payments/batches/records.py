@@ -26,9 +26,12 @@ MAX_RECORD_CHARACTERS: Final = 64 * 1024
 # A character has four bytes at most, so what has more bytes than this is a record too long.
 _ENOUGH_BYTES: Final = 4 * (MAX_RECORD_CHARACTERS + 1)
 
+# No more than this is read at once, however large the blocks are.
+_PIECE_BYTES: Final = 1024 * 1024
+
 # No cell that is given to csv is longer. Its own limit would end a record in the middle of a cell,
 # and what follows inside the quotes would be taken for rows.
-csv.field_size_limit(64 * _ENOUGH_BYTES)
+csv.field_size_limit(_ENOUGH_BYTES + _PIECE_BYTES)
 
 _BLANKS: Final = " \t\u00a0"
 """What is noise around the cells of a payment's fields: blanks, tabs, no-break spaces."""
@@ -154,8 +157,8 @@ def read_rows(
     reader = _RowReader(columns, first_line)
     held = b""
     skipping: _Quotes | None = None
-    for block in blocks:
-        data = block
+    for piece in _pieces(blocks):
+        data = piece
         if skipping is not None:
             end = skipping.first_record_end(data)
             reader.skip(data if end is None else data[:end])
@@ -191,14 +194,15 @@ class _RowReader:
         lines = StringIO(text, newline="\n").readlines()
         is_doubtful = '"' in text and not _is_well_formed(text)
         longest = len(max(lines, key=len))
-        first, taken = self._line, 0
+        first, taken, passed = self._line, 0, 0
         id_at, amount_at, currency_at = self._at
         width, new = self._width, tuple.__new__
-        cells_of = csv.reader(lines, skipinitialspace=True)
+        unread = iter(lines)
+        cells_of = csv.reader(unread, skipinitialspace=True)
         while True:
             try:
                 for cells in cells_of:
-                    line, begun, taken = first + taken, taken, cells_of.line_num
+                    line, begun, taken = first + taken, taken, cells_of.line_num + passed
                     if is_doubtful or (taken - begun) * longest > MAX_RECORD_CHARACTERS:
                         fault = _fault_of(lines, begun, taken)
                         if fault is not None:
@@ -214,9 +218,16 @@ class _RowReader:
                         yield row
                 break
             except csv.Error:
-                # A carriage return alone, within a line.
-                begun, taken = taken, cells_of.line_num
-                yield _unfit(first + begun, lines[begun:taken], _LINE_BREAK)
+                # A carriage return alone; csv gives the record up there, within its last line or
+                # before it. What follows in quotes is still inside a cell, and no row.
+                begun, given_up = taken, cells_of.line_num + passed
+                taken = begun + _lines_of_record(lines, begun)
+                passed += taken - given_up
+                for _ in range(taken - given_up):
+                    next(unread)
+                row = _broken(first + begun, lines[begun:taken])
+                if row is not None:
+                    yield row
         self._line += len(lines)
 
     def too_long(self, begun: bytes) -> RejectedRow:
@@ -264,6 +275,30 @@ def _fault_of(lines: list[str], begun: int, taken: int) -> FieldError | None:
     return None
 
 
+def _lines_of_record(lines: list[str], begun: int) -> int:
+    """Return how many lines a record has that csv gives up for a carriage return alone."""
+    # With any other character in its place, csv says itself where the record ends.
+    mended = (_CR_ALONE.sub("x", lines[at]) for at in range(begun, len(lines)))
+    reader = csv.reader(mended, skipinitialspace=True)
+    next(reader)
+    return reader.line_num
+
+
+def _broken(line: int, lines: list[str]) -> RejectedRow | None:
+    """Return the row of a record with a carriage return alone; a blank one is nothing."""
+    record = "".join(lines)
+    if not record.strip(f"{_BLANKS}\r\n"):
+        return None
+    is_long = len(record.rstrip("\r\n")) > MAX_RECORD_CHARACTERS
+    return _unfit(line, lines, _TOO_LONG if is_long else _LINE_BREAK)
+
+
+def _pieces(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    for block in blocks:
+        for start in range(0, len(block), _PIECE_BYTES):
+            yield block[start : start + _PIECE_BYTES]
+
+
 def _unfit(line: int, lines: list[str], fault: FieldError) -> RejectedRow:
     raw = None if fault is _TOO_LONG else "".join(lines).rstrip("\r\n")
     return RejectedRow(line, (), (fault,), raw)
@@ -306,8 +341,9 @@ class _Quotes:
     def pass_over(self, block: bytes, *, line_after: int = 0) -> None:
         """Take in the next block; ``line_after`` is the line that its end is in."""
         data, _ = self._next(block)
-        held = self._held + block
-        self._held = held[len(held) - _quotes_at_end(held) :]
+        waiting = _quotes_at_end(self._held + block)
+        # Two more or less open and close nothing, so a file of quotes alone is not held in memory.
+        self._held = b'"' * (2 - waiting % 2 if waiting else 0)
         if self._is_open:
             closed = _closed_at(data)
             if not closed:
@@ -457,6 +493,7 @@ def _first_bytes(blocks: Iterator[bytes]) -> bytes:
 _QUOTED_CELL: Final = re.compile(rb'(?:\A|(?<=[,\n])) *"(?:[^"]++|"")*+(?:"|\Z)')
 _REST_OF_CELL: Final = re.compile(rb'(?:[^"]++|"")*+(")?')
 _AFTER_QUOTE: Final = re.compile(f'"[{_BLANKS}]+(?=,|\r*\n|\r*\\Z)')
+_CR_ALONE: Final = re.compile(r"\r++(?!\n|\Z)")
 _UNCLOSED: Final = (
     "a quote that is opened in {line} is never closed, so nobody can tell where its record ends;"
     ' write " inside a cell as ""'

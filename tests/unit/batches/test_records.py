@@ -1,5 +1,7 @@
 """Batch files: what a row is, and where a file may be cut."""
 
+import tracemalloc
+
 import pytest
 
 from payments.batches.records import (
@@ -212,6 +214,31 @@ class TestRows:
         ]
         assert rows[-1] == ValidRow(5, payment_content("p3", 100, "USD"))
 
+    @pytest.mark.parametrize("range_bytes", [1, 5, 10**9])
+    @pytest.mark.parametrize("block_bytes", [1, 7, 10**9])
+    def test_a_carriage_return_alone_brings_no_row_out_of_a_cell(
+        self, range_bytes: int, block_bytes: int
+    ) -> None:
+        rows = rows_of(
+            b"payment_id,amount,currency,memo\n"
+            b'p1,1,USD,a\r,"b\nnobody_asked,9999.00,USD,x\n"\n'
+            b'p2,1,USD,"two\nlines"\rx,"and\nnobody_asked,9999.00,USD,x\n"\n'
+            b"p3,1,USD,x\ry\n"
+            b" \r \n"
+            b"p4,1,USD,after\n",
+            range_bytes=range_bytes,
+            block_bytes=block_bytes,
+        )
+        assert codes(rows) == {2: ["line_break"], 5: ["line_break"], 9: ["line_break"]}
+        assert isinstance(rows[0], RejectedRow)
+        assert rows[0].raw == 'p1,1,USD,a\r,"b\nnobody_asked,9999.00,USD,x\n"'
+        assert rows[-1] == ValidRow(11, payment_content("p4", 100, "USD"))
+        assert len(rows) == 4
+
+    def test_a_carriage_return_alone_within_quotes_belongs_to_the_cell(self) -> None:
+        rows = rows_of(b'payment_id,amount,currency,memo\np1,1,USD,"a\rb"\n')
+        assert rows == [ValidRow(2, payment_content("p1", 100, "USD"))]
+
     def test_a_bare_quote_inside_an_unquoted_cell_is_a_character(self) -> None:
         rows = rows_of(b'payment_id,amount,currency,memo\np1,1,USD,5" pipe\np2,1,USD,x\n')
         assert [row.line for row in rows if isinstance(row, ValidRow)] == [2, 3]
@@ -240,6 +267,32 @@ class TestRows:
             rows = rows_of(content, block_bytes=block_bytes)
             assert codes(rows) == {5: ["line_too_long"]}
             assert rows[-1] == ValidRow(5 + 10_000, payment_content("p9", 100, "USD"))
+
+    def test_not_even_a_cell_of_many_megabytes_in_one_block_hides_rows(self) -> None:
+        cell = b"evil,9999,USD,x\n" * (20 * 2**20 // 16)
+        content = b'payment_id,amount,currency,memo\np1,1,USD,"' + cell + b'"\np9,1,USD,\n'
+        rows = rows_of(content)
+        assert codes(rows) == {2: ["line_too_long"]}
+        assert rows[-1] == ValidRow(3 + 20 * 2**20 // 16, payment_content("p9", 100, "USD"))
+        assert len(rows) == 2
+
+    @pytest.mark.parametrize("count", [2**20, 2**20 + 1])
+    def test_a_cell_of_quotes_alone_is_passed_over_without_being_held(self, count: int) -> None:
+        begun = b"payment_id,amount,currency,memo\np1,1,USD,"
+        blocks = [begun, *([b'"' * 4096] * (count // 4096)), b'"' * (count % 4096)]
+        tracemalloc.start()
+        try:
+            end = b"\np2,1,USD,x\n" if count % 2 == 0 else b"\nx"
+            plan_file([*blocks, end], 10**9)
+            is_closed = True
+        except UnreadableFile as refused:
+            is_closed = False
+            assert refused.code == "unclosed_quote"
+        finally:
+            _, most = tracemalloc.get_traced_memory()
+            tracemalloc.stop()
+        assert is_closed == (count % 2 == 0)
+        assert most < 2**19
 
     @pytest.mark.parametrize(
         "content",
