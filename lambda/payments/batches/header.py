@@ -50,8 +50,7 @@ def read_header(begun: bytes, record_ends: list[int]) -> Header:
     # The last record of a file needs no line break.
     for end in (*record_ends, len(begun)):
         raw, at = begun[at:end], end
-        while raw.startswith(_MARK):
-            raw = raw.removeprefix(_MARK)
+        raw = without_marks(raw)
         text = raw.decode("utf-8", "replace").strip("\r\n")
         if len(raw) > HEADER_BYTES:
             break
@@ -69,6 +68,13 @@ def read_header(begun: bytes, record_ends: list[int]) -> Header:
         "no_header",
         f"the first line is too long to be a header: it has more than {HEADER_BYTES} bytes",
     )
+
+
+def without_marks(raw: bytes) -> bytes:
+    """Return bytes without the byte order marks at their start, however many there are."""
+    while raw.startswith(_MARK):
+        raw = raw.removeprefix(_MARK)
+    return raw
 
 
 def _columns(text: str) -> tuple[str, ...]:

@@ -9,13 +9,14 @@ comma belongs to the cell, so where a record ends never depends on whether the r
 import codecs
 import csv
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from io import StringIO
 from itertools import chain
 from typing import Final, NamedTuple
 
-from payments.batches.header import HEADER_BYTES, read_header, refuse_utf_16
+from payments.batches.header import HEADER_BYTES, read_header, refuse_utf_16, without_marks
+from payments.batches.record_ends import RecordEnds
 from payments.core.content import Content
 from payments.core.faults import FieldError, UnreadableFile
 from payments.core.fields import FIELDS, check_fields
@@ -115,32 +116,35 @@ def plan_file(
     rest: Iterator[bytes] = iter(checked)
     if columns is None:
         begun = _first_bytes(rest)
-        header = read_header(begun, list(_Quotes().record_ends(begun)))
+        # Behind byte order marks a record starts: a quote there opens a cell.
+        text = without_marks(begun)
+        marks = len(begun) - len(text)
+        header = read_header(begun, [marks + end for end in _first_ends(text)])
         columns, start, line = header.columns, header.end, header.line_after
         rest = chain([begun[header.end :]], rest)
     ranges: list[ByteRange] = []
-    quotes = _Quotes()
-    position, first_line = start, line
+    ends = RecordEnds(line)
+    position = start
     for block in rest:
-        if position + len(block) - start >= range_bytes:
-            counted = 0
-            for end in quotes.record_ends(block):
-                if position + end - start >= range_bytes:
-                    line += block.count(b"\n", counted, end)
-                    ranges.append(ByteRange(start, position + end, first_line))
-                    counted, start, first_line = end, position + end, line
-            line += block.count(b"\n", counted)
-        else:
-            line += block.count(b"\n")
-        quotes.pass_over(block, line_after=line)
+        at: int | None = 0
+        while at is not None and position + len(block) - start >= range_bytes:
+            due = max(at, start + range_bytes - position - 1)
+            ends.pass_over(block, at, due)
+            at = ends.next_end(block, due)
+            if at is not None:
+                ranges.append(ByteRange(start, position + at, line))
+                start, line = position + at, ends.line
+        if at is not None:
+            ends.pass_over(block, at, len(block))
         position += len(block)
         is_enough = most_bytes is not None and position - place.start >= most_bytes
         # Where nothing is left over, the file may have ended, and there would be nothing to read.
         if is_enough and ranges and position > start:
-            return FilePlan(columns, tuple(ranges), Place(start, first_line))
-    quotes.must_be_closed()
+            return FilePlan(columns, tuple(ranges), Place(start, line))
+    if ends.open_quote_line is not None:
+        raise UnreadableFile("unclosed_quote", _UNCLOSED.format(line=ends.open_quote_line))
     if position > start:
-        ranges.append(ByteRange(start, position, first_line))
+        ranges.append(ByteRange(start, position, line))
     return FilePlan(columns, tuple(ranges))
 
 
@@ -156,23 +160,23 @@ def read_rows(
     """
     reader = _RowReader(columns, first_line)
     held = b""
-    skipping: _Quotes | None = None
+    too_long: RecordEnds | None = None
     for piece in _pieces(blocks):
         data = piece
-        if skipping is not None:
-            end = skipping.first_record_end(data)
-            reader.skip(data if end is None else data[:end])
+        if too_long is not None:
+            end = too_long.next_end(data, 0)
             if end is None:
                 continue
-            data, skipping = data[end:], None
+            reader.go_to(too_long.line)
+            data, too_long = data[end:], None
         data = held + data
-        end = _last_record_end(data)
-        yield from reader.rows(data[:end])
-        held = data[end:]
+        whole = _last_record_end(data)
+        yield from reader.rows(data[:whole])
+        held = data[whole:]
         if len(held) > _ENOUGH_BYTES:
-            skipping = _Quotes()
-            skipping.first_record_end(held)
-            yield reader.too_long(held)
+            too_long = RecordEnds(reader.line)
+            too_long.next_end(held, 0)
+            yield RejectedRow(reader.line, (), (_TOO_LONG,))
             held = b""
     yield from reader.rows(held)
 
@@ -181,7 +185,7 @@ class _RowReader:
     """Reads the rows of whole records, and knows the line that it has come to."""
 
     def __init__(self, columns: tuple[str, ...], first_line: int) -> None:
-        self._line = first_line
+        self.line = first_line
         self._width = len(columns)
         self._at = tuple(columns.index(name) for name in FIELDS)
 
@@ -193,52 +197,58 @@ class _RowReader:
         # Only at LF, and kept: csv itself reads LF, CRLF and CR CR LF as one line end.
         lines = StringIO(text, newline="\n").readlines()
         is_doubtful = '"' in text and not _is_well_formed(text)
-        longest = len(max(lines, key=len))
-        first, taken, passed = self._line, 0, 0
+        plain_lines = 0 if is_doubtful else MAX_RECORD_CHARACTERS // len(max(lines, key=len))
+        unread, taken = iter(lines), 0
+        while taken < len(lines):
+            taken = yield from self._rows_until_broken(lines, taken, unread, plain_lines)
+        self.line += len(lines)
+
+    def _rows_until_broken(
+        self, lines: list[str], begin: int, unread: Iterator[str], plain_lines: int
+    ) -> Generator[ValidRow | RejectedRow, None, int]:
+        """Yield the rows of ``unread``, which are the lines from ``begin`` on.
+
+        A record of more than ``plain_lines`` lines may be malformed or too long.
+
+        Returns:
+            How many of the lines are read: all, or those up to the first record with a carriage
+            return alone and with it.
+        """
+        first, taken = self.line, begin
         id_at, amount_at, currency_at = self._at
         width, new = self._width, tuple.__new__
-        unread = iter(lines)
         cells_of = csv.reader(unread, skipinitialspace=True)
-        while True:
-            try:
-                for cells in cells_of:
-                    line, begun, taken = first + taken, taken, cells_of.line_num + passed
-                    if is_doubtful or (taken - begun) * longest > MAX_RECORD_CHARACTERS:
-                        fault = _fault_of(lines, begun, taken)
-                        if fault is not None:
-                            yield _unfit(line, lines[begun:taken], fault)
-                            continue
-                    if len(cells) == width:
-                        content = check_fields(cells[id_at], cells[amount_at], cells[currency_at])
-                        if isinstance(content, Content):
-                            yield new(ValidRow, (line, content))
-                            continue
-                    row = self._read_closely(line, cells, lines[begun:taken])
-                    if row is not None:
-                        yield row
-                break
-            except csv.Error:
-                # A carriage return alone; csv gives the record up there, within its last line or
-                # before it. What follows in quotes is still inside a cell, and no row.
-                begun, given_up = taken, cells_of.line_num + passed
-                taken = begun + _lines_of_record(lines, begun)
-                passed += taken - given_up
-                for _ in range(taken - given_up):
-                    next(unread)
-                row = _broken(first + begun, lines[begun:taken])
+        try:
+            for cells in cells_of:
+                line, begun, taken = first + taken, taken, begin + cells_of.line_num
+                if taken - begun > plain_lines:
+                    fault = _fault_of(lines, begun, taken)
+                    if fault is not None:
+                        yield _unfit(line, lines[begun:taken], fault)
+                        continue
+                if len(cells) == width:
+                    content = check_fields(cells[id_at], cells[amount_at], cells[currency_at])
+                    if isinstance(content, Content):
+                        yield new(ValidRow, (line, content))
+                        continue
+                row = self._read_closely(line, cells, lines[begun:taken])
                 if row is not None:
                     yield row
-        self._line += len(lines)
+        except csv.Error:
+            # csv gives the record up there, perhaps lines before it ends. What stands in its
+            # quotes after that is still inside a cell, and no row.
+            end = taken + _lines_of_record(lines, taken)
+            for _ in range(begin + cells_of.line_num, end):
+                next(unread)
+            row = _broken(first + taken, lines[taken:end])
+            if row is not None:
+                yield row
+            return end
+        return taken
 
-    def too_long(self, begun: bytes) -> RejectedRow:
-        """Return the row of a record of which so much was read that it is too long."""
-        line = self._line
-        self.skip(begun)
-        return RejectedRow(line, (), (_TOO_LONG,))
-
-    def skip(self, part: bytes) -> None:
-        """Go over a part of a record that is too long."""
-        self._line += part.count(b"\n")
+    def go_to(self, line: int) -> None:
+        """Go on in this line, behind a record that was passed over."""
+        self.line = line
 
     def _read_closely(
         self, line: int, cells: list[str], lines: list[str]
@@ -304,98 +314,6 @@ def _unfit(line: int, lines: list[str], fault: FieldError) -> RejectedRow:
     return RejectedRow(line, (), (fault,), raw)
 
 
-class _Quotes:
-    """Knows, block by block from a record's start on, where records end and whether a cell is open.
-
-    The same automaton as that of ``csv`` (not strict, blanks after a comma skipped).
-    """
-
-    def __init__(self) -> None:
-        self._is_open = False
-        self._before = b","
-        self._held = b""
-        self._opened: tuple[bytes, int] = (b'"', 1)
-
-    def record_ends(self, block: bytes) -> Iterator[int]:
-        """Yield where records end in the next block: the places after line breaks between cells.
-
-        It does not move on; :meth:`pass_over` does.
-        """
-        data, shift = self._next(block)
-        gap = 0
-        if self._is_open:
-            gap = _closed_at(data)
-            if not gap:
-                return
-        for cell in _QUOTED_CELL.finditer(data, gap):
-            yield from _after_line_breaks(data, gap, cell.start() + 1, shift)
-            gap = cell.end()
-        yield from _after_line_breaks(data, gap, len(data), shift)
-
-    def first_record_end(self, block: bytes) -> int | None:
-        """Return where the first record ends in the next block, and pass over the block."""
-        end = next(self.record_ends(block), None)
-        self.pass_over(block)
-        return end
-
-    def pass_over(self, block: bytes, *, line_after: int = 0) -> None:
-        """Take in the next block; ``line_after`` is the line that its end is in."""
-        data, _ = self._next(block)
-        waiting = _quotes_at_end(self._held + block)
-        # Two more or less open and close nothing, so a file of quotes alone is not held in memory.
-        self._held = b'"' * (2 - waiting % 2 if waiting else 0)
-        if self._is_open:
-            closed = _closed_at(data)
-            if not closed:
-                return
-            data = b"x" + data[closed:]
-        self._is_open = False
-        pieces = data.split(b'"')
-        if _opens_only_at_starts(pieces):
-            self._is_open = len(pieces) % 2 == 0
-        else:
-            # A closed cell has an even number of quotes, and an open one, the last, an odd one.
-            stripped = _QUOTED_CELL.sub(b"x", data)
-            self._is_open = (len(pieces) - 1 - stripped.count(b'"')) % 2 == 1
-        if self._is_open:
-            self._opened = (data, line_after)
-        else:
-            self._before = b"," if data.rstrip(b" ")[-1:] in {b",", b"\n"} else b"x"
-
-    def must_be_closed(self) -> None:
-        """Say that there are no more blocks.
-
-        Raises:
-            UnreadableFile: a quote was opened and never closed.
-        """
-        is_odd = len(self._held) % 2 == 1
-        if self._is_open and not is_odd:
-            data, line = self._opened
-            *_, cell = _QUOTED_CELL.finditer(data)
-            line -= data.count(b"\n", cell.start() + 1)
-            raise UnreadableFile("unclosed_quote", _UNCLOSED.format(line=f"line {line}"))
-        if not self._is_open and self._before == b"," and is_odd:
-            raise UnreadableFile("unclosed_quote", _UNCLOSED.format(line="the last line"))
-
-    def _next(self, block: bytes) -> tuple[bytes, int]:
-        """Return what can be decided with the next block, and how many bytes stand before it.
-
-        Quotes at the end cannot: the first of them closes a cell, or is the first of two.
-        """
-        before = self._held if self._is_open else self._before + self._held
-        data = before + block
-        return data[: len(data) - _quotes_at_end(data)], len(before)
-
-
-def _opens_only_at_starts(pieces: list[bytes]) -> bool:
-    """Say whether every quote is where it should be: what was split at quotes began outside of any.
-
-    Then cells take turns with what is between them. Nothing between two quotes is a doubled one.
-    """
-    odd = [piece for piece in pieces[:-1:2] if not piece.endswith((b",", b"\n"))]
-    return all(not piece or piece.rstrip(b" ").endswith((b",", b"\n")) for piece in odd)
-
-
 def _is_well_formed(text: str) -> bool:
     """Say whether each quoted cell of whole records stands between commas or line breaks."""
     between = text.split('"')[::2]
@@ -411,21 +329,15 @@ def _is_well_formed(text: str) -> bool:
     return not any(odd)
 
 
-def _quotes_at_end(data: bytes) -> int:
-    return len(data) - len(data.rstrip(b'"'))
-
-
-def _closed_at(data: bytes) -> int:
-    """Return where a cell that is open at the start is closed; 0 if it is not."""
-    inside = _REST_OF_CELL.match(data)
-    return inside.end() if inside is not None and inside[1] else 0
-
-
-def _after_line_breaks(data: bytes, start: int, end: int, shift: int) -> Iterator[int]:
-    at = data.find(b"\n", start, end)
-    while at >= 0:
-        yield at + 1 - shift
-        at = data.find(b"\n", at + 1, end)
+def _first_ends(begun: bytes) -> Iterator[int]:
+    """Yield where the records end in which a header may be."""
+    ends, at = RecordEnds(1), 0
+    while at <= HEADER_BYTES:
+        end = ends.next_end(begun, at)
+        if end is None:
+            return
+        yield end
+        at = end
 
 
 def _last_record_end(data: bytes) -> int:
@@ -446,7 +358,7 @@ class _Utf8Check:
     def __init__(self, blocks: Iterable[bytes], place: Place) -> None:
         self._blocks = blocks
         self._position = place.start
-        self._line = place.line
+        self.line = place.line
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield the blocks.
@@ -464,13 +376,13 @@ class _Utf8Check:
             if block:
                 self._position += len(block)
                 yield block
-                self._line += block.count(b"\n")
+                self.line += block.count(b"\n")
 
     def _refusal(self, fault: UnicodeDecodeError, held: int) -> UnreadableFile:
         data, at = bytes(fault.object), fault.start
         if self._position == held:
             refuse_utf_16(data)
-        line = self._line + data[:at].count(b"\n")
+        line = self.line + data[:at].count(b"\n")
         looks = data[at : at + 1].decode("cp1252", "replace")
         seen = f", which is {looks!r} in Windows-1252" if looks.isprintable() else ""
         return UnreadableFile(
@@ -491,11 +403,10 @@ def _first_bytes(blocks: Iterator[bytes]) -> bytes:
 
 
 _QUOTED_CELL: Final = re.compile(rb'(?:\A|(?<=[,\n])) *"(?:[^"]++|"")*+(?:"|\Z)')
-_REST_OF_CELL: Final = re.compile(rb'(?:[^"]++|"")*+(")?')
 _AFTER_QUOTE: Final = re.compile(f'"[{_BLANKS}]+(?=,|\r*\n|\r*\\Z)')
 _CR_ALONE: Final = re.compile(r"\r++(?!\n|\Z)")
 _UNCLOSED: Final = (
-    "a quote that is opened in {line} is never closed, so nobody can tell where its record ends;"
+    "a quote that is opened in line {line} is never closed, so nobody can tell where its record ends;"
     ' write " inside a cell as ""'
 )
 _TOO_LONG: Final = FieldError(
