@@ -128,6 +128,10 @@ _MANY_CELLS: Final = re.compile(
     rb'|(?:(?<![,\n "])|(?<=[^,\n "] ))"%b))*+[^"]*+'
     % (_QUOTED, _REST_OF_CELL, _QUOTED, _REST_OF_CELL, _REST_OF_CELL)
 )
+_CELL: Final = rb'(?: *+%b[^,\n]*+|(?! *+")[^,\n]*+)' % _QUOTED
+WHOLE_RECORDS: Final = re.compile(rb"(?:%b(?:,%b)*+\n)*+" % (_CELL, _CELL))
+"""Matches, from the start of a record on, all records that end with their LF."""
+
 _STAYS_IN: Final = {
     # Whole cells of the record, each with the comma after it.
     _State.START: re.compile(

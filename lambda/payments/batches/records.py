@@ -16,7 +16,7 @@ from itertools import chain
 from typing import Final, NamedTuple
 
 from payments.batches.header import HEADER_BYTES, read_header, refuse_utf_16, without_marks
-from payments.batches.record_ends import RecordEnds
+from payments.batches.record_ends import WHOLE_RECORDS, RecordEnds
 from payments.core.content import Content
 from payments.core.faults import FieldError, UnreadableFile
 from payments.core.fields import FIELDS, check_fields
@@ -196,64 +196,73 @@ class _RowReader:
         text = records.decode("utf-8", "replace")
         # Only at LF, and kept: csv itself reads LF, CRLF and CR CR LF as one line end.
         lines = StringIO(text, newline="\n").readlines()
-        is_doubtful = '"' in text and not _is_well_formed(text)
-        plain_lines = 0 if is_doubtful else MAX_RECORD_CHARACTERS // len(max(lines, key=len))
+        most_lines = MAX_RECORD_CHARACTERS // len(max(lines, key=len))
         unread, taken = iter(lines), 0
         while taken < len(lines):
-            taken = yield from self._rows_until_broken(lines, taken, unread, plain_lines)
+            taken = yield from self._sound_rows(lines, taken, unread, most_lines)
+            if taken < len(lines):
+                end = taken + _lines_of_record(lines, taken)
+                row = self._read_alone(self.line + taken, lines[taken:end])
+                if row is not None:
+                    yield row
+                taken, unread = end, (lines[at] for at in range(end, len(lines)))
         self.line += len(lines)
 
-    def _rows_until_broken(
-        self, lines: list[str], begin: int, unread: Iterator[str], plain_lines: int
+    def _sound_rows(
+        self, lines: list[str], begin: int, unread: Iterator[str], most_lines: int
     ) -> Generator[ValidRow | RejectedRow, None, int]:
         """Yield the rows of ``unread``, which are the lines from ``begin`` on.
 
-        A record of more than ``plain_lines`` lines may be malformed or too long.
+        A record of more than ``most_lines`` lines may be too long.
 
         Returns:
-            How many of the lines are read: all, or those up to the first record with a carriage
-            return alone and with it.
+            How many of the lines are read: all, or those before a record that csv refuses.
         """
         first, taken = self.line, begin
         id_at, amount_at, currency_at = self._at
         width, new = self._width, tuple.__new__
-        cells_of = csv.reader(unread, skipinitialspace=True)
+        cells_of = csv.reader(unread, skipinitialspace=True, strict=True)
         try:
             for cells in cells_of:
-                line, begun, taken = first + taken, taken, begin + cells_of.line_num
-                if taken - begun > plain_lines:
-                    fault = _fault_of(lines, begun, taken)
-                    if fault is not None:
-                        yield _unfit(line, lines[begun:taken], fault)
-                        continue
-                if len(cells) == width:
+                begun, taken = taken, begin + cells_of.line_num
+                if taken - begun <= most_lines and len(cells) == width:
                     content = check_fields(cells[id_at], cells[amount_at], cells[currency_at])
                     if isinstance(content, Content):
-                        yield new(ValidRow, (line, content))
+                        yield new(ValidRow, (first + begun, content))
                         continue
-                row = self._read_closely(line, cells, lines[begun:taken])
+                row = self._read_closely(first + begun, cells, lines[begun:taken])
                 if row is not None:
                     yield row
         except csv.Error:
-            # csv gives the record up there, perhaps lines before it ends. What stands in its
-            # quotes after that is still inside a cell, and no row.
-            end = taken + _lines_of_record(lines, taken)
-            for _ in range(begin + cells_of.line_num, end):
-                next(unread)
-            row = _broken(first + taken, lines[taken:end])
-            if row is not None:
-                yield row
-            return end
+            return taken
         return taken
 
     def go_to(self, line: int) -> None:
         """Go on in this line, behind a record that was passed over."""
         self.line = line
 
+    def _read_alone(self, line: int, lines: list[str]) -> ValidRow | RejectedRow | None:
+        """Read a record that csv refuses as it stands; a blank one is nothing."""
+        record = "".join(lines)
+        if _is_too_long(lines):
+            return RejectedRow(line, (), (_TOO_LONG,))
+        if not record.strip(f"{_BLANKS}\r\n"):
+            return None
+        try:
+            # Blanks between a closing quote and the comma are noise; other text is a fault.
+            next(csv.reader([_AFTER_QUOTE.sub('"', record)], strict=True, skipinitialspace=True))
+            cells = next(csv.reader(lines, skipinitialspace=True))
+        except csv.Error:
+            fault = _LINE_BREAK if _has_cr_alone(lines) else _BAD_QUOTES
+            return _unfit(line, lines, fault)
+        return self._read_closely(line, cells, lines)
+
     def _read_closely(
         self, line: int, cells: list[str], lines: list[str]
     ) -> ValidRow | RejectedRow | None:
         """Read a row that is not plainly valid; a blank one is nothing."""
+        if _is_too_long(lines):
+            return RejectedRow(line, (), (_TOO_LONG,))
         if not any(cell.strip(_BLANKS) for cell in cells):
             return None
         if len(cells) != self._width:
@@ -269,38 +278,27 @@ class _RowReader:
         return RejectedRow(line, tuple(cells), tuple(checked))
 
 
-def _fault_of(lines: list[str], begun: int, taken: int) -> FieldError | None:
-    """Return what is wrong with the form of a record that has cells, if anything is."""
-    record = lines[begun] if taken == begun + 1 else "".join(lines[begun:taken])
-    if len(record.rstrip("\r\n")) > MAX_RECORD_CHARACTERS:
-        return _TOO_LONG
-    if '"' not in record:
-        return None
-    # Blanks between a closing quote and the comma are noise; other text is a fault.
-    strict = csv.reader([_AFTER_QUOTE.sub('"', record)], strict=True, skipinitialspace=True)
+def _is_too_long(lines: list[str]) -> bool:
+    return len("".join(lines).rstrip("\r\n")) > MAX_RECORD_CHARACTERS
+
+
+def _has_cr_alone(lines: list[str]) -> bool:
+    """Say whether csv, when it is not strict, refuses a record all the same."""
     try:
-        next(strict, None)
+        next(csv.reader(lines, skipinitialspace=True))
     except csv.Error:
-        return _BAD_QUOTES
-    return None
+        return True
+    return False
 
 
 def _lines_of_record(lines: list[str], begun: int) -> int:
-    """Return how many lines a record has that csv gives up for a carriage return alone."""
-    # With any other character in its place, csv says itself where the record ends.
+    """Return how many lines a record has that csv refuses, perhaps before it ends."""
+    # Not strict, and with another character for a carriage return alone, it says so itself. What
+    # stands in quotes behind the fault is still inside a cell, and no row.
     mended = (_CR_ALONE.sub("x", lines[at]) for at in range(begun, len(lines)))
     reader = csv.reader(mended, skipinitialspace=True)
     next(reader)
     return reader.line_num
-
-
-def _broken(line: int, lines: list[str]) -> RejectedRow | None:
-    """Return the row of a record with a carriage return alone; a blank one is nothing."""
-    record = "".join(lines)
-    if not record.strip(f"{_BLANKS}\r\n"):
-        return None
-    is_long = len(record.rstrip("\r\n")) > MAX_RECORD_CHARACTERS
-    return _unfit(line, lines, _TOO_LONG if is_long else _LINE_BREAK)
 
 
 def _pieces(blocks: Iterable[bytes]) -> Iterator[bytes]:
@@ -310,23 +308,7 @@ def _pieces(blocks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _unfit(line: int, lines: list[str], fault: FieldError) -> RejectedRow:
-    raw = None if fault is _TOO_LONG else "".join(lines).rstrip("\r\n")
-    return RejectedRow(line, (), (fault,), raw)
-
-
-def _is_well_formed(text: str) -> bool:
-    """Say whether each quoted cell of whole records stands between commas or line breaks."""
-    between = text.split('"')[::2]
-    odd = [
-        piece
-        for number, piece in enumerate(between)
-        if not (
-            (piece.endswith((",", "\n")) or number == len(between) - 1)
-            and (piece.startswith((",", "\n", "\r")) or number == 0)
-        )
-    ]
-    # Nothing at the very beginning is a record's start, and anywhere else a doubled quote.
-    return not any(odd)
+    return RejectedRow(line, (), (fault,), "".join(lines).rstrip("\r\n"))
 
 
 def _first_ends(begun: bytes) -> Iterator[int]:
@@ -344,12 +326,8 @@ def _last_record_end(data: bytes) -> int:
     """Return where the last whole record ends in bytes that start with one; 0 if none does."""
     if b'"' not in data:
         return data.rfind(b"\n") + 1
-    last, gap = 0, 0
-    for cell in _QUOTED_CELL.finditer(data):
-        last = data.rfind(b"\n", gap, cell.start() + 1) + 1 or last
-        gap = cell.end()
-    # A quote at the very end may be the first of two: then no record ends behind it anyway.
-    return data.rfind(b"\n", gap) + 1 or last
+    whole = WHOLE_RECORDS.match(data)
+    return whole.end() if whole else 0
 
 
 class _Utf8Check:
@@ -402,7 +380,6 @@ def _first_bytes(blocks: Iterator[bytes]) -> bytes:
     return begun
 
 
-_QUOTED_CELL: Final = re.compile(rb'(?:\A|(?<=[,\n])) *"(?:[^"]++|"")*+(?:"|\Z)')
 _AFTER_QUOTE: Final = re.compile(f'"[{_BLANKS}]+(?=,|\r*\n|\r*\\Z)')
 _CR_ALONE: Final = re.compile(r"\r++(?!\n|\Z)")
 _UNCLOSED: Final = (
