@@ -1,6 +1,7 @@
 """The header of a batch file: the record that names the columns."""
 
 import csv
+from collections.abc import Iterable
 from dataclasses import dataclass
 from io import StringIO
 from typing import Final
@@ -10,6 +11,9 @@ from payments.core.fields import FIELDS
 
 HEADER_BYTES: Final = 8 * 1024
 """The most that a header has; it passes through the state of the batch's workflow."""
+
+BEGINNING_BYTES: Final = 2 * HEADER_BYTES
+"""The header ends within as many bytes of the file; blank lines may stand before it."""
 
 _EXPECTED: Final = ",".join(FIELDS)
 _MARK: Final = b"\xef\xbb\xbf"
@@ -31,15 +35,15 @@ class Header:
     line_after: int
 
 
-def read_header(begun: bytes, record_ends: list[int]) -> Header:
+def read_header(begun: bytes, record_ends: Iterable[int]) -> Header:
     """Read the header out of a file's first bytes.
 
     Byte order marks, blank lines, a line ``sep=,`` as Excel writes it, and invisible characters
     around names are passed over. Names of a payment's fields may be written in any case.
 
     Args:
-        begun: the file's first bytes, more than a header may have if there are so many.
-        record_ends: where records end in them.
+        begun: the file's first bytes: ``BEGINNING_BYTES`` if there are so many.
+        record_ends: where whole records end in them.
 
     Raises:
         UnreadableFile: there is no header, it is too long or not printable, it lacks a column or
@@ -47,23 +51,26 @@ def read_header(begun: bytes, record_ends: list[int]) -> Header:
     """
     refuse_utf_16(begun)
     at = 0
-    # The last record of a file needs no line break.
-    for end in (*record_ends, len(begun)):
-        raw, at = begun[at:end], end
-        raw = without_marks(raw)
+    for end in record_ends:
+        raw = without_marks(begun[at:end])
         text = raw.decode("utf-8", "replace").strip("\r\n")
         if len(raw) > HEADER_BYTES:
             break
+        at = end
         if not text.strip(f"{_INVISIBLE},"):
             continue
         if text.lower().startswith("sep="):
             _check_separator(text)
             continue
         return Header(_columns(text), end, 1 + begun.count(b"\n", 0, end))
-    if not begun.strip(b" \t\r\n," + _MARK):
+    if len(begun) < BEGINNING_BYTES and not begun.strip(b" \t\r\n," + _MARK):
         raise UnreadableFile("empty_file", f"the file is empty; expected a header: {_EXPECTED}")
     if b"\r" in begun and b"\n" not in begun:
         raise UnreadableFile("no_header", _CR_ALONE)
+    if len(begun) - at <= HEADER_BYTES:
+        raise UnreadableFile(
+            "no_header", f"the file has no header within its first {BEGINNING_BYTES} bytes"
+        )
     raise UnreadableFile(
         "no_header",
         f"the first line is too long to be a header: it has more than {HEADER_BYTES} bytes",

@@ -15,7 +15,7 @@ from io import StringIO
 from itertools import chain
 from typing import Final, NamedTuple
 
-from payments.batches.header import HEADER_BYTES, read_header, refuse_utf_16, without_marks
+from payments.batches.header import BEGINNING_BYTES, read_header, refuse_utf_16, without_marks
 from payments.batches.record_ends import WHOLE_RECORDS, RecordEnds
 from payments.core.content import Content
 from payments.core.faults import FieldError, UnreadableFile
@@ -116,12 +116,14 @@ def plan_file(
     rest: Iterator[bytes] = iter(checked)
     if columns is None:
         begun = _first_bytes(rest)
+        # What is read beyond that would depend on the blocks.
+        begun, behind = begun[:BEGINNING_BYTES], begun[BEGINNING_BYTES:]
         # Behind byte order marks a record starts: a quote there opens a cell.
         text = without_marks(begun)
         marks = len(begun) - len(text)
-        header = read_header(begun, [marks + end for end in _first_ends(text)])
+        header = read_header(begun, (marks + end for end in _first_ends(text, is_whole=not behind)))
         columns, start, line = header.columns, header.end, header.line_after
-        rest = chain([begun[header.end :]], rest)
+        rest = chain([begun[header.end :] + behind], rest)
     ranges: list[ByteRange] = []
     ends = RecordEnds(line)
     position = start
@@ -311,15 +313,15 @@ def _unfit(line: int, lines: list[str], fault: FieldError) -> RejectedRow:
     return RejectedRow(line, (), (fault,), "".join(lines).rstrip("\r\n"))
 
 
-def _first_ends(begun: bytes) -> Iterator[int]:
-    """Yield where the records end in which a header may be."""
+def _first_ends(begun: bytes, *, is_whole: bool) -> Iterator[int]:
+    """Yield where the records end in a file's first bytes, or in the whole of it."""
     ends, at = RecordEnds(1), 0
-    while at <= HEADER_BYTES:
-        end = ends.next_end(begun, at)
-        if end is None:
-            return
+    while (end := ends.next_end(begun, at)) is not None:
         yield end
         at = end
+    # The last record of a file needs no line break.
+    if is_whole:
+        yield len(begun)
 
 
 def _last_record_end(data: bytes) -> int:
@@ -375,7 +377,7 @@ def _first_bytes(blocks: Iterator[bytes]) -> bytes:
     begun = b""
     for block in blocks:
         begun += block
-        if len(begun) > 2 * HEADER_BYTES:
+        if len(begun) > BEGINNING_BYTES:
             break
     return begun
 

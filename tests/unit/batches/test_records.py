@@ -354,5 +354,38 @@ class TestRows:
         with pytest.raises(UnreadableFile, match=told):
             rows_of(content)
 
+    @pytest.mark.parametrize("blank_lines", [8_150, 8_192, 8_200, 16_300])
+    @pytest.mark.parametrize("block_bytes", [97, 4096, 16_370, 16_400, 65_536])
+    def test_no_row_is_lost_behind_many_blank_lines(
+        self, blank_lines: int, block_bytes: int
+    ) -> None:
+        rows = rows_of(b"\n" * blank_lines + DOCUMENTED, block_bytes=block_bytes)
+        assert [row.line - blank_lines for row in rows] == [2, 3, 4]
+
+    @pytest.mark.parametrize("block_bytes", [97, 4096, 16_370, 16_400, 65_536])
+    def test_a_header_that_comes_too_late_is_refused_wherever_blocks_end(
+        self, block_bytes: int
+    ) -> None:
+        with pytest.raises(UnreadableFile, match="no header within its first 16384 bytes"):
+            rows_of(b"\n" * 16_370 + DOCUMENTED, block_bytes=block_bytes)
+
+    @pytest.mark.parametrize("block_bytes", [97, 65_536])
+    def test_a_header_has_at_most_8_kib(self, block_bytes: int) -> None:
+        names = b"payment_id,amount,currency,"
+        content = names + b"x" * (8192 - len(names) - 1) + b"\n" + b"p1,1,USD,\n"
+        assert rows_of(content, block_bytes=block_bytes) == [
+            ValidRow(2, payment_content("p1", 100, "USD"))
+        ]
+        with pytest.raises(UnreadableFile, match="more than 8192 bytes"):
+            rows_of(names + b"\x01" * 65_000 + b"\n", block_bytes=block_bytes)
+        with pytest.raises(UnreadableFile, match="more than 8192 bytes"):
+            rows_of(content.replace(names, names + b"x"), block_bytes=block_bytes)
+
+    def test_one_byte_of_windows_1252_is_told_with_line_and_place(self) -> None:
+        lines = [b"payment_id,amount,currency,memo", *(b"p%d,1,USD,x" % n for n in range(10_000))]
+        lines[2] = b"p1,1,USD,caf\xe9"
+        with pytest.raises(UnreadableFile, match="line 3 is not UTF-8: byte 55 is 0xE9"):
+            rows_of(b"\n".join(lines))
+
     def test_a_header_alone_is_a_file_without_rows(self) -> None:
         assert rows_of(b"payment_id,amount,currency") == []
