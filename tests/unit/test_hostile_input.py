@@ -300,5 +300,39 @@ def test_no_key_leads_a_report_elsewhere(batches: BatchProcessing, cloud: Cloud,
     assert all(entry["Key"].startswith(f"{batch.batch_id}/") for entry in listed)
 
 
-def test_a_dry_run_stays_one_whatever_follows_its_prefix() -> None:
-    assert Batch(ObjectVersion("files", "dry-run/../real.csv", "version")).is_dry_run
+@pytest.mark.parametrize(
+    "key",
+    [
+        "dry-run/a.csv",
+        "dry-run/../real.csv",
+        "/dry-run/a.csv",
+        "Dry-Run/a.csv",
+        "x/dry_run/a.csv",
+        "DRYRUN/a.csv",
+        "dryRun/a.csv",
+        "dry run/a.csv",
+        "dry+run/a.csv",
+        "dry%2Drun/a.csv",
+        "dry%252Drun/a.csv",
+        "dry-run%2Fa.csv",
+        "dry\u2010run/a.csv",
+        "dry\u2011run/a.csv",
+        "dry\u2013run/a.csv",
+        "dry\u2212run/a.csv",
+        "d\u200bry-r\u00adun/a.csv",
+        "\uff24\uff32\uff39\uff0d\uff32\uff35\uff2e/a.csv",
+        "dry-run\\a.csv",
+        "dry-runs/a.csv",
+        "2026-03 dry-run 2/a.csv",
+    ],
+)
+def test_a_folder_that_is_called_a_dry_run_is_one_in_any_spelling(key: str) -> None:
+    assert Batch(ObjectVersion("files", key, "version")).is_dry_run
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["a.csv", "dry-run.csv", "x/dry-run.csv", "laundry-runs/a.csv", "dry-runway/a.csv", "run/"],
+)
+def test_no_other_key_is_taken_for_a_dry_run(key: str) -> None:
+    assert not Batch(ObjectVersion("files", key, "version")).is_dry_run

@@ -26,24 +26,30 @@ def unversioned(etag: str) -> str:
 
 
 DRY_RUN_PREFIX: Final = "dry-run/"
-"""Files under this prefix are reported on as any other, and nothing of them is queued."""
+"""Where the documentation tells people to put files of which nothing is to be paid."""
 
-_DRY_RUN: Final = "dryrun"
+# The two words as one, or with anything between them that is neither a letter nor a digit.
+_DRY_RUN: Final = re.compile(r"(?<![^\W_])dry[\W_]*runs?(?![^\W\d_])")
 
 
 def looks_like_a_dry_run(key: str) -> bool:
-    """Say whether any folder of a key is called like a dry run, in whatever spelling.
+    """Say whether any folder of a key is called a dry run, in whatever spelling.
 
-    Case, hyphens, blanks, underscores and look-alikes do not count: whoever wrote ``Dry_Run/`` did
-    not mean to pay.
+    Case, full-width letters, invisible characters, encodings of URLs and whatever stands between
+    the two words do not count: whoever wrote ``Dry_Run/`` did not mean to pay. Words that only
+    contain the letters do: ``laundry-runs/`` is none.
 
-    >>> [looks_like_a_dry_run(key) for key in ("dry-run/a.csv", "/x/DRY RUN/a.csv", "dry-run.csv")]
-    [True, True, False]
+    >>> [looks_like_a_dry_run(key) for key in ("dry-run/a.csv", "x/DRY RUN/a.csv", "dry%2Drun/a")]
+    [True, True, True]
+    >>> [looks_like_a_dry_run(key) for key in ("dry-run.csv", "laundry-runs/a.csv")]
+    [False, False]
     """
-    folders = unicodedata.normalize("NFKC", unquote(key)).casefold().split("/")[:-1]
-    return any(
-        _DRY_RUN in "".join(letter for letter in folder if letter.isalnum()) for folder in folders
-    )
+    decoded = unquote(key)
+    while decoded != key:
+        key, decoded = decoded, unquote(decoded)
+    text = unicodedata.normalize("NFKC", key).casefold().replace("\\", "/")
+    visible = "".join(sign for sign in text if unicodedata.category(sign) != "Cf")
+    return any(_DRY_RUN.search(folder) for folder in visible.split("/")[:-1])
 
 
 @dataclass(frozen=True, slots=True)
