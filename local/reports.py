@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from botocore.response import StreamingBody
 
-from payments.batches.reports import REPORT_COLUMNS
+from payments.batches.reports import NOT_PAID_COLUMNS, REPORT_COLUMNS
 
 SHOWN_ROWS: Final = 10
 """How many rows of each report are shown."""
@@ -19,6 +19,7 @@ _SHOWN_CHARACTERS: Final = 300
 _SHOWN_CURRENCIES: Final = 10
 
 _LINE, _FIELD, _CODE, _MESSAGE, _ = REPORT_COLUMNS
+_NOT_PAID_LINE, _NOT_PAID_ID, _OUTCOME = NOT_PAID_COLUMNS
 _BETWEEN_FAULTS: Final = "; "
 
 type Row = Mapping[str, str]
@@ -116,12 +117,9 @@ def _faults(row: Row) -> str:
 def _about_not_paid(report: Report) -> Iterator[str]:
     others = Counter({outcome: report.summary[outcome] for outcome in ("duplicate", "conflict")})
     for row in report.not_paid:
-        others[row["outcome"]] -= 1
-        yield (
-            f"line {row['line_number']}: {row['payment_id']} was not paid again"
-            if row["outcome"] == "duplicate"
-            else f"line {row['line_number']}: {row['payment_id']} is another payment's id"
-        )
+        others[row[_OUTCOME]] -= 1
+        what = "was not paid again" if row[_OUTCOME] == "duplicate" else "is another payment's id"
+        yield f"line {row[_NOT_PAID_LINE]}: {row[_NOT_PAID_ID]} {what}"
     if more := others.total():
         outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in others.items() if count)
         yield f"and {more:,} more {_plural('row', 'rows', more)} not paid: {outcomes}"

@@ -649,7 +649,7 @@ def test_the_sample_becomes_the_documented_batch_and_its_reports(
     assert all(set(row["[rejected code]"].split("; ")) <= set(contract.codes) for row in faulty)
     (row,) = csv.DictReader(io.StringIO(_report(cloud, not_paid)))
     assert all(f"`{column}`" in described["not_paid"]["description"] for column in row)
-    assert f"`{row['outcome']}`" in described["not_paid"]["description"]
+    assert f"`{row['[not paid outcome]']}`" in described["not_paid"]["description"]
 
 
 def test_documented_requests_are_accepted(contract: Contract, send: Send) -> None:

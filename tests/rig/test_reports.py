@@ -13,7 +13,7 @@ from local import demo, reports
 from local.console import console
 from local.reports import Report, Row
 from payments.batches.records import RejectedRow
-from payments.batches.reports import RejectedRows
+from payments.batches.reports import NOT_PAID_COLUMNS, RejectedRows
 from payments.core.faults import FieldError
 
 FOLDER = "s3://payment-batch-results-local/batch_1"
@@ -50,7 +50,7 @@ def _read(
     outcomes = not_paid or []
     unpaid = {
         f"{FOLDER}/not-paid-00000.csv": [
-            {"line_number": str(at), "payment_id": f"pay_{at}", "outcome": outcome}
+            dict(zip(NOT_PAID_COLUMNS, (str(at), f"pay_{at}", outcome), strict=True))
             for at, outcome in enumerate(outcomes, start=2)
         ]
     }
@@ -141,7 +141,7 @@ def test_reports_that_are_not_shown_are_not_fetched() -> None:
 
     def rows(uri: str) -> Iterator[Row]:
         fetched.append(uri)
-        return iter([{"line_number": "2", "payment_id": "p", "outcome": "duplicate"}] * 10)
+        return iter([dict(zip(NOT_PAID_COLUMNS, ("2", "p", "duplicate"), strict=True))] * 10)
 
     reports.read({"reports": {"rejected": [], "not_paid": ["a", "b"]}}, rows)
     assert fetched == ["a"]

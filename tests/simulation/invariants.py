@@ -393,7 +393,7 @@ def _batches_go_forward(world: "World") -> Iterator[str]:
 def _reported_lines(world: "World", links: list[str]) -> list[int]:
     reports = (_report(world, link) or b"" for link in links)
     return [
-        int(row.get("[rejected line]") or row["line_number"])
+        int(row.get("[rejected line]") or row["[not paid line]"])
         for report in reports
         for row in csv.DictReader(report.decode("utf-8-sig").splitlines())
     ]

@@ -34,7 +34,7 @@ _PIECE_BYTES: Final = 1024 * 1024
 # and what follows inside the quotes would be taken for rows.
 csv.field_size_limit(_ENOUGH_BYTES + _PIECE_BYTES)
 
-_BLANKS: Final = " \t\u00a0"
+BLANKS: Final = " \t\u00a0"
 """What is noise around the cells of a payment's fields: blanks, tabs, no-break spaces."""
 
 
@@ -248,7 +248,7 @@ class _RowReader:
         record = "".join(lines)
         if _is_too_long(lines):
             return RejectedRow(line, (), (_TOO_LONG,))
-        if not record.strip(f"{_BLANKS}\r\n"):
+        if not record.strip(f"{BLANKS}\r\n"):
             return None
         try:
             # Blanks between a closing quote and the comma are noise; other text is a fault.
@@ -265,7 +265,7 @@ class _RowReader:
         """Read a row that is not plainly valid; a blank one is nothing."""
         if _is_too_long(lines):
             return RejectedRow(line, (), (_TOO_LONG,))
-        if not any(cell.strip(_BLANKS) for cell in cells):
+        if not any(cell.strip(BLANKS) for cell in cells):
             return None
         if len(cells) != self._width:
             fault = FieldError(
@@ -273,7 +273,7 @@ class _RowReader:
             )
             return _unfit(line, lines, fault)
         # Our reports put an apostrophe before what a spreadsheet takes for a formula, such as -1.
-        fields = (cells[at].strip(_BLANKS).removeprefix("'") for at in self._at)
+        fields = (cells[at].strip(BLANKS).removeprefix("'") for at in self._at)
         checked = check_fields(*fields)
         if isinstance(checked, Content):
             return ValidRow(line, checked)
@@ -382,7 +382,7 @@ def _first_bytes(blocks: Iterator[bytes]) -> bytes:
     return begun
 
 
-_AFTER_QUOTE: Final = re.compile(f'"[{_BLANKS}]+(?=,|\r*\n|\r*\\Z)')
+_AFTER_QUOTE: Final = re.compile(f'"[{BLANKS}]+(?=,|\r*\n|\r*\\Z)')
 _CR_ALONE: Final = re.compile(r"\r++(?!\n|\Z)")
 _UNCLOSED: Final = (
     "a quote that is opened in line {line} is never closed, so nobody can tell where its record ends;"

@@ -1,17 +1,19 @@
-"""Reports on a batch's rows, as CSV that people open in a spreadsheet.
+"""Reports on a batch's rows, as CSV that people open in a spreadsheet, correct and upload again.
 
-A cell that a spreadsheet would take for a formula gets an apostrophe before it. That of a payment's
-field may stay when a report is corrected and uploaded: ``payments.batches.records`` ignores it.
+A report that is uploaded unchanged pays nothing. A cell that a spreadsheet would take for a formula
+gets an apostrophe before it. That of a payment's field may stay when a report is corrected and
+uploaded: ``payments.batches.records`` ignores it.
 """
 
 import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import batched
+from itertools import batched, count
 from typing import Final
 
 from payments.batches.progress import NotPaidRow
-from payments.batches.records import RejectedRow
+from payments.batches.records import BLANKS, RejectedRow
+from payments.core.fields import FIELDS
 
 REPORT_COLUMNS: Final = (
     "[rejected line]",
@@ -21,6 +23,9 @@ REPORT_COLUMNS: Final = (
     "[rejected record]",
 )
 """What a report of rejected rows adds to the file's own columns, at their end."""
+
+NOT_PAID_COLUMNS: Final = ("[not paid line]", "[not paid id]", "[not paid outcome]")
+"""What a report of rows that were not paid tells besides the payment's fields."""
 
 _UTF_8_MARK: Final = b"\xef\xbb\xbf"
 """At the start of a report, without which Excel takes it for another encoding."""
@@ -62,25 +67,26 @@ class RejectedRows:
         self.parts = 0
         self._write = write
         self._part_bytes = part_bytes
-        # A file whose columns end so is an earlier report: its report columns are ours, not its own.
-        self._is_report = tuple(columns[-len(REPORT_COLUMNS) :]) == REPORT_COLUMNS
-        self._own = len(columns) - (len(REPORT_COLUMNS) if self._is_report else 0)
-        own = columns[: self._own]
-        self._header = [*map(_harmless, own), *(_unlike(own, name) for name in REPORT_COLUMNS)]
+        earlier = _report_columns_of(columns)
+        self._own = [at for at, name in enumerate(columns) if name not in earlier]
+        self._record_at = columns.index(earlier[-1]) if earlier else None
+        self._fields = {at for at, name in enumerate(columns) if name in FIELDS}
+        own = [columns[at] for at in self._own]
+        self._header = [*map(_harmless, own), *_report_columns_beside(own)]
         self._begin()
 
     def add(self, row: RejectedRow) -> None:
         """Add a row."""
-        own = row.cells[: self._own] or ("",) * self._own
+        own = [self._cell(row, at) for at in self._own]
         raw = row.raw or ""
-        if self._is_report and row.cells and not any(own):
-            # An earlier report told the record raw, and nobody has corrected it.
-            raw = row.cells[-1]
+        if self._record_at is not None and row.cells:
+            # The file is an earlier report: what it told raw stays beside the correction.
+            raw = row.cells[self._record_at]
         faults = (
             "; ".join(getattr(error, name) for error in row.errors)
             for name in ("field", "code", "message")
         )
-        self._writer.writerow([*map(_harmless, own), row.line, *faults, _harmless(raw)])
+        self._writer.writerow([*own, row.line, *faults, _harmless(raw)])
         self.count += 1
         self._rows_in_part += 1
         if self._part.tell() >= self._part_bytes:
@@ -94,6 +100,12 @@ class RejectedRows:
             self.parts += 1
             self._begin()
 
+    def _cell(self, row: RejectedRow, at: int) -> str:
+        if not row.cells:
+            return ""
+        # A field is shown as it is read: with its blanks, the apostrophe would become part of it.
+        return _harmless(row.cells[at].strip(BLANKS) if at in self._fields else row.cells[at])
+
     def _begin(self) -> None:
         self._rows_in_part = 0
         self._part = io.BytesIO()
@@ -104,21 +116,44 @@ class RejectedRows:
 
 
 def not_paid_csv(rows: Iterable[NotPaidRow]) -> Iterator[bytes]:
-    """Yield files of rows that were accepted and not paid, because their id was taken."""
+    """Yield files of rows that were accepted and not paid, because their id was taken.
+
+    The column ``payment_id`` is empty: uploaded unchanged, such a file pays nothing, also if it is
+    of a dry run, whose ids are still free. Whoever does want a row paid writes a new id there.
+    """
     for part in batched(rows, _ROWS_PER_REPORT):
         text = io.StringIO()
         writer = csv.writer(text, lineterminator=_LINE_END)
-        writer.writerow(["line_number", "payment_id", "amount", "currency", "outcome"])
+        writer.writerow([*FIELDS, *NOT_PAID_COLUMNS])
         for row in part:
-            amount = row.content.amount
-            payment_id = _harmless(row.content.payment_id)
-            writer.writerow([row.line, payment_id, amount, row.content.currency, row.outcome])
+            taken = _harmless(row.content.payment_id)
+            asked = ("", row.content.amount, row.content.currency)
+            writer.writerow([*asked, row.line, taken, row.outcome])
         yield _UTF_8_MARK + text.getvalue().encode()
 
 
-def _unlike(names: Sequence[str], name: str) -> str:
-    """Return a name that none of these is."""
-    return name if name not in names else _unlike(names, f"{name} again")
+def _report_columns_of(columns: Sequence[str]) -> tuple[str, ...]:
+    """Return those columns of a file that an earlier report added, if it is one: all five or none.
+
+    A spreadsheet may have moved them.
+    """
+    numbers = (number for number in range(1, len(columns)) if _are_in(number, columns))
+    return next((_report_columns(number) for number in numbers), ())
+
+
+def _report_columns_beside(own: Sequence[str]) -> tuple[str, ...]:
+    """Return the report's columns under names that a file does not have."""
+    return next(names for names in map(_report_columns, count(1)) if not set(names) & set(own))
+
+
+def _are_in(number: int, columns: Sequence[str]) -> bool:
+    return all(columns.count(name) == 1 for name in _report_columns(number))
+
+
+def _report_columns(number: int) -> tuple[str, ...]:
+    if number == 1:
+        return REPORT_COLUMNS
+    return tuple(f"{name[:-1]} {number}]" for name in REPORT_COLUMNS)
 
 
 def _harmless(cell: str) -> str:

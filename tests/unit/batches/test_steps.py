@@ -120,7 +120,7 @@ class TestBatch:
         assert summary["reports"]["not_paid"] == [not_paid]
         assert batches.follow(batch, 2) == followed
         rows = csv.DictReader(io.StringIO(self.reports(cloud, batch)["not-paid-00000.csv"]))
-        assert {row["payment_id"]: row["outcome"] for row in rows} == {
+        assert {row["[not paid id]"]: row["[not paid outcome]"] for row in rows} == {
             "pay_002": "conflict",
             "pay_003": "duplicate",
         }
@@ -254,7 +254,7 @@ class TestBatch:
         reports = self.reports(cloud, batch)
         links = self.summary(cloud, batch)["reports"]["not_paid"]
         told = [
-            row["payment_id"]
+            row["[not paid id]"]
             for link in links
             for row in csv.DictReader(io.StringIO(reports[link.rpartition("/")[2]]))
         ]

@@ -73,7 +73,7 @@ def test_a_row_that_was_not_paid_is_reported(monkeypatch: pytest.MonkeyPatch) ->
     row = NotPaidRow(line=2, content=payment_content("p", 1234, "BGN"), outcome="conflict")
     monkeypatch.delitem(EXPONENTS, "BGN")
     [report] = not_paid_csv([row])
-    [reported] = csv.DictReader(io.StringIO(report.decode()))
+    [reported] = csv.DictReader(io.StringIO(report.decode("utf-8-sig")))
     assert reported["amount"] == "12.34"
 
 
