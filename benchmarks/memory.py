@@ -56,7 +56,7 @@ class _Sink:
 
 def _peak_bytes(size: int) -> int:
     objects, sink = _GeneratedObjects(size), _Sink()
-    processing = BatchProcessing(objects, sink, sink, "results")  # type: ignore[arg-type]  # stands in for both
+    processing = BatchProcessing(objects, sink, sink, sink, "results")  # type: ignore[arg-type]  # stands in for both
     batch = Batch(ObjectVersion("files", "large.csv", "1"))
     plan = processing.plan(batch, size)
     for part in plan["ranges"]:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from benchmarks.measurement import Measurement, interleaved_seconds
 from payments.batches.records import plan_file, read_rows
 from payments.batches.reports import RejectedRows
-from payments.batches.steps import RowTally, queue_messages
+from payments.batches.steps import RowTally, accepted_rows, queue_messages
 from payments.core.money import EXPONENTS
 
 ROWS = 100_000
@@ -111,7 +111,8 @@ def _messages(content: bytes) -> Iterator[str]:
     plan = plan_file(blocks(0, len(content)), len(content))
     [part] = plan.ranges
     rows = read_rows(blocks(part.start, part.end), plan.columns, part.first_line)
-    return queue_messages("batch_0", rows, RowTally(), RejectedRows(plan.columns, lambda *_: None))
+    accepted = accepted_rows(rows, RowTally(), RejectedRows(plan.columns, lambda *_: None))
+    return queue_messages("batch_0", accepted)
 
 
 def rows_per_second(rows: int) -> float:

@@ -47,6 +47,7 @@ def add_batch_processor(
             memory_mb=1769,  # one whole CPU, and reading CSV uses no more than one
         ),
         variables={
+            "PAYMENTS_TABLE": storage.payments_table.name,
             "PROCESSING_STATUS_TABLE": storage.processing_status_table.name,
             "BATCH_RESULTS_BUCKET": storage.batch_results_bucket.bucket,
             "PAYMENT_ROWS_QUEUE_URL": messaging.rows_queue.url,
@@ -75,6 +76,12 @@ def add_batch_processor(
                 sid="RecordAndReadProgress",
                 actions=("dynamodb:PutItem", "dynamodb:Query"),
                 resources=(storage.processing_status_table.arn,),
+            ),
+            Statement(
+                # A dry run tells which ids are taken.
+                sid="LookPaymentsUp",
+                actions=("dynamodb:BatchGetItem",),
+                resources=(storage.payments_table.arn,),
             ),
             Statement(
                 sid="QueueRows",

@@ -22,6 +22,7 @@ import api_handler
 from lib.edge.refusals import Problem, problems
 from payments.api.requests import MAX_BODY_BYTES, parse_payment_json
 from payments.aws.batches import BatchStore
+from payments.aws.dry_runs import DryRunStore
 from payments.aws.items import TIMELINE_RETENTION
 from payments.aws.objects import ObjectStore
 from payments.aws.payments import PaymentStore
@@ -622,12 +623,13 @@ def test_the_sample_becomes_the_documented_batch_and_its_reports(
     objects: ObjectStore,
     rows: MessageQueue,
     batch_store: BatchStore,
+    dry_runs: DryRunStore,
 ) -> None:
     _submit(send, {"payment_id": "pay_105", "amount": 1000, "currency": "JPY"})
     expected = _documented_batches()["completed"]
     content = (SAMPLES / expected["key"]).read_bytes()
     batch = cloud.upload(content, expected["key"])
-    batches = BatchProcessing(objects, rows, batch_store, "results")
+    batches = BatchProcessing(objects, rows, batch_store, dry_runs, "results")
     process(batches, batch, len(content))
     for message in cloud.messages():
         delivery.deliver(decode_message(message["Body"]), WITNESS, is_first=True)

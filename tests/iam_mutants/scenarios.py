@@ -54,6 +54,7 @@ class Scenarios:
             "api-handler": (self.pays_over_http, self.looks_a_batch_up),
             "batch-processor": (
                 self.carries_a_file_through,
+                self.tells_what_a_file_would_not_pay,
                 self.tells_that_a_file_is_gone,
                 self.records_a_failed_batch,
                 self.starts_a_batch_twice,
@@ -91,7 +92,7 @@ class Scenarios:
     def carries_a_file_through(self) -> None:
         """One row is paid, one is rejected, and one is not paid: every kind of report."""
         paid = f"{_new_id()},1.00,USD\n"
-        batch, size = self._upload("by-hand.txt", f"{CSV}{paid}{paid}a b,1,USD\n")
+        batch, size = self._upload("by-hand.csv", f"{CSV}{paid}{paid}a b,1,USD\n")
         plan = self._step(batch, action="plan", size=size, before=None)
         [part] = plan["ranges"]
         self._step(batch, action="range", columns=plan["columns"], range=part)
@@ -109,8 +110,20 @@ class Scenarios:
         for report in (*ended["reports"]["rejected"], *ended["reports"]["not_paid"]):
             assert self._read(report)
 
+    def tells_what_a_file_would_not_pay(self) -> None:
+        """In a dry run: of a payment that is there, and of a row that is there twice."""
+        rows = f"{self._stored(100)},1.00,USD\n" + 2 * f"{_new_id()},1.00,USD\n"
+        batch, size = self._upload("dry-run/by-hand.csv", CSV + rows)
+        plan = self._step(batch, action="plan", size=size, before=None)
+        [part] = plan["ranges"]
+        self._step(batch, action="range", columns=plan["columns"], range=part)
+        reported = {"shards": 0, "files": 0}
+        ended = self._step(batch, action="follow", waited_seconds=1, reported=reported)
+        told = json.loads(self._read(ended["notification"]["batch"]["reports"]["summary"]))
+        assert (told["accepted"], told["duplicate"]) == (3, 2)
+
     def tells_that_a_file_is_gone(self) -> None:
-        batch, size = self._upload("gone.txt", CSV)
+        batch, size = self._upload("gone.csv", CSV)
         source = batch.source
         self._clients.s3.delete_object(
             Bucket=source.bucket, Key=source.key, VersionId=source.version_id
@@ -118,12 +131,13 @@ class Scenarios:
         assert self._step(batch, action="plan", size=size, before=None)["ranges"] == []
 
     def records_a_failed_batch(self) -> None:
-        batch, _ = self._upload("failed.txt", CSV)
+        # Of no upload, which would start a workflow that ends it otherwise.
+        batch = Batch(ObjectVersion(self._outputs["batch_bucket"], "failed.csv", _new_id()))
         notification = self._step(batch, action="fail")["notification"]
         assert notification["batch"]["status"] == "FAILED"
 
     def starts_a_batch_twice(self) -> None:
-        batch, size = self._upload("dry-run/twice.txt", f"{CSV}{_new_id()},1.00,USD\n")
+        batch, size = self._upload("dry-run/twice.csv", f"{CSV}{_new_id()},1.00,USD\n")
         uploaded = {
             "key": batch.source.key,
             "size": size,
@@ -225,7 +239,7 @@ class Scenarios:
     # --- what they are made of
 
     def _upload(self, key: str, text: str) -> tuple[Batch, int]:
-        """Put a file into the batch bucket; unless its name ends in .csv, it starts nothing."""
+        """Put a file into the batch bucket; the workflow that it starts does the same as we do."""
         bucket, body = self._outputs["batch_bucket"], text.encode()
         stored = self._clients.s3.put_object(Bucket=bucket, Key=key, Body=body)
         return Batch(ObjectVersion(bucket, key, stored["VersionId"])), len(body)

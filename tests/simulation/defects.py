@@ -16,6 +16,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 import event_publisher
 import payment_processor
 from payments.aws.batches import BatchStore
+from payments.aws.dry_runs import DryRunStore
+from payments.aws.items import Item
 from payments.aws.payments import PaymentStore
 from payments.aws.queue import MessageQueue
 from payments.aws.topic import Topic
@@ -280,6 +282,20 @@ def only_first_page() -> Iterator[None]:
 
 
 @contextmanager
+def dry_run_forgets() -> Iterator[None]:
+    """A dry run looks payments up, and remembers of its own rows only those of one call."""
+    put = DryRunStore._put
+
+    def careless(
+        self: DryRunStore, items: list[Item], condition: str | None = None
+    ) -> list[dict[str, Any]]:
+        return [] if condition else put(self, items)
+
+    with patch.object(DryRunStore, "_put", careless):
+        yield
+
+
+@contextmanager
 def _unconditional(kind: str) -> Iterator[None]:
     """Send transactions whose first write is of this kind without any condition."""
     commit = Wire._commit
@@ -319,5 +335,6 @@ DEFECTS: Final[dict[str, Defect]] = {
         outcome_counted_apart,
         range_dropped,
         only_first_page,
+        dry_run_forgets,
     )
 }

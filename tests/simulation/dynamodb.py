@@ -51,6 +51,7 @@ class InMemoryDynamoDB:
     def answer(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         """Carry out one operation whole, or raise :class:`AwsError` and change nothing."""
         operations = {
+            "BatchGetItem": self._batch_get,
             "GetItem": self._get,
             "PutItem": self._put,
             "UpdateItem": self._update,
@@ -67,6 +68,15 @@ class InMemoryDynamoDB:
         _must_be_consistent(request)
         item = self._stored(request["TableName"], request["Key"])
         return {"Item": item} if item else {}
+
+    def _batch_get(self, request: dict[str, Any]) -> dict[str, Any]:
+        [(table, wanted)] = request["RequestItems"].items()
+        _only(wanted, "Keys", "ConsistentRead", "ProjectionExpression")
+        _must_be_consistent(wanted)
+        names = wanted["ProjectionExpression"].split(", ")
+        stored = [self._stored(table, key) for key in wanted["Keys"]]
+        items = [{name: item[name] for name in names if name in item} for item in stored if item]
+        return {"Responses": {table: items}, "UnprocessedKeys": {}}
 
     def _put(self, request: dict[str, Any]) -> dict[str, Any]:
         _only(request, "Item", *_CONDITION)

@@ -39,6 +39,7 @@ def violations_of(world: "World") -> list[str]:
         _batches_end,
         _batches_are_announced,
         _rows_are_counted,
+        _dry_runs_tell_what_is_taken,
         _batches_are_reported,
         _batches_go_forward,
     )
@@ -321,6 +322,8 @@ def _rows_are_counted(world: "World") -> Iterator[str]:
             for line, row in upload.valid_rows.items()
             if not upload.is_dry_run
         }
+        if upload.is_dry_run:
+            outcomes = {row.line: row.outcome for row in world.end.not_paid[batch.batch_id]}
         sums: Counter[str] = Counter()
         for row in upload.valid_rows.values():
             sums[row.currency] += row.amount_minor
@@ -345,6 +348,36 @@ def _rows_are_counted(world: "World") -> Iterator[str]:
             yield f"{upload.key}: not paid are {unpaid}, recorded are {not_paid}"
         if upload.is_dry_run and any(batch.batch_id in body for body in world.rows.bodies):
             yield f"{upload.key} is a dry run, and rows of it were queued"
+
+
+def _dry_runs_tell_what_is_taken(world: "World") -> Iterator[str]:
+    """Of each id in a dry run, one row is free, or none if a payment has it; the others are told."""
+    for upload, batch in world.uploads.done:
+        progress = world.end.batches.get(batch.batch_id)
+        if progress is None or progress.is_open or not upload.is_dry_run:
+            continue
+        told = {row.line: row.outcome for row in world.end.not_paid[batch.batch_id]}
+        rows = upload.valid_rows
+        for payment_id in {row.payment_id for row in rows.values()}:
+            those = {line: row for line, row in rows.items() if row.payment_id == payment_id}
+            payment = world.end.payments.get(payment_id)
+            possible = [_taken_from(those, row, line) for line, row in those.items()]
+            if payment is not None:
+                by_payment = _taken_from(those, _content(payment), None)
+                if payment.created_at < progress.timeline[0]["at"]:
+                    possible = [by_payment]
+                elif payment.created_at <= progress.updated_at:
+                    possible.append(by_payment)
+            found = {line: told[line] for line in those if line in told}
+            if found not in possible:
+                yield f"{upload.key}: {payment_id} is told as {found}, not as one of {possible}"
+
+
+def _taken_from(rows: dict[int, Content], holder: Content, line: int | None) -> dict[int, str]:
+    """Return what becomes of the rows with one id if a payment, or the row of a line, has it."""
+    return {
+        at: "duplicate" if row == holder else "conflict" for at, row in rows.items() if at != line
+    }
 
 
 def _outcome(world: "World", row: Content, source: str) -> str:

@@ -112,6 +112,18 @@ def _draw(random: Random) -> tuple[str, dict[str, Any]]:
             ("PutItem", {"TableName": TABLES.processing_status, "Item": entry}),
             ("GetItem", {"TableName": TABLES.payments, "Key": key, "ConsistentRead": True}),
             (
+                "BatchGetItem",
+                {
+                    "RequestItems": {
+                        TABLES.payments: {
+                            "Keys": [key],
+                            "ConsistentRead": True,
+                            "ProjectionExpression": "payment_id, version",
+                        }
+                    }
+                },
+            ),
+            (
                 "Query",
                 {
                     "TableName": TABLES.processing_status,

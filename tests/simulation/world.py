@@ -23,6 +23,7 @@ import payment_processor
 import payments.aws.queue
 import payments.telemetry.metrics
 from payments.aws.batches import BatchStore
+from payments.aws.dry_runs import DryRunStore
 from payments.aws.items import deserialize
 from payments.aws.keys import SANDBOX_PREFIX
 from payments.aws.objects import ObjectStore
@@ -32,7 +33,7 @@ from payments.aws.sandbox_ledger import SandboxLedger
 from payments.aws.topic import Topic
 from payments.aws.workflows import Workflow
 from payments.batches.progress import BatchProgress, NotPaidRow
-from payments.batches.steps import BatchProcessing
+from payments.batches.steps import BatchProcessing, Portions
 from payments.core.audit import AuditRecord
 from payments.core.payment import HistoryEntry, Payment, PaymentStatus
 from payments.flows.charge import Charging
@@ -379,11 +380,19 @@ class World:
                 ObjectStore(_SDK.client("s3")),
                 rows,
                 BatchStore(dynamodb, TABLES.processing_status),
+                DryRunStore(
+                    dynamodb,
+                    payments_table=TABLES.payments,
+                    processing_status_table=TABLES.processing_status,
+                    sleep=sleep,
+                ),
                 RESULTS_BUCKET,
                 clock=self.now,
-                range_bytes=self._range_bytes,
-                plan_bytes=self._plan_bytes,
-                reported_rows=self._reported_rows,
+                portions=Portions(
+                    range_bytes=self._range_bytes,
+                    plan_bytes=self._plan_bytes,
+                    reported_rows=self._reported_rows,
+                ),
             )
             workflow = Workflow(_SDK.client("stepfunctions"), batch_machine().arn)
             return Environment(batches=batches, batch_workflow=workflow)

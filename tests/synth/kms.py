@@ -52,7 +52,13 @@ USES: Final = (
     # DynamoDB decrypts the table's key for whoever reads or writes; it never makes one for them.
     Use(
         actions=frozenset(
-            {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"}
+            {
+                "dynamodb:BatchGetItem",
+                "dynamodb:GetItem",
+                "dynamodb:PutItem",
+                "dynamodb:Query",
+                "dynamodb:UpdateItem",
+            }
         ),
         service="dynamodb",
         needs=("kms:Decrypt",),

@@ -39,6 +39,7 @@ ACTIONS = {
         "sqs:SendMessage",
     },
     "batch-processor": {
+        "dynamodb:BatchGetItem",
         "dynamodb:PutItem",
         "dynamodb:Query",
         "s3:GetObjectVersion",

@@ -13,11 +13,12 @@ os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "test")
 os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "payments-test")
 
 from payments.aws.batches import BatchStore
+from payments.aws.dry_runs import DryRunStore
 from payments.aws.objects import ObjectStore
 from payments.aws.payments import PaymentStore
 from payments.aws.queue import MessageQueue, PaymentQueues
 from payments.aws.sandbox_ledger import SandboxLedger
-from payments.batches.steps import BatchProcessing
+from payments.batches.steps import BatchProcessing, Portions
 from payments.flows.charge import Charging
 from payments.flows.delivery import Delivery
 from payments.flows.intake import PaymentIntake
@@ -107,9 +108,29 @@ def batch_store(cloud: Cloud) -> BatchStore:
 
 
 @pytest.fixture
-def batches(objects: ObjectStore, rows: MessageQueue, batch_store: BatchStore) -> BatchProcessing:
+def dry_runs(cloud: Cloud) -> DryRunStore:
+    """What dry runs ask and remember, on an empty account."""
+    return DryRunStore(
+        cloud.dynamodb,
+        payments_table=TABLES.payments,
+        processing_status_table=TABLES.processing_status,
+        sleep=lambda _: None,
+    )
+
+
+@pytest.fixture
+def batches(
+    objects: ObjectStore, rows: MessageQueue, batch_store: BatchStore, dry_runs: DryRunStore
+) -> BatchProcessing:
     """The steps of a batch's workflow on an empty account, 50 bytes or so to a range."""
-    return BatchProcessing(objects, rows, batch_store, "results", range_bytes=50, plan_bytes=200)
+    return BatchProcessing(
+        objects,
+        rows,
+        batch_store,
+        dry_runs,
+        "results",
+        portions=Portions(range_bytes=50, plan_bytes=200),
+    )
 
 
 @pytest.fixture

@@ -9,6 +9,9 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 TIMELINE_RETENTION: Final = timedelta(days=400)
 """How long timelines, progress and outcomes are kept; the audit trail is kept for ever."""
 
+CLAIM_RETENTION: Final = timedelta(days=30)
+"""How long claims of a dry run are kept: longer than it can run, be set aside and be tried again."""
+
 type Item = dict[str, Any]
 
 _serializer = TypeSerializer()
@@ -30,6 +33,6 @@ def deserialize(item: Mapping[str, Any]) -> Item:
     }
 
 
-def expires_at(at: str) -> int:
+def expires_at(at: str, retention: timedelta = TIMELINE_RETENTION) -> int:
     """Return the epoch seconds from which DynamoDB may drop what was written at ``at``."""
-    return int((datetime.fromisoformat(at) + TIMELINE_RETENTION).timestamp())
+    return int((datetime.fromisoformat(at) + retention).timestamp())

@@ -7,8 +7,9 @@ payment                   payments                     ``{payment_id}``
 audit record              audit-logs                   ``{payment_id}``            sequence
 status of a batch         processing-status            ``batch#{batch_id}``        1, 2 or 3
 range of a batch          processing-status            ``range#{batch_id}``        range number
-outcomes of its rows      processing-status            ``outcomes#{batch_id}``     shard
+outcomes of its rows      processing-status            ``outcomes#{batch_id}``     shard, or range
 row that was not paid     processing-status            ``row#{shard}#{batch_id}``  line
+claim of a dry run        processing-status            ``claim#{batch_id}#{id}``   0
 sandbox's memory          processing-status            ``sandbox#{payment_id}``    0
 end of the last sweep     processing-status            ``sweep#``                  0
 ========================  ===========================  ==========================  ==============
@@ -67,6 +68,11 @@ def outcomes_key(batch_id: str, payment_id: str) -> Key:
     return _status_key(batch_outcomes(batch_id), shard)
 
 
+def dry_run_outcomes_key(batch_id: str, range_number: int) -> Key:
+    """Return the key under which the outcomes of a range of a dry run are written."""
+    return _status_key(batch_outcomes(batch_id), range_number)
+
+
 def batch_outcomes(batch_id: str) -> str:
     """Return the partition in which the outcomes of a batch's rows are counted."""
     return f"outcomes#{batch_id}"
@@ -80,6 +86,11 @@ def row_key(batch_id: str, line: int) -> Key:
 def batch_rows(batch_id: str, shard: int) -> str:
     """Return the partition of one shard of a batch's rows that were not paid."""
     return f"row#{shard}#{batch_id}"
+
+
+def claim_key(batch_id: str, payment_id: str) -> Key:
+    """Return the key of who has a payment id in a dry run."""
+    return _status_key(f"claim#{batch_id}#{payment_id}", 0)
 
 
 def sandbox_key(payment_id: str) -> Key:

@@ -1,10 +1,18 @@
 """What the steps of a batch need of the world: its file, a queue for rows, records of the batch."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from payments.batches.batch import ObjectVersion
-from payments.batches.progress import BatchProgress, BatchStatus, NotPaidRow, RangeResult
+from payments.batches.progress import (
+    BatchProgress,
+    BatchStatus,
+    IdHolder,
+    NotPaidRow,
+    RangeResult,
+)
+from payments.batches.records import ValidRow
+from payments.core.payment import RowOutcome
 
 
 class Files(Protocol):
@@ -58,4 +66,25 @@ class Records(Protocol):
 
     def not_paid(self, batch_id: str, shards: Iterable[int]) -> Iterator[NotPaidRow]:
         """Yield the rows that were not paid in these shards."""
+        ...
+
+
+class DryRuns(Protocol):
+    """What a dry run asks of the payments, and remembers of its own rows."""
+
+    def claim(self, batch_id: str, rows: Sequence[ValidRow], at: str) -> Mapping[str, IdHolder]:
+        """Return who has the payment id of each of at most 100 rows.
+
+        What is returned for an id once is returned for the whole batch from then on.
+        """
+        ...
+
+    def record_not_paid(self, batch_id: str, rows: Sequence[NotPaidRow], at: str) -> None:
+        """Write at most 100 rows that would not be paid."""
+        ...
+
+    def record_outcomes(
+        self, batch_id: str, range_number: int, counts: Mapping[RowOutcome, int], at: str
+    ) -> None:
+        """Write how many rows of a range would have which outcome."""
         ...

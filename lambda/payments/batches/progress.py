@@ -68,6 +68,17 @@ class NotPaidRow:
 
 
 @dataclass(frozen=True, slots=True)
+class IdHolder:
+    """Who has a payment id in a dry run: a payment, or the row of the file that came first.
+
+    ``line`` is that row's; ``None``: it is a payment that was accepted before.
+    """
+
+    line: int | None
+    content_hash: str
+
+
+@dataclass(frozen=True, slots=True)
 class BatchProgress:
     """A batch as it stands."""
 

@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from payments.batches.batch import Batch
-from payments.batches.ports import Files, Records, RowQueue
+from payments.batches.dry_run import rehearse
+from payments.batches.ports import DryRuns, Files, Records, RowQueue
 from payments.batches.progress import (
     BatchProgress,
     BatchStatus,
@@ -25,15 +26,6 @@ from payments.core.content import Content
 from payments.core.faults import UnreadableFile
 from payments.core.messages import encode_row
 
-RANGE_BYTES: Final = 8 * 1024 * 1024
-"""About how much of a file one invocation works on."""
-
-PLAN_BYTES: Final = 16 * 1024 * 1024 * 1024
-"""About how much of a file one invocation reads to plan it: some minutes of its fifteen."""
-
-REPORTED_ROWS: Final = 4_000_000
-"""About how many rows that were not paid one invocation reports: some minutes, too."""
-
 LONGEST_WAIT_SECONDS: Final = 600
 """Between two looks at a batch: an execution's history has room for two weeks of such looks."""
 
@@ -43,6 +35,24 @@ _MOST_RANGES: Final = 2000
 _FIRST_WAIT_SECONDS: Final = 2
 
 _NOTHING_REPORTED: Final = {"shards": 0, "files": 0}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Portions:
+    """How much one invocation does at most, so that it ends within its fifteen minutes.
+
+    Attributes:
+        range_bytes: about how much of a file it works on.
+        plan_bytes: about how much of a file it reads to plan it.
+        reported_rows: about how many rows that were not paid it reports.
+    """
+
+    range_bytes: int = 8 * 1024 * 1024
+    plan_bytes: int = 16 * 1024 * 1024 * 1024
+    reported_rows: int = 4_000_000
+
+
+_USUAL_PORTIONS: Final = Portions()
 
 
 @dataclass(slots=True)
@@ -69,21 +79,19 @@ class BatchProcessing:
         files: Files,
         queue: RowQueue,
         records: Records,
+        dry_runs: DryRuns,
         results_bucket: str,
         *,
         clock: Callable[[], str] = utc_now,
-        range_bytes: int = RANGE_BYTES,
-        plan_bytes: int = PLAN_BYTES,
-        reported_rows: int = REPORTED_ROWS,
+        portions: Portions = _USUAL_PORTIONS,
     ) -> None:
         self._files = files
         self._queue = queue
         self._records = records
+        self._dry_runs = dry_runs
         self._results_bucket = results_bucket
         self._clock = clock
-        self._range_bytes = range_bytes
-        self._plan_bytes = plan_bytes
-        self._reported_rows = reported_rows
+        self._portions = portions
 
     def plan(
         self, batch: Batch, size: int, before: Mapping[str, Any] | None = None
@@ -132,21 +140,21 @@ class BatchProcessing:
             raise UnreadableFile(
                 "not_csv", "its name does not end in .csv; save it as CSV UTF-8 and upload that"
             )
-        range_bytes = max(self._range_bytes, -(-size // _MOST_RANGES))
+        range_bytes = max(self._portions.range_bytes, -(-size // _MOST_RANGES))
         if before is None:
             blocks = self._files.read(batch.source)
-            return plan_file(blocks, range_bytes, most_bytes=self._plan_bytes)
+            return plan_file(blocks, range_bytes, most_bytes=self._portions.plan_bytes)
         place = Place(**before["unread"])
         return plan_file(
             self._files.read(batch.source, place.start),
             range_bytes,
-            most_bytes=self._plan_bytes,
+            most_bytes=self._portions.plan_bytes,
             columns=tuple(before["columns"]),
             place=place,
         )
 
     def process_range(self, batch: Batch, columns: list[str], part: dict[str, int]) -> RangeResult:
-        """Queue every valid row of a range and write the report of the others.
+        """Queue every valid row of a range, or look what would become of it; report the others.
 
         Args:
             batch: the batch.
@@ -166,12 +174,17 @@ class BatchProcessing:
         tally, rejected = RowTally(), RejectedRows(columns, write)
         blocks = self._files.read(batch.source, part["start"], part["end"])
         rows = read_rows(blocks, tuple(columns), part["line"])
-        messages = queue_messages(batch.batch_id, rows, tally, rejected)
+        accepted = accepted_rows(rows, tally, rejected)
         if batch.is_dry_run:
-            for _ in messages:
-                pass
+            rehearse(
+                accepted,
+                self._dry_runs,
+                batch_id=batch.batch_id,
+                range_number=part["number"],
+                at=self._clock(),
+            )
         else:
-            self._queue.send_all(messages)
+            self._queue.send_all(queue_messages(batch.batch_id, accepted))
         rejected.finish_part()
         result = RangeResult(
             number=part["number"],
@@ -266,7 +279,7 @@ class BatchProcessing:
         self, batch: Batch, rows: int, reported: Mapping[str, int]
     ) -> dict[str, int]:
         """Report as many shards of the rows as one call can, and say how many are reported."""
-        at_once = max(1, self._records.row_shards * self._reported_rows // max(1, rows))
+        at_once = max(1, self._records.row_shards * self._portions.reported_rows // max(1, rows))
         shards = range(
             reported["shards"], min(self._records.row_shards, reported["shards"] + at_once)
         )
@@ -281,18 +294,21 @@ class BatchProcessing:
         self._files.write(self._results_bucket, key, body, content_type)
 
 
-def queue_messages(
-    batch_id: str,
-    rows: Iterable[ValidRow | RejectedRow],
-    tally: RowTally,
-    rejected: RejectedRows,
-) -> Iterator[str]:
-    """Yield the queue message of each valid row; count those, and put the others on report."""
+def accepted_rows(
+    rows: Iterable[ValidRow | RejectedRow], tally: RowTally, rejected: RejectedRows
+) -> Iterator[ValidRow]:
+    """Yield each valid row; count those, and put the others on report."""
     for row in rows:
         if isinstance(row, RejectedRow):
             rejected.add(row)
             continue
         tally.add(row.content)
+        yield row
+
+
+def queue_messages(batch_id: str, rows: Iterable[ValidRow]) -> Iterator[str]:
+    """Yield the queue message of each row."""
+    for row in rows:
         yield encode_row(batch_id, row.line, row.content)
 
 

@@ -2,6 +2,7 @@
 
 from functools import cache
 
+from payments.aws.dry_runs import DryRunStore
 from payments.aws.objects import ObjectStore
 from payments.aws.workflows import Workflow
 from payments.batches.steps import BatchProcessing
@@ -25,5 +26,10 @@ def batch_processing() -> BatchProcessing:
         ObjectStore(client("s3")),
         message_queue("PAYMENT_ROWS_QUEUE_URL"),
         batch_store(),
+        DryRunStore(
+            client("dynamodb"),
+            payments_table=setting("PAYMENTS_TABLE"),
+            processing_status_table=setting("PROCESSING_STATUS_TABLE"),
+        ),
         setting("BATCH_RESULTS_BUCKET"),
     )

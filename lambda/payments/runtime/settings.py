@@ -15,6 +15,7 @@ SETTINGS: Final[dict[str, frozenset[str]]] = {
     "api-handler": _POWERTOOLS | _TABLES | _QUEUES,
     "batch-processor": _POWERTOOLS
     | {
+        "PAYMENTS_TABLE",
         "PROCESSING_STATUS_TABLE",
         "PAYMENT_ROWS_QUEUE_URL",
         "BATCH_RESULTS_BUCKET",

@@ -28,6 +28,7 @@ KINDS: dict[str, Callable[[str, int], dict[str, Any]]] = {
     "range of a batch": keys.range_key,
     "outcomes of its rows": lambda id_, number: keys.outcomes_key(id_, str(number)),
     "row that was not paid": keys.row_key,
+    "claim of a dry run": lambda id_, _: keys.claim_key(BATCH_ID, id_),
     "sandbox's memory": lambda id_, _: keys.sandbox_key(id_),
     "end of the last sweep": lambda _, __: keys.sweep_key(),
 }

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from payments.aws.batches import BatchStore
+from payments.aws.dry_runs import DryRunStore
 from payments.aws.objects import ObjectStore
 from payments.aws.payments import PaymentStore
 from payments.aws.queue import MessageQueue
@@ -17,7 +18,7 @@ from payments.batches.records import (
     RejectedRow,
 )
 from payments.batches.reports import RejectedRows
-from payments.batches.steps import BatchProcessing
+from payments.batches.steps import BatchProcessing, Portions
 from payments.core.faults import FieldError
 from payments.core.messages import PaymentMessage, decode_message
 from payments.core.payment import PaymentRequest, RowOutcome
@@ -234,10 +235,17 @@ class TestBatch:
         assert row["[rejected code]"] == "column_count"
 
     def test_millions_of_rows_that_were_not_paid_are_reported_in_several_calls(
-        self, objects: ObjectStore, rows: MessageQueue, store: PaymentStore, cloud: Cloud
+        self,
+        objects: ObjectStore,
+        rows: MessageQueue,
+        store: PaymentStore,
+        dry_runs: DryRunStore,
+        cloud: Cloud,
     ) -> None:
         batch_store = BatchStore(cloud.dynamodb, TABLES.processing_status)
-        batches = BatchProcessing(objects, rows, batch_store, "results", reported_rows=5)
+        batches = BatchProcessing(
+            objects, rows, batch_store, dry_runs, "results", portions=Portions(reported_rows=5)
+        )
         lines = b"".join(b"pay_%d,1,USD\n" % number for number in range(40))
         batch = cloud.upload(b"payment_id,amount,currency\n" + lines)
         plan = batches.plan(batch, 0)
@@ -305,6 +313,79 @@ class TestBatch:
             3,
             "COMPLETED",
         )
+
+    def test_a_dry_run_tells_what_the_real_run_would_not_pay_at_that_moment(
+        self, batches: BatchProcessing, store: PaymentStore, delivery: Delivery, cloud: Cloud
+    ) -> None:
+        store.create(payment_request("pay_paid", 100), actor="api", at="2026-01-01")
+        store.create(payment_request("pay_other", 100), actor="api", at="2026-01-01")
+        content = (
+            b"payment_id,amount,currency\n"
+            b"pay_paid,1.00,USD\n"
+            b"pay_other,2.00,USD\n"
+            b"pay_twice,1,USD\n"
+            b"pay_new,1,USD\n"
+            b"pay_thrice,1.00,USD\n"
+            b"pay_twice,5,USD\n"
+            b"pay_thrice,1.0,USD\n"
+            b"pay_other,1.00,USD\n"
+            b"pay_thrice,1.00,EUR\n"
+            b"bad id,1.00,EUR\n"
+        )
+        dry = cloud.upload(content, "dry-run/a.csv")
+        assert len(planned(batches, dry, len(content))["ranges"]) > 2
+        assert process(batches, dry, len(content))["settled"] is True
+        assert cloud.messages() == []
+        real = cloud.upload(content)
+        process(batches, real, len(content))
+        for request in sorted(
+            self.queued(cloud), key=lambda row: int(row.source.rpartition(":")[2])
+        ):
+            delivery.deliver(PaymentMessage(request), WITNESS, is_first=True)
+        assert batches.follow(real, 2)["settled"] is True
+        counts = {
+            batch: [
+                self.summary(cloud, batch)[name] for name in ("rejected", "duplicate", "conflict")
+            ]
+            for batch in (dry, real)
+        }
+        assert counts[dry] == counts[real] == [1, 3, 3]
+        dry_reports, real_reports = self.reports(cloud, dry), self.reports(cloud, real)
+        dry_reports.pop("summary.json")
+        real_reports.pop("summary.json")
+        assert dry_reports == real_reports
+        assert {name.partition("-0")[0] for name in dry_reports} == {"rejected", "not-paid"}
+
+    def test_a_dry_run_that_is_repeated_tells_the_same(
+        self, batches: BatchProcessing, store: PaymentStore, cloud: Cloud
+    ) -> None:
+        content = b"payment_id,amount,currency\n" + b"a,1,USD\nb,1,USD\na,2,USD\nb,1,USD\n" * 20
+        batch = cloud.upload(content, "dry-run/a.csv")
+        plan = planned(batches, batch, len(content))
+        *ranges, last = plan["ranges"]
+        for part in (last, *ranges, last):
+            batches.process_range(batch, plan["columns"], part)
+            # What is paid meanwhile does not change what the dry run has begun to tell.
+            store.create(payment_request("b", 500), actor="api", at="2026-01-01")
+        batches.follow(batch, 0)
+        first = self.summary(cloud, batch)
+        assert (first["accepted"], first["duplicate"] + first["conflict"]) == (80, 78)
+        assert first["completed"] == first["failed"] == 0
+        process(batches, batch, len(content))
+        assert self.summary(cloud, batch) == first
+
+    def test_no_report_of_a_dry_run_pays_anything_when_it_comes_back(
+        self, batches: BatchProcessing, cloud: Cloud
+    ) -> None:
+        content = b"payment_id,amount,currency\na,1,USD\na,2,USD\nb c,1,USD\nd,1,USD,x\n"
+        batch = cloud.upload(content, "dry-run/a.csv")
+        process(batches, batch, len(content))
+        reports = self.reports(cloud, batch)
+        assert {name.partition("-")[0] for name in reports} == {"rejected", "not", "summary.json"}
+        for name, report in reports.items():
+            for key in (name, f"{name}.csv"):
+                process(batches, cloud.upload(report.encode("utf-8-sig"), key), 0)
+        assert cloud.messages() == []
 
     def test_a_file_that_is_gone_is_refused(self, batches: BatchProcessing, cloud: Cloud) -> None:
         batch = cloud.upload(DOCUMENTED)

@@ -1,0 +1,171 @@
+"""Adapter: what a dry run asks of the payments, and remembers of its own rows.
+
+The rows that would not be paid, and their counts, are where those of a real run are, so
+``payments.aws.batches`` reads them without a difference.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from payments.aws.failures import unavailable
+from payments.aws.items import CLAIM_RETENTION, Item, deserialize, expires_at, serialize
+from payments.aws.keys import claim_key, dry_run_outcomes_key, payment_key, row_key
+from payments.batches.progress import IdHolder, NotPaidRow
+from payments.batches.records import ValidRow
+from payments.core.faults import ServiceUnavailable
+from payments.core.payment import RowOutcome
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+
+_ATTEMPTS: Final = 8
+
+_BACKOFF_SECONDS: Final = 0.05
+
+
+class DryRunStore:
+    """Dry runs; every AWS failure is a :class:`ServiceUnavailable`."""
+
+    def __init__(
+        self,
+        client: "DynamoDBClient",
+        *,
+        payments_table: str,
+        processing_status_table: str,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._client = client
+        self._payments = payments_table
+        self._processing_status = processing_status_table
+        self._sleep = sleep
+
+    def claim(self, batch_id: str, rows: Sequence[ValidRow], at: str) -> Mapping[str, IdHolder]:
+        """Return who has the payment id of each of at most 100 rows: the first write decides."""
+        stored = self._content_hashes({row.content.payment_id for row in rows})
+        unclaimed: dict[str, IdHolder] = {}
+        for row in rows:
+            payment_id = row.content.payment_id
+            if payment_id in stored:
+                unclaimed[payment_id] = IdHolder(None, stored[payment_id])
+            elif payment_id not in unclaimed:
+                unclaimed[payment_id] = IdHolder(row.line, row.content.hash)
+        holders: dict[str, IdHolder] = {}
+        for attempt in range(_ATTEMPTS):
+            items = [_claim(batch_id, *claim, at) for claim in unclaimed.items()]
+            reasons = self._put(items, "attribute_not_exists(entity_id)")
+            if not reasons:
+                return {**holders, **unclaimed}
+            for payment_id, reason in zip(list(unclaimed), reasons, strict=True):
+                # Nobody changes a claim, so this answer is final whatever stopped the others.
+                if "Item" in reason:
+                    item = deserialize(reason["Item"])
+                    holders[payment_id] = IdHolder(item.get("line"), item["content_hash"])
+                    del unclaimed[payment_id]
+            if not unclaimed:
+                return holders
+            if any(reason.get("Code") in _PASSING for reason in reasons):
+                self._wait(attempt)
+        raise ServiceUnavailable("the payment ids of a dry run are written by too many at once")
+
+    def record_not_paid(self, batch_id: str, rows: Sequence[NotPaidRow], at: str) -> None:
+        """Write at most 100 rows that would not be paid; a repeated range writes the same."""
+        items = [
+            {
+                **row_key(batch_id, row.line),
+                "outcome": row.outcome,
+                **row.content.to_dict(),
+                "expires_at": expires_at(at),
+            }
+            for row in rows
+        ]
+        for attempt in range(_ATTEMPTS):
+            if not self._put(items):
+                return
+            self._wait(attempt)
+        raise ServiceUnavailable("rows of a dry run are written by too many at once")
+
+    def record_outcomes(
+        self, batch_id: str, range_number: int, counts: Mapping[RowOutcome, int], at: str
+    ) -> None:
+        """Write how many rows of a range would have which outcome."""
+        item = {
+            **dry_run_outcomes_key(batch_id, range_number),
+            **{outcome.value: count for outcome, count in counts.items()},
+            "expires_at": expires_at(at),
+        }
+        with unavailable("the outcomes of a dry run could not be written"):
+            self._client.put_item(TableName=self._processing_status, Item=serialize(item))
+
+    def _content_hashes(self, payment_ids: Iterable[str]) -> dict[str, str]:
+        """Return the content hash of each of these ids that a payment has."""
+        keys = [serialize(payment_key(payment_id)) for payment_id in sorted(payment_ids)]
+        found: dict[str, str] = {}
+        for attempt in range(_ATTEMPTS):
+            with unavailable("payments could not be read"):
+                answer = self._client.batch_get_item(
+                    RequestItems={
+                        self._payments: {
+                            "Keys": keys,
+                            "ConsistentRead": True,
+                            "ProjectionExpression": "payment_id, content_hash",
+                        }
+                    }
+                )
+            for item in map(deserialize, answer["Responses"].get(self._payments, [])):
+                found[item["payment_id"]] = item["content_hash"]
+            # An answer has as much as the table could give at that moment.
+            unread = answer["UnprocessedKeys"].get(self._payments)
+            if not unread:
+                return found
+            if len(unread["Keys"]) == len(keys):
+                self._wait(attempt)
+            keys = list(unread["Keys"])
+        raise ServiceUnavailable("not all payments could be read")
+
+    def _put(self, items: Iterable[Item], condition: str | None = None) -> list[dict[str, Any]]:
+        """Write all items or none; return why, item by item, if none is written."""
+        only_if: dict[str, Any] = {}
+        if condition is not None:
+            only_if = {
+                "ConditionExpression": condition,
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            }
+        writes: list[TransactWriteItemTypeDef] = [
+            {
+                "Put": {
+                    "TableName": self._processing_status,
+                    "Item": serialize(item),
+                    **only_if,  # type: ignore[typeddict-item]  # of the same names
+                }
+            }
+            for item in items
+        ]
+        with unavailable("a dry run could not be recorded"):
+            try:
+                self._client.transact_write_items(TransactItems=writes)
+            except self._client.exceptions.TransactionCanceledException as error:
+                return [dict(reason) for reason in error.response["CancellationReasons"]]
+        return []
+
+    def _wait(self, attempt: int) -> None:
+        self._sleep(random.uniform(0, _BACKOFF_SECONDS * 2**attempt))
+
+
+# What is over shortly.
+# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
+_PASSING: Final = frozenset(
+    {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
+)
+
+
+def _claim(batch_id: str, payment_id: str, holder: IdHolder, at: str) -> Item:
+    line = {} if holder.line is None else {"line": holder.line}
+    return {
+        **claim_key(batch_id, payment_id),
+        **line,
+        "content_hash": holder.content_hash,
+        "expires_at": expires_at(at, CLAIM_RETENTION),
+    }
