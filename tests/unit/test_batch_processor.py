@@ -3,12 +3,13 @@
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from batch_processor import run_step, start
 from payments.aws.objects import ObjectStore
 from payments.batches.batch import Batch, ObjectVersion, unversioned
 from payments.batches.steps import BatchProcessing
-from payments.core.faults import InvalidMessage, UnreadableFile
+from payments.core.faults import InvalidMessage, ServiceUnavailable, UnreadableFile
 from tests.unit.aws_events import load
 from tests.unit.cloud import Cloud, Started, process
 
@@ -39,6 +40,25 @@ class TestUploads:
             ObjectVersion("files", "dry-run/100% + more.csv", "L4kqtJlcpXroDTDmpUMLUo.other"),
         ]
         assert workflow.once == [Batch(source).batch_id for source in sources]
+
+    @pytest.mark.parametrize(
+        ("key", "size", "started"),
+        [
+            ("march/", 0, 0),
+            ("march/PAYMENTS.CSV", 0, 1),
+            ("march/", 5, 1),
+            ("payments.xlsx", 5, 1),
+            ("payments", 0, 1),
+        ],
+    )
+    def test_every_object_gets_an_answer_but_what_consoles_make_of_a_folder(
+        self, key: str, size: int, started: int
+    ) -> None:
+        event = load("s3_object_created")
+        event["Records"][0]["s3"]["object"].update(key=key, size=size)
+        workflow = Started()
+        start(event, workflow)
+        assert len(workflow.once) == started
 
     @pytest.mark.parametrize("event", [load("s3_test_event"), {"Records": []}])
     def test_an_event_without_an_upload_starts_nothing(self, event: dict[str, Any]) -> None:
@@ -79,6 +99,42 @@ class TestUploads:
         cloud.s3.put_object(Bucket="files", Key="a.csv", Body=DOCUMENTED)
         with pytest.raises(UnreadableFile, match="deleted"):
             list(objects.read(ObjectVersion("files", "a.csv", unversioned("0" * 32)), 0, 10))
+
+    @pytest.mark.parametrize(
+        ("error", "code", "hint"),
+        [
+            ("AccessDenied", "not_readable", "without a key of its own"),
+            ("KMS.AccessDeniedException", "not_readable", "without a key of its own"),
+            ("KMS.DisabledException", "not_readable", "without a key of its own"),
+            ("InvalidRequest", "not_readable", "without a key of its own"),
+            ("InvalidObjectState", "archived", "restore it"),
+        ],
+    )
+    def test_an_object_that_no_other_try_could_read_is_refused(
+        self, objects: ObjectStore, cloud: Cloud, error: str, code: str, hint: str
+    ) -> None:
+        source = cloud.upload(DOCUMENTED).source
+
+        def refuse(**_: object) -> None:
+            raise ClientError({"Error": {"Code": error}}, "GetObject")
+
+        cloud.s3.meta.events.register("before-call.s3.GetObject", refuse)
+        with pytest.raises(UnreadableFile, match=hint) as refused:
+            list(objects.read(source))
+        assert refused.value.code == code
+
+    @pytest.mark.parametrize("error", ["SlowDown", "InternalError", "KMS.ThrottlingException"])
+    def test_an_object_that_another_try_could_read_is_not_refused(
+        self, objects: ObjectStore, cloud: Cloud, error: str
+    ) -> None:
+        source = cloud.upload(DOCUMENTED).source
+
+        def refuse(**_: object) -> None:
+            raise ClientError({"Error": {"Code": error}}, "GetObject")
+
+        cloud.s3.meta.events.register("before-call.s3.GetObject", refuse)
+        with pytest.raises(ServiceUnavailable):
+            list(objects.read(source))
 
     def test_the_steps_of_the_workflow_pass_a_batch_on(
         self, batches: BatchProcessing, cloud: Cloud

@@ -24,6 +24,8 @@ _GONE: Final = frozenset({"NoSuchKey", "NoSuchVersion", "PreconditionFailed"})
 _FORBIDDEN: Final = frozenset(
     {
         "AccessDenied",
+        # Encrypted with a key that only the uploader has (SSE-C).
+        "InvalidRequest",
         "KMS.AccessDeniedException",
         "KMS.DisabledException",
         "KMS.KMSInvalidStateException",

@@ -13,6 +13,7 @@ from payments.aws.objects import ObjectStore
 from payments.aws.payments import PaymentStore
 from payments.aws.queue import MessageQueue
 from payments.batches.batch import Batch, ObjectVersion
+from payments.batches.header import HEADER_BYTES
 from payments.batches.progress import BatchStatus, RangeResult
 from payments.batches.records import (
     RejectedRow,
@@ -435,6 +436,46 @@ class TestBatch:
         plan = planned(batches, batch, 1000 * len(rows))
         assert 1 < len(plan["ranges"]) <= 2
         assert len(planned(batches, batch, len(rows))["ranges"]) > 100
+
+    @pytest.mark.parametrize("name", ["", "a", '""""', "é", "漢"])
+    def test_the_longest_plan_fits_the_state_of_a_workflow(
+        self, batches: BatchProcessing, cloud: Cloud, name: str
+    ) -> None:
+        """https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html says 256 KiB."""
+        header = b"payment_id,amount,currency"
+        header += f",{name}".encode() * (
+            (HEADER_BYTES - len(header) - 1) // len(f",{name}".encode())
+        )
+        batch = cloud.upload(header + b"\n" + b"p,1,USD\n" * 4000, f"{'k' * 1020}.csv")
+        plan = planned(batches, batch, 0)
+        assert len(plan["columns"]) > HEADER_BYTES // 6
+        # As many ranges as a file may have, of one of the largest that S3 holds.
+        largest = {"start": 50 * 2**40, "end": 50 * 2**40, "line": 50 * 2**40}
+        ranges = [{"number": number, **largest} for number in range(2001)]
+        state = {
+            "batch": batch.to_dict(),
+            "size": 50 * 2**40,
+            "plan": {"answer": plan | {"ranges": ranges}},
+        }
+        assert len(json.dumps(state).encode()) < 256 * 1024
+
+    def test_a_name_that_ends_in_csv_in_any_case_is_read(
+        self, batches: BatchProcessing, cloud: Cloud
+    ) -> None:
+        batch = cloud.upload(DOCUMENTED, "PAYMENTS.CSV")
+        process(batches, batch, 0)
+        assert len(cloud.messages()) == 3
+
+    @pytest.mark.parametrize("key", ["payments.xlsx", "payments.csv.gz", "payments", "march/"])
+    def test_any_other_object_is_refused_with_what_to_do(
+        self, batches: BatchProcessing, cloud: Cloud, key: str
+    ) -> None:
+        batch = cloud.upload(DOCUMENTED, key)
+        followed = process(batches, batch, 0)
+        assert followed["notification"]["event_type"] == "batch.refused"
+        reason = self.summary(cloud, batch)["reason"]
+        assert (reason["code"], cloud.messages()) == ("not_csv", [])
+        assert "save it as CSV UTF-8" in reason["message"]
 
     def test_a_huge_file_is_planned_in_several_calls_as_in_one(
         self, batches: BatchProcessing, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
