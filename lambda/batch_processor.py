@@ -1,14 +1,13 @@
 """Batch files: an upload → the batch's workflow, and the workflow's steps → rows, queue, reports."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
-from urllib.parse import unquote_plus
+from collections.abc import Mapping
+from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from payments.batches.batch import Batch, ObjectVersion, unversioned
+from payments.batches.batch import Batch
 from payments.batches.steps import BatchProcessing
-from payments.core.faults import InvalidMessage
+from payments.batches.uploads import uploads
 from payments.flows.ports import Workflow
 from payments.runtime import batch_processor as runtime
 from payments.telemetry import metrics
@@ -34,42 +33,10 @@ def start(event: Mapping[str, Any], workflow: Workflow) -> None:
         ServiceUnavailable: Lambda then delivers the event again, at last to the failure
             destination.
     """
-    for source, size in _uploads(event):
-        batch = Batch(source)
+    for batch, size in uploads(event):
         # The name follows from the version, so an event delivered twice starts one workflow.
         workflow.start_once(batch.batch_id, {"batch": batch.to_dict(), "size": size})
         logger.info("batch started", extra={"batch": batch.to_dict()})
-
-
-def _uploads(event: Mapping[str, Any]) -> Iterator[tuple[ObjectVersion, int]]:
-    """Yield the object versions that an S3 event says were created, with their sizes in bytes.
-
-    See https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
-    """
-    # S3 sends this once, when notifications are set up.
-    if event.get("Event") == "s3:TestEvent":
-        return
-    if "Records" not in event:
-        raise InvalidMessage("this is no event notification of S3")
-    for record in event["Records"]:
-        if "s3" not in record:
-            raise InvalidMessage("this record is not of S3")
-        if not record.get("eventName", _CREATED).startswith(_CREATED):
-            continue
-        uploaded = record["s3"]["object"]
-        # S3 sends keys form-encoded: "+" is a space.
-        key = unquote_plus(uploaded["key"])
-        # What consoles make of a folder, not a file.
-        if key.endswith("/") and not uploaded.get("size", 0):
-            logger.info("folder ignored", extra={"key": key})
-            continue
-        # A bucket without versions names none: then the content says which upload is meant.
-        version_id = uploaded.get("versionId") or unversioned(uploaded["eTag"])
-        source = ObjectVersion(record["s3"]["bucket"]["name"], key, version_id)
-        yield source, uploaded.get("size", 0)
-
-
-_CREATED: Final = "ObjectCreated"
 
 
 def run_step(event: Mapping[str, Any], processing: BatchProcessing) -> dict[str, Any]:

@@ -4,15 +4,14 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from boto3.dynamodb.types import TypeDeserializer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from operations import clients
 from operations.failures import tell
+from operations.items import plain
 from operations.options import add_environment
 from payments.core.audit import WITNESSED_FIELDS, AuditRecord, chain_faults
 from payments.core.payment import PaymentStatus
@@ -109,7 +108,7 @@ class AuditTrail:
             ConsistentRead=True,
         )
         for page in pages:
-            yield from map(_plain, page["Items"])
+            yield from map(plain, page["Items"])
 
     def _payment(self, payment_id: str) -> dict[str, Any] | None:
         answer = self._client.get_item(
@@ -117,11 +116,11 @@ class AuditTrail:
             Key={"payment_id": {"S": payment_id}},
             ConsistentRead=True,
         )
-        return _plain(answer["Item"]) if "Item" in answer else None
+        return plain(answer["Item"]) if "Item" in answer else None
 
     def _scan(self, table: str) -> Iterator[dict[str, Any]]:
         for page in self._client.get_paginator("scan").paginate(TableName=table):
-            yield from map(_plain, page["Items"])
+            yield from map(plain, page["Items"])
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -172,20 +171,6 @@ def _left_by(records: Sequence[AuditRecord]) -> dict[str, Any]:
     for record in records:
         payment |= {name: record[name] for name in _OUTCOME_FIELDS if name in record}
     return payment
-
-
-def _plain(item: Any) -> dict[str, Any]:
-    deserialize = TypeDeserializer().deserialize
-    plain = {
-        # boto3's own type for bytes cannot be printed.
-        name: value["B"] if "B" in value else deserialize(value)
-        for name, value in item.items()
-    }
-    return {
-        # Every number of ours is an integer; one that is not stays as it is, and is a fault.
-        name: int(value) if isinstance(value, Decimal) and value == int(value) else value
-        for name, value in plain.items()
-    }
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from operations.failures import UnusableSettings
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_stepfunctions import SFNClient
 
@@ -35,6 +36,12 @@ def dynamodb() -> "DynamoDBClient":
     """Return a client of the tables."""
     with _settings_named():
         return _session().client("dynamodb")
+
+
+def sns() -> "SNSClient":
+    """Return a client of the topics."""
+    with _settings_named():
+        return _session().client("sns")
 
 
 def sqs() -> "SQSClient":

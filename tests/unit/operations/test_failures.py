@@ -16,7 +16,7 @@ from botocore.exceptions import (
     SSLError,
 )
 
-from operations import audit, clients, dashboard, redrive, trace
+from operations import audit, clients, dashboard, redrive, republish, trace
 from operations.failures import UnusableSettings, in_words
 
 type Command = Callable[[list[str]], int]
@@ -31,6 +31,10 @@ COMMANDS: dict[str, tuple[Command, list[str]]] = {
     "audit": (audit.main, ["verify", "--env", "test"]),
     "dashboard": (dashboard.main, ["--env", "test"]),
     "redrive": (redrive.main, ["--env", "test"]),
+    "republish": (
+        republish.main,
+        ["--env", "test", "--from", "2026-01-01T00:00Z", "--to", "2026-01-02T00:00Z"],
+    ),
     "trace": (trace.main, ["--env", "test", "pay_1"]),
 }
 

@@ -1,0 +1,26 @@
+"""Items of DynamoDB as they are stored, however damaged."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from boto3.dynamodb.types import TypeDeserializer
+
+_deserializer = TypeDeserializer()
+
+
+def plain(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an item in plain Python; nothing that DynamoDB can hold makes this fail.
+
+    Every number of ours is an integer. One that is not stays a ``Decimal``, which no reader takes
+    for ours.
+    """
+    return {name: _plain(value) for name, value in item.items()}
+
+
+def _plain(value: Any) -> Any:
+    if "B" in value:
+        # boto3's own type for bytes cannot be printed.
+        return value["B"]
+    read = _deserializer.deserialize(value)
+    return int(read) if isinstance(read, Decimal) and read == int(read) else read
