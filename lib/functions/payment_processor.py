@@ -79,9 +79,13 @@ def add_payment_processor(
                     messaging.events_queue.arn,
                     messaging.rows_queue.arn,
                     messaging.dead_letter_queue.arn,
-                    # Lambda does it in the function's name when it gives up on an event.
-                    messaging.failures_queue.arn,
                 ),
+            ),
+            Statement(
+                # Lambda does it in the function's name when it gives up on an event.
+                sid="ReportFailedEvents",
+                actions=("sqs:SendMessage",),
+                resources=(messaging.failures_queue.arn,),
             ),
             Statement(
                 sid="TakeMessages",

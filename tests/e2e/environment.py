@@ -11,6 +11,7 @@ from local import surroundings
 from local.api import PaymentsApi
 from local.clients import Clients, session
 from local.deployment import Deployment
+from payments.core.executions import MOST_EXECUTIONS, execution_name
 
 
 def eventually[T](look: Callable[[], T | None], *, patience: float) -> T:
@@ -76,12 +77,13 @@ class Environment:
         )
 
     def executions_of(self, name: str, *, workflow: str = "payment_workflow_arn") -> list[str]:
-        """Return the names of a workflow's executions of one payment or batch."""
+        """Return the names of a workflow's executions of one payment or batch, in their order."""
         pages = self.clients.stepfunctions.get_paginator("list_executions").paginate(
             stateMachineArn=self.outputs[workflow]
         )
-        names = (execution["name"] for page in pages for execution in page["executions"])
-        return [found for found in names if found.partition(".")[0] == name]
+        names = {execution["name"] for page in pages for execution in page["executions"]}
+        possible = (execution_name(name, number) for number in range(1, MOST_EXECUTIONS + 1))
+        return [each for each in possible if each in names]
 
 
 @dataclass

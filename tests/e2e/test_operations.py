@@ -24,12 +24,23 @@ def test_a_message_that_cannot_be_handled_is_set_aside_and_raises_the_alarm(
 
     def dead_letter() -> dict[str, str] | None:
         received = clients.sqs.receive_message(
-            QueueUrl=outputs["payment_events_dlq_url"],
-            MessageSystemAttributeNames=["ApproximateReceiveCount"],
+            QueueUrl=outputs["payment_events_dlq_url"], MessageAttributeNames=["reason"]
         ).get("Messages", [])
-        return next(({"body": message["Body"]} for message in received), None)
+        return next(
+            (
+                {
+                    "body": message["Body"],
+                    "reason": message["MessageAttributes"]["reason"]["StringValue"],
+                }
+                for message in received
+            ),
+            None,
+        )
 
-    assert eventually(dead_letter, patience=90)["body"] == "not a payment"
+    assert eventually(dead_letter, patience=90) == {
+        "body": "not a payment",
+        "reason": "InvalidMessage: the message is not JSON",
+    }
 
     alarm = f"payment-events-dlq-messages-{environment.suffix}"
     [described] = clients.cloudwatch.describe_alarms(AlarmNames=[alarm])["MetricAlarms"]

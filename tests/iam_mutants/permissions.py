@@ -10,6 +10,7 @@ ROLES: Final = (
     "api-handler",
     "batch-processor",
     "payment-processor",
+    "event-publisher",
     "payment-workflow",
     "payment-batch-workflow",
     "payment-sweep",

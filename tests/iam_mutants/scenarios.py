@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 from local.api import PaymentsApi
@@ -17,6 +18,7 @@ from payments.aws.payments import PaymentStore, Tables
 from payments.batches.batch import Batch, ObjectVersion
 from payments.core.clock import utc_now, utc_text
 from payments.core.content import Content
+from payments.core.messages import PaymentMessage, encode_message
 from payments.core.payment import PaymentRequest
 from tests.e2e.environment import Environment, eventually
 
@@ -24,6 +26,8 @@ PATIENCE: Final = 20.0
 """Seconds for what takes a few when everything is allowed."""
 WORKFLOW_PATIENCE: Final = 120.0
 """Seconds for a whole workflow, which is slow on a busy machine, and slow is not refused."""
+
+_STREAM_EVENT: Final = Path(__file__).parents[1] / "events/dynamodb_stream.json"
 
 CSV: Final = "payment_id,amount,currency\n"
 
@@ -62,12 +66,15 @@ class Scenarios:
             "payment-processor": (
                 self.charges,
                 self.settles,
-                self.dispatches_a_row_twice,
+                self.handles_a_row_twice,
+                self.sends_again_what_is_busy,
+                self.hands_over_to_the_workflow,
                 self.sweeps,
                 self.sets_a_hopeless_message_aside,
             ),
+            "event-publisher": (self.announces, self.sets_a_damaged_record_aside),
             "payment-sweep": (self.sweeps_by_schedule,),
-            "payment-workflow": (self.pays_over_http_to_the_end,),
+            "payment-workflow": (self.carries_a_payment_on,),
             "payment-batch-workflow": (
                 self.pays_a_file_to_the_end,
                 self.sets_a_hopeless_batch_aside,
@@ -161,28 +168,36 @@ class Scenarios:
         self._stored(100, at=_LONG_AGO)
         assert self._invoke("payment-processor", {"action": "sweep"})["stuck"] >= 1
 
-    def dispatches_a_row_twice(self) -> None:
+    def handles_a_row_twice(self) -> None:
         """Once as itself, once more as itself, and once as another row's duplicate."""
-        message = {
-            "payment_id": _new_id(),
-            "amount_minor": 100,
-            "currency": "USD",
-            "source": f"batch:batch_{uuid.uuid4().hex}:2",
-            "correlation_id": "iam-mutants",
-        }
-        duplicate = {**message, "source": f"batch:batch_{uuid.uuid4().hex}:2"}
-        for body in (message, message, duplicate):
-            record = {"messageId": "1", "receiptHandle": "none", "body": json.dumps(body)}
-            answer = self._invoke("payment-processor", {"Records": [record]})
-            assert answer == {"batchItemFailures": []}
+        payment_id, row = _new_id(), _new_row()
+        for source in (row, row, _new_row()):
+            self._handle(_message(payment_id, 100, source))
+
+    def sends_again_what_is_busy(self) -> None:
+        """To each of the queues; the sandbox is busy once for this amount."""
+        for source in (_new_row(), "api"):
+            payment_id = self._stored(50005, source=source)
+            self._handle(_message(payment_id, 50005, source))
+
+    def hands_over_to_the_workflow(self) -> None:
+        """The sandbox is unavailable once for this amount."""
+        self._handle(_message(_new_id(), 50001, _new_row()))
 
     def sets_a_hopeless_message_aside(self) -> None:
-        """Within seconds, because the function gives it back at once after each receive."""
         text = f"no payment {uuid.uuid4().hex}"
-        self._clients.sqs.send_message(
-            QueueUrl=self._outputs["payment_events_queue_url"], MessageBody=text
-        )
+        self._handle(text)
         self._dead_letter(lambda body: body == text, patience=PATIENCE)
+
+    # --- event publisher
+
+    def announces(self) -> None:
+        self._publish(self._event())
+
+    def sets_a_damaged_record_aside(self) -> None:
+        event = self._event()
+        del event["Records"][-1]["dynamodb"]["NewImage"]["to"]
+        self._publish(event)
 
     # --- schedule
 
@@ -202,8 +217,9 @@ class Scenarios:
 
     # --- workflows
 
-    def pays_over_http_to_the_end(self) -> None:
-        payment = _payment()
+    def carries_a_payment_on(self) -> None:
+        """The sandbox is unavailable once for this amount, so that one try is not enough."""
+        payment = _payment(amount="500.01")
         assert self._api.submit(payment).status == 202
         final = self._api.final(str(payment["payment_id"]), patience=WORKFLOW_PATIENCE)
         assert final["status"] == "COMPLETED"
@@ -262,10 +278,30 @@ class Scenarios:
             "action": action,
             "payment_id": payment_id,
             "correlation_id": "iam-mutants",
-            "execution_arn": "iam-mutants",
+            "execution_arn": "arn:aws:states:::execution:iam-mutants:iam-mutants",
             "attempt": 0,
         }
         return self._invoke("payment-processor", event)
+
+    def _handle(self, body: str) -> None:
+        """Have the payment processor handle a message; whatever it may not do is a failure."""
+        record = {
+            "messageId": "1",
+            "receiptHandle": "none",
+            "body": body,
+            "attributes": {"ApproximateReceiveCount": "1"},
+            "eventSourceARN": f"arn:aws:sqs:::payment-rows-{self._environment.suffix}",
+        }
+        answer = self._invoke("payment-processor", {"Records": [record]})
+        assert answer == {"batchItemFailures": []}, answer
+
+    def _event(self) -> dict[str, Any]:
+        event: dict[str, Any] = json.loads(_STREAM_EVENT.read_text())
+        return event
+
+    def _publish(self, event: Mapping[str, Any]) -> None:
+        answer = self._invoke("event-publisher", event)
+        assert answer == {"batchItemFailures": []}, answer
 
     def _step(self, batch: Batch, **event: Any) -> dict[str, Any]:
         return self._invoke("batch-processor", {"batch": batch.to_dict(), **event})
@@ -308,5 +344,14 @@ def _new_id() -> str:
     return f"pay_{uuid.uuid4().hex}"
 
 
-def _payment() -> dict[str, object]:
-    return {"payment_id": _new_id(), "amount": "1.00", "currency": "USD"}
+def _new_row() -> str:
+    return f"batch:batch_{uuid.uuid4().hex}:2"
+
+
+def _message(payment_id: str, amount_minor: int, source: str) -> str:
+    content = Content(payment_id, amount_minor, "USD", exponent=2)
+    return encode_message(PaymentMessage(PaymentRequest(content, source, "iam-mutants")))
+
+
+def _payment(amount: str = "1.00") -> dict[str, object]:
+    return {"payment_id": _new_id(), "amount": amount, "currency": "USD"}
