@@ -80,6 +80,9 @@ CALLS = {
     "s3:GetPublicAccessBlock": {"s3:GetBucketPublicAccessBlock"},
     "s3:HeadBucket": {"s3:ListBucket"},
     "s3:HeadObject": {"s3:GetObject"},
+    "sqs:ChangeMessageVisibilityBatch": {"sqs:ChangeMessageVisibility"},
+    "sqs:DeleteMessageBatch": {"sqs:DeleteMessage"},
+    "sqs:SendMessageBatch": {"sqs:SendMessage"},
     "sts:GetCallerIdentity": set(),
 }
 """Calls whose permissions have other names; whoever asks who they are needs none."""
@@ -235,6 +238,7 @@ def test_nobody_but_who_destroys_may_delete_what_has_data() -> None:
 def test_on_call_cannot_write_tables_or_change_who_may_do_what() -> None:
     allowed = actions("on-call")
     assert {action for action in allowed if action.startswith("dynamodb:")} == {
+        "dynamodb:DescribeTable",
         "dynamodb:GetItem",
         "dynamodb:Query",
         "dynamodb:Scan",
