@@ -35,7 +35,14 @@ from payments.core.announcements import describe
 from payments.core.clock import utc_now
 from payments.core.content import Content
 from payments.core.faults import InvalidRequest, ServiceUnavailable
-from payments.core.fields import FIELDS, PAYMENT_ID, check_fields
+from payments.core.fields import (
+    CAPTURES,
+    FIELDS,
+    OPTIONAL_FIELDS,
+    PAYMENT_ID,
+    PROCESSOR_ID,
+    check_fields,
+)
 from payments.core.messages import decode_message
 from payments.core.money import EXPONENTS
 from payments.core.payment import Failure, PaymentStatus, RowOutcome, Transition
@@ -218,11 +225,16 @@ def test_no_number_of_decimals_is_forgotten(contract: Contract) -> None:
 def test_fields_statuses_and_ids_are_those_of_the_code(contract: Contract) -> None:
     for reference in contract.resolve("#/components/schemas/PaymentRequest")["oneOf"]:
         schema = contract.resolve(reference)
-        assert tuple(schema["required"]) == tuple(schema["properties"]) == FIELDS
+        assert tuple(schema["required"]) == FIELDS
+        assert tuple(schema["properties"]) == (*FIELDS, *OPTIONAL_FIELDS)
         assert schema["additionalProperties"] is False
     assert contract.resolve("#/components/schemas/Status")["enum"] == list(PaymentStatus)
     pattern = contract.resolve("#/components/schemas/PaymentId")["pattern"]
     assert pattern == f"^{PAYMENT_ID.pattern}$"
+    for name in ("ProcessorCustomer", "ProcessorPaymentMethod"):
+        schema = contract.resolve(f"#/components/schemas/{name}")
+        assert schema["pattern"] == f"^{PROCESSOR_ID.pattern}$"
+    assert contract.resolve("#/components/schemas/Capture")["enum"] == list(CAPTURES)
 
 
 def test_members_statuses_and_ids_of_batches_are_those_of_the_code(contract: Contract) -> None:
@@ -421,6 +433,8 @@ INVALID_BODIES = [
     '{"payment_id": "a", "payment_id": "b", "amount": 1, "currency": "USD"}',
     {"payment_id": 1, "amount": True, "currency": None, "note": "x" * 100, "y" * 100: 1},
     {"payment_id": "a b", "amount": "1e2", "currency": "usd"},
+    {**PAYMENT, "processor_customer": "a b", "processor_payment_method": "4242 4242 4242 4242"},
+    {**PAYMENT, "capture": "later"},
     *(
         {**PAYMENT, "amount": amount}
         for amount in (0, -1, "0.001", "0.0001", "1" * 19, "9" * 17, "١", "1,000", " 1", 1e300)
@@ -434,6 +448,10 @@ def test_every_answer_of_the_handler_is_documented_and_every_documented_answer_i
     assert _submit(send, PAYMENT)[0] == 202
     assert _submit(send, PAYMENT)[0] == 200
     assert _submit(send, {**PAYMENT, "amount": 1})[0] == 409
+    asked = {**PAYMENT, "payment_id": "pay_2", "processor_customer": "cus_1", "capture": "manual"}
+    assert _submit(send, asked)[0] == 202
+    assert _read(send, "pay_2")[1]["processor_customer"] == "cus_1"
+    assert _submit(send, {**asked, "capture": "automatic"})[0] == 409
     assert _read(send, "pay_1")[0] == 200
     assert _read(send, "pay_none")[0] == 404
     batch = cloud.upload(b"payment_id,amount,currency\n")

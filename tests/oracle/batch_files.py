@@ -26,7 +26,7 @@ from payments.batches import records
 from payments.batches.records import ByteRange, FilePlan, RejectedRow, ValidRow, plan_file
 from payments.core.content import Content
 from payments.core.faults import UnreadableFile
-from payments.core.fields import FIELDS, check_fields
+from payments.core.fields import FIELDS, OPTIONAL_FIELDS, check_fields
 
 COLUMNS: Final = (*FIELDS, "note")
 LINE_ENDS: Final = ("\n", "\r\n", "\r\r\n")
@@ -145,8 +145,12 @@ def _row(line: int, record: str, columns: tuple[str, ...], most_characters: int)
     code = code or ("column_count" if len(cells) != len(columns) else "")
     if code:
         return line, (), [code], raw
-    three = (cells[columns.index(name)] for name in FIELDS)
-    content = check_fields(*(cell.strip(_BLANKS).removeprefix("'") for cell in three))
+    read = dict(
+        zip(columns, (cell.strip(_BLANKS).removeprefix("'") for cell in cells), strict=True)
+    )
+    options = {name: read[name] for name in OPTIONAL_FIELDS if read.get(name)}
+    payment_id, amount, currency = (read[name] for name in FIELDS)
+    content = check_fields(payment_id, amount, currency, options)
     if isinstance(content, Content):
         return line, content
     return line, tuple(cells), [fault.code for fault in content], None

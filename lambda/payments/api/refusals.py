@@ -54,8 +54,7 @@ REFUSALS: Final[dict[type[Exception], Refusal]] = {
     PaymentConflict: Refusal(
         HTTPStatus.CONFLICT,
         "payment-conflict",
-        "This payment id belongs to a payment with another amount or currency,"
-        " which stays as it is.",
+        "This payment id belongs to a payment that was asked for otherwise, which stays as it is.",
         (FieldError("payment_id", "conflict", "is taken by another payment"),),
     ),
     UnknownRoute: Refusal(

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from payments.core.content import Content
 from payments.core.faults import FieldError, InvalidRequest, PaymentError
-from payments.core.fields import FIELDS, check_fields
+from payments.core.fields import FIELDS, OPTIONAL_FIELDS, check_fields
 
 MAX_BODY_BYTES: Final = 16 * 1024
 """A payment is three short fields; a longer body is refused with 413."""
@@ -131,10 +131,11 @@ def parse_payment_json(text: str) -> Content:
     """
     document, errors = _parse_object(text)
     values: dict[str, str] = {}
-    for name in FIELDS:
+    for name in (*FIELDS, *OPTIONAL_FIELDS):
         value = document.get(name)
         if name not in document:
-            errors.append(FieldError(name, "required", "is missing"))
+            if name in FIELDS:
+                errors.append(FieldError(name, "required", "is missing"))
         elif isinstance(value, str) and (name == "amount" or type(value) is str):
             values[name] = value
         else:
@@ -143,13 +144,14 @@ def parse_payment_json(text: str) -> Content:
     errors.extend(
         FieldError(name[:_SHOWN_NAME_LENGTH], "unknown_field", "is not a field of a payment")
         for name in document
-        if name not in FIELDS
+        if name not in FIELDS and name not in OPTIONAL_FIELDS
     )
     # A field that is missing or of the wrong type is checked as a value that has no other fault.
     checked = check_fields(
         values.get("payment_id", "x"),
         values.get("amount", "1"),
         values.get("currency", ""),
+        {name: values[name] for name in OPTIONAL_FIELDS if name in values},
         amount_is_number=isinstance(document.get("amount"), _NumberLiteral),
     )
     if isinstance(checked, list):

@@ -7,7 +7,7 @@ from io import StringIO
 from typing import Final
 
 from payments.core.faults import UnreadableFile
-from payments.core.fields import FIELDS
+from payments.core.fields import FIELDS, OPTIONAL_FIELDS
 
 HEADER_BYTES: Final = 8 * 1024
 """The most that a header has; it passes through the state of the batch's workflow."""
@@ -16,6 +16,7 @@ BEGINNING_BYTES: Final = 2 * HEADER_BYTES
 """The header ends within as many bytes of the file; blank lines may stand before it."""
 
 _EXPECTED: Final = ",".join(FIELDS)
+_FIELDS: Final = (*FIELDS, *OPTIONAL_FIELDS)
 _MARK: Final = b"\xef\xbb\xbf"
 _SHOWN_CHARACTERS: Final = 200
 # Among the first forty bytes: in UTF-16, every other byte of a plain text is one.
@@ -95,7 +96,7 @@ def _columns(text: str) -> tuple[str, ...]:
         ) from None
     columns = tuple(_named(cell) for cell in cells)
     missing = ", ".join(name for name in FIELDS if columns.count(name) == 0)
-    repeated = ", ".join(name for name in FIELDS if columns.count(name) > 1)
+    repeated = ", ".join(name for name in _FIELDS if columns.count(name) > 1)
     if missing:
         hint = next((_hint(name) for sign, name in _SEPARATORS if sign in text), "")
         raise UnreadableFile(
@@ -113,7 +114,7 @@ def _columns(text: str) -> tuple[str, ...]:
 
 def _named(cell: str) -> str:
     name = cell.strip(_INVISIBLE)
-    return name.lower() if name.lower() in FIELDS else name
+    return name.lower() if name.lower() in _FIELDS else name
 
 
 def _check_separator(text: str) -> None:

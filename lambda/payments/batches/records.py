@@ -9,7 +9,7 @@ comma belongs to the cell, so where a record ends never depends on whether the r
 import codecs
 import csv
 import re
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from io import StringIO
 from itertools import chain
@@ -19,7 +19,7 @@ from payments.batches.header import BEGINNING_BYTES, read_header, refuse_utf_16,
 from payments.batches.record_ends import WHOLE_RECORDS, RecordEnds
 from payments.core.content import Content
 from payments.core.faults import FieldError, UnreadableFile
-from payments.core.fields import FIELDS, check_fields
+from payments.core.fields import FIELDS, NO_OPTIONS, OPTIONAL_FIELDS, check_fields
 
 MAX_RECORD_CHARACTERS: Final = 64 * 1024
 """A longer record is rejected alone; it is never held in memory."""
@@ -36,6 +36,10 @@ csv.field_size_limit(_ENOUGH_BYTES + _PIECE_BYTES)
 
 BLANKS: Final = " \t\u00a0"
 """What is noise around the cells of a payment's fields: blanks, tabs, no-break spaces."""
+
+
+REMOVED_CARD_NUMBER: Final = "[card number removed]"
+"""What stands in a report where a card number stood in the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +194,9 @@ class _RowReader:
         self.line = first_line
         self._width = len(columns)
         self._at = tuple(columns.index(name) for name in FIELDS)
+        self._options_at = {
+            name: columns.index(name) for name in OPTIONAL_FIELDS if name in columns
+        }
 
     def rows(self, records: bytes) -> Iterator[ValidRow | RejectedRow]:
         """Yield each row; blank records are passed over."""
@@ -222,13 +229,19 @@ class _RowReader:
         """
         first, taken = self.line, begin
         id_at, amount_at, currency_at = self._at
+        options_at = self._options_at
         width, new = self._width, tuple.__new__
         cells_of = csv.reader(unread, skipinitialspace=True, strict=True)
         try:
             for cells in cells_of:
                 begun, taken = taken, begin + cells_of.line_num
                 if taken - begun <= most_lines and len(cells) == width:
-                    content = check_fields(cells[id_at], cells[amount_at], cells[currency_at])
+                    content = check_fields(
+                        cells[id_at],
+                        cells[amount_at],
+                        cells[currency_at],
+                        _given(cells, options_at) if options_at else NO_OPTIONS,
+                    )
                     if isinstance(content, Content):
                         yield new(ValidRow, (first + begun, content))
                         continue
@@ -273,11 +286,22 @@ class _RowReader:
             )
             return _unfit(line, lines, fault)
         # Our reports put an apostrophe before what a spreadsheet takes for a formula, such as -1.
-        fields = (cells[at].strip(BLANKS).removeprefix("'") for at in self._at)
-        checked = check_fields(*fields)
+        read = [cell.strip(BLANKS).removeprefix("'") for cell in cells]
+        payment_id, amount, currency = (read[at] for at in self._at)
+        checked = check_fields(payment_id, amount, currency, _given(read, self._options_at))
         if isinstance(checked, Content):
             return ValidRow(line, checked)
-        return RejectedRow(line, tuple(cells), tuple(checked))
+        # A report must not spread a card number further.
+        told = list(cells)
+        for fault in checked:
+            if fault.code == "card_number":
+                told[self._options_at[fault.field]] = REMOVED_CARD_NUMBER
+        return RejectedRow(line, tuple(told), tuple(checked))
+
+
+def _given(cells: list[str], options_at: Mapping[str, int]) -> dict[str, str]:
+    """Return the optional fields that a row gives; an empty cell gives none."""
+    return {name: cells[at] for name, at in options_at.items() if cells[at]}
 
 
 def _is_too_long(lines: list[str]) -> bool:

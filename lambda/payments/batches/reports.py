@@ -13,7 +13,7 @@ from typing import Final
 
 from payments.batches.progress import NotPaidRow
 from payments.batches.records import BLANKS, RejectedRow
-from payments.core.fields import FIELDS
+from payments.core.fields import FIELDS, OPTIONAL_FIELDS
 
 REPORT_COLUMNS: Final = (
     "[rejected line]",
@@ -26,6 +26,8 @@ REPORT_COLUMNS: Final = (
 
 NOT_PAID_COLUMNS: Final = ("[not paid line]", "[not paid id]", "[not paid outcome]")
 """What a report of rows that were not paid tells besides the payment's fields."""
+
+_FIELDS: Final = (*FIELDS, *OPTIONAL_FIELDS)
 
 _UTF_8_MARK: Final = b"\xef\xbb\xbf"
 """At the start of a report, without which Excel takes it for another encoding."""
@@ -70,7 +72,7 @@ class RejectedRows:
         earlier = _report_columns_of(columns)
         self._own = [at for at, name in enumerate(columns) if name not in earlier]
         self._record_at = columns.index(earlier[-1]) if earlier else None
-        self._fields = {at for at, name in enumerate(columns) if name in FIELDS}
+        self._fields = {at for at, name in enumerate(columns) if name in _FIELDS}
         own = [columns[at] for at in self._own]
         self._header = [*map(_harmless, own), *_report_columns_beside(own)]
         self._begin()
@@ -120,15 +122,19 @@ def not_paid_csv(rows: Iterable[NotPaidRow]) -> Iterator[bytes]:
 
     The column ``payment_id`` is empty: uploaded unchanged, such a file pays nothing, also if it is
     of a dry run, whose ids are still free. Whoever does want a row paid writes a new id there.
+    The optional fields have columns where any row gives them.
     """
     for part in batched(rows, _ROWS_PER_REPORT):
         text = io.StringIO()
         writer = csv.writer(text, lineterminator=_LINE_END)
-        writer.writerow([*FIELDS, *NOT_PAID_COLUMNS])
+        given = {name for row in part for name in row.content.options}
+        options = [name for name in OPTIONAL_FIELDS if name in given]
+        writer.writerow([*FIELDS, *options, *NOT_PAID_COLUMNS])
         for row in part:
             taken = _harmless(row.content.payment_id)
             asked = ("", row.content.amount, row.content.currency)
-            writer.writerow([*asked, row.line, taken, row.outcome])
+            more = (row.content.options.get(name, "") for name in options)
+            writer.writerow([*asked, *map(_harmless, more), row.line, taken, row.outcome])
         yield _UTF_8_MARK + text.getvalue().encode()
 
 

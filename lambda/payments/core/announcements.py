@@ -9,14 +9,18 @@ from payments.core.payment import Failure, Payment, PaymentStatus
 
 
 def describe(payment: Payment) -> dict[str, Any]:
-    """Return the payment as clients see it, in answers and events alike."""
-    return _described(
+    """Return the payment as an answer shows it.
+
+    An event shows the same, except the optional fields: ids at the processor are not announced.
+    """
+    described = _described(
         payment.content,
         payment.status,
         created_at=payment.created_at,
         updated_at=payment.updated_at,
         failure=payment.failure,
     )
+    return {**described, **payment.content.options}
 
 
 def announcement(record: AuditRecord) -> tuple[dict[str, Any], dict[str, str]]:

@@ -2,16 +2,20 @@
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Self
+from typing import Any, Final, Literal, NamedTuple, Self
 
 from payments.core.money import to_decimal_text
+
+type Capture = Literal["automatic", "manual"]
+"""When the money is taken: with the charge, or later, when somebody asks for it."""
 
 
 class Content(NamedTuple):
     """The fields of a payment, already valid.
 
     ``amount_minor`` is in minor units of ``currency`` (ISO 4217), which had ``exponent`` decimals
-    when the payment was accepted: what was accepted stays readable when the list changes. A tuple,
+    when the payment was accepted: what was accepted stays readable when the list changes.
+    ``processor_customer`` and ``processor_payment_method`` are ids at the processor. A tuple,
     because a large file makes millions of them.
     """
 
@@ -19,6 +23,9 @@ class Content(NamedTuple):
     amount_minor: int
     currency: str
     exponent: int
+    processor_customer: str | None = None
+    processor_payment_method: str | None = None
+    capture: Capture = "automatic"
 
     @property
     def amount(self) -> str:
@@ -27,18 +34,48 @@ class Content(NamedTuple):
 
     @property
     def hash(self) -> str:
-        """SHA-256 of what makes two requests the same payment: id, amount and currency."""
+        """SHA-256 of what makes two requests the same payment.
+
+        A field that was added later counts only where it says something, so that the hashes of
+        older payments hold.
+        """
         content = f"{self.payment_id}\n{self.amount_minor}\n{self.currency}"
+        content += "".join(f"\n{name}={value}" for name, value in self.options.items())
         return hashlib.sha256(content.encode()).hexdigest()
+
+    @property
+    def options(self) -> dict[str, str]:
+        """The optional fields that say something else than they do where they are left out."""
+        if self[_FIRST_OPTION:] == _NO_OPTIONS:
+            return {}
+        fields = zip(self._fields[_FIRST_OPTION:], self[_FIRST_OPTION:], _NO_OPTIONS, strict=True)
+        return {name: str(value) for name, value, default in fields if value != default}
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as they are stored and queued: flat, strings and integers."""
-        return self._asdict()
+        payment_id, amount_minor, currency, exponent, *_ = self
+        return {
+            "payment_id": payment_id,
+            "amount_minor": amount_minor,
+            "currency": currency,
+            "exponent": exponent,
+            **self.options,
+        }
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Self:
         """Read what :meth:`to_dict` returned, among other fields; it was checked before."""
-        return cls(**{name: document[name] for name in cls._fields})
+        defaults = cls._field_defaults
+        return cls(
+            **{
+                name: document.get(name, defaults[name]) if name in defaults else document[name]
+                for name in cls._fields
+            }
+        )
+
+
+_FIRST_OPTION: Final = len(Content._fields) - len(Content._field_defaults)
+_NO_OPTIONS: Final = tuple(Content._field_defaults.values())
 
 
 class HasContent:

@@ -1,41 +1,65 @@
 """The one set of rules for a payment's fields, whether they come by API or by CSV."""
 
 import re
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, get_args
 
-from payments.core.content import Content
+from payments.core.content import Capture, Content
 from payments.core.faults import FieldError
 from payments.core.money import EXPONENTS, MAX_DIGITS, parse_amount
 
 FIELDS: Final = ("payment_id", "amount", "currency")
-"""The fields of a payment, all required."""
+"""The fields that every payment has."""
+
+OPTIONAL_FIELDS: Final[tuple[str, ...]] = (
+    "processor_customer",
+    "processor_payment_method",
+    "capture",
+)
+"""The fields that a payment may have besides."""
 
 PAYMENT_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """What a payment id looks like; always used with ``fullmatch``."""
+
+PROCESSOR_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,255}")
+"""What an id at a processor looks like; always used with ``fullmatch``."""
+
+CAPTURES: Final[tuple[Capture, ...]] = get_args(Capture.__value__)
+"""What ``capture`` may be."""
 
 CURRENCY: Final = re.compile(r"[A-Z]{3}")
 """What an ISO 4217 code looks like, in use or not; always used with ``fullmatch``."""
 
 
+NO_OPTIONS: Final[Mapping[str, str]] = {}
+"""None of the optional fields is given."""
+
+
 def check_fields(
-    payment_id: str, amount: str, currency: str, *, amount_is_number: bool = False
+    payment_id: str,
+    amount: str,
+    currency: str,
+    options: Mapping[str, str] = NO_OPTIONS,
+    *,
+    amount_is_number: bool = False,
 ) -> Content | list[FieldError]:
-    """Check a payment's three fields as text; the amount may have been a JSON number.
+    """Check a payment's fields as text; the amount may have been a JSON number.
+
+    ``options`` are those of the optional fields that are given.
 
     Returns:
         The payment's content, or every fault of every field.
 
-    >>> check_fields("pay_1", "99.99", "USD")
-    Content(payment_id='pay_1', amount_minor=9999, currency='USD', exponent=2)
+    >>> check_fields("pay_1", "99.99", "USD").to_dict()
+    {'payment_id': 'pay_1', 'amount_minor': 9999, 'currency': 'USD', 'exponent': 2}
     >>> [(fault.field, fault.code) for fault in check_fields("pay 1", "1.5", "usd")]
     [('payment_id', 'invalid_format'), ('currency', 'unknown_currency')]
     """
     exponent = EXPONENTS.get(currency)
     if exponent is not None and PAYMENT_ID.fullmatch(payment_id):
         minor = parse_amount(amount, exponent, is_number=amount_is_number)
-        if isinstance(minor, int):
+        if isinstance(minor, int) and not options:
             return Content(payment_id, minor, currency, exponent)
-        return [minor]
     errors = []
     if not PAYMENT_ID.fullmatch(payment_id):
         errors.append(_BAD_PAYMENT_ID)
@@ -49,8 +73,51 @@ def check_fields(
         errors.append(minor)
     if exponent is None:
         errors.append(_BAD_CURRENCY)
-    return errors
+    errors.extend(filter(None, map(option_fault, options, options.values())))
+    if errors or exponent is None or isinstance(minor, FieldError):
+        return errors
+    document = {"payment_id": payment_id, "amount_minor": minor, "currency": currency, **options}
+    return Content.from_dict({**document, "exponent": exponent})
 
+
+def option_fault(name: str, value: object) -> FieldError | None:
+    """Return what is wrong with an optional field, if anything is.
+
+    >>> option_fault("processor_payment_method", "4242 4242 4242 4242").code
+    'card_number'
+    """
+    if name == "capture":
+        return None if value in CAPTURES else _BAD_CAPTURE
+    if not isinstance(value, str):
+        return FieldError(name, "invalid_type", "must be a string")
+    if looks_like_card_number(value):
+        return FieldError(
+            name, "card_number", "must be an id at the processor, never a card number"
+        )
+    if not PROCESSOR_ID.fullmatch(value):
+        return FieldError(
+            name, "invalid_format", "must be 1 to 255 of the characters A-Z a-z 0-9 _ -"
+        )
+    return None
+
+
+def looks_like_card_number(text: str) -> bool:
+    """Say whether text is 13 to 19 digits with the check digit of cards, blanks and dashes aside.
+
+    See ISO/IEC 7812-1, annex B (the Luhn formula).
+
+    >>> looks_like_card_number("4242-4242-4242-4242"), looks_like_card_number("4242424242424241")
+    (True, False)
+    """
+    digits = _BETWEEN_DIGITS.sub("", text)
+    if not digits.isdecimal() or len(digits) not in _CARD_NUMBER_DIGITS:
+        return False
+    doubled = (int(digit) * (1 + at % 2) for at, digit in enumerate(reversed(digits)))
+    return sum(number // 10 + number % 10 for number in doubled) % 10 == 0
+
+
+_BETWEEN_DIGITS: Final = re.compile(r"[\s\u2010-\u2015\u2212-]")
+_CARD_NUMBER_DIGITS: Final = range(13, 20)
 
 _BAD_PAYMENT_ID: Final = FieldError(
     "payment_id", "invalid_format", "must be 1 to 64 of the characters A-Z a-z 0-9 _ -"
@@ -61,3 +128,5 @@ _BAD_CURRENCY: Final = FieldError(
     "unknown_currency",
     "must be an ISO 4217 code in use, in upper case, such as USD",
 )
+
+_BAD_CAPTURE: Final = FieldError("capture", "unknown_capture", f"must be {' or '.join(CAPTURES)}")

@@ -7,16 +7,18 @@ from typing import Any, Final, Self
 
 from payments.core.content import Content
 from payments.core.faults import FieldError, InvalidMessage, NewerMessage
-from payments.core.fields import CURRENCY, PAYMENT_ID
+from payments.core.fields import CURRENCY, OPTIONAL_FIELDS, PAYMENT_ID, option_fault
 from payments.core.money import MAX_EXPONENT, MAX_MINOR_UNITS
 from payments.core.payment import API, Payment, PaymentRequest, PaymentStatus
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """The version of the messages that this code writes, and the newest that it reads.
 
 A release that adds a kind or a field which older code must not ignore raises it. Older code lets
-such messages wait; it never guesses.
+such messages wait; it never guesses. A message without such a field keeps the format before.
 """
+
+_BASIC_FORMAT: Final = 1
 
 PAYMENT: Final = "payment"
 """The kind of a message that asks for a payment to be carried through."""
@@ -50,7 +52,7 @@ def encode_message(message: PaymentMessage) -> str:
     request, accepted = message.request, message.accepted
     document = {
         "kind": PAYMENT,
-        "version": FORMAT,
+        "version": FORMAT if request.content.options else _BASIC_FORMAT,
         **request.content.to_dict(),
         "source": request.source,
         "correlation_id": request.correlation_id,
@@ -79,11 +81,14 @@ def encode_row(batch_id: str, line: int, content: Content) -> str:
 
     Written out, because a valid row has nothing to escape and a large file has millions of them.
     """
-    payment_id, amount_minor, currency, exponent = content
+    payment_id, amount_minor, currency, exponent, *_ = content
+    options = content.options
+    version = FORMAT if options else _BASIC_FORMAT
+    more = "".join(f'"{name}":"{value}",' for name, value in options.items())
     origin = f"{batch_id}:{line}"
     return (
-        f'{{"kind":"{PAYMENT}","version":{FORMAT},"payment_id":"{payment_id}",'
-        f'"amount_minor":{amount_minor},"currency":"{currency}","exponent":{exponent},'
+        f'{{"kind":"{PAYMENT}","version":{version},"payment_id":"{payment_id}",'
+        f'"amount_minor":{amount_minor},"currency":"{currency}","exponent":{exponent},{more}'
         f'"source":"batch:{origin}","correlation_id":"{origin}"}}'
     )
 
@@ -153,6 +158,11 @@ def _faults(document: dict[str, Any]) -> list[FieldError]:
             ("tries", 0, MAX_MINOR_UNITS, 0),
         )
         if not _is_integer(document.get(name, default), least, most)
+    )
+    faults.extend(
+        fault
+        for name in OPTIONAL_FIELDS
+        if name in document and (fault := option_fault(name, document[name])) is not None
     )
     if "audit_hash" in document or "created_at" in document:
         faults.extend(

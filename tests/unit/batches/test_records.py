@@ -6,6 +6,7 @@ import pytest
 
 from payments.batches.records import (
     MAX_RECORD_CHARACTERS,
+    REMOVED_CARD_NUMBER,
     RejectedRow,
     ValidRow,
     plan_file,
@@ -62,6 +63,44 @@ def codes(rows: list[ValidRow | RejectedRow]) -> dict[int, list[str]]:
         for row in rows
         if isinstance(row, RejectedRow)
     }
+
+
+OPTIONS = b"""payment_id,amount,currency,Capture,processor_customer,processor_payment_method
+p1,1,USD,manual,cus_1,pm_1
+p2,1,USD,,,
+p3,1,USD," ",\t,'pm_3
+p4,1,USD,later,,4242 4242 4242 4242
+p5,1,USD,automatic , cus_5 ,pm_5
+"""
+
+
+class TestOptionalFields:
+    """Columns that a file may have."""
+
+    def test_they_are_read_where_they_say_something(self) -> None:
+        one = payment_content("p1", 100, "USD")
+        assert [row.content for row in rows_of(OPTIONS) if isinstance(row, ValidRow)] == [
+            one._replace(
+                processor_customer="cus_1", processor_payment_method="pm_1", capture="manual"
+            ),
+            one._replace(payment_id="p2"),
+            one._replace(payment_id="p3", processor_payment_method="pm_3"),
+            one._replace(
+                payment_id="p5", processor_customer="cus_5", processor_payment_method="pm_5"
+            ),
+        ]
+
+    def test_their_faults_are_reported_and_a_card_number_is_not_repeated(self) -> None:
+        [rejected] = (row for row in rows_of(OPTIONS) if isinstance(row, RejectedRow))
+        assert codes([rejected]) == {5: ["card_number", "unknown_capture"]}
+        assert rejected.cells == ("p4", "1", "USD", "later", "", REMOVED_CARD_NUMBER)
+        assert "4242" not in repr(rejected)
+
+    @pytest.mark.parametrize("name", ["capture", "processor_customer", "PROCESSOR_PAYMENT_METHOD"])
+    def test_one_given_twice_makes_the_file_unreadable(self, name: str) -> None:
+        file = f"payment_id,amount,currency,{name},{name.lower()}\n".encode()
+        with pytest.raises(UnreadableFile, match=f"more than one column {name.lower()}"):
+            rows_of(file)
 
 
 class TestRows:

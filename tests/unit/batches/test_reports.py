@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from payments.batches.progress import NotPaidRow
 from payments.batches.records import RejectedRow, ValidRow, plan_file, read_rows
 from payments.batches.reports import NOT_PAID_COLUMNS, REPORT_COLUMNS, RejectedRows, not_paid_csv
+from payments.core.content import Content
 from payments.core.fields import FIELDS, check_fields
 from tests.unit.cloud import payment_content
 
@@ -135,6 +136,25 @@ def test_correcting_a_row_pays_that_row_alone_with_what_it_shows(
         row[columns.index("amount")] = amount = "25"
     [paid] = _paid("".join(map(_line, [columns, *rows])).encode())
     assert paid.content == check_fields(payment_id, amount, currency)
+
+
+def test_a_row_with_optional_fields_that_gets_a_new_id_is_paid_as_it_was_asked_for() -> None:
+    plain = Content("pay_1", 100, "USD", 2)
+    asked = plain._replace(processor_payment_method="-pm", capture="manual")
+    rows = [
+        NotPaidRow(line=at, content=each, outcome="duplicate")
+        for at, each in enumerate((plain, asked), 2)
+    ]
+    [report] = not_paid_csv(rows)
+    columns, first, second = _cells(report)
+    assert columns == [*FIELDS, "processor_payment_method", "capture", *NOT_PAID_COLUMNS]
+    assert _paid(report) == []
+    corrected = [columns, ["pay_2", *first[1:]], ["pay_3", *second[1:]]]
+    paid = _paid("".join(map(_line, corrected)).encode())
+    assert [row.content for row in paid] == [
+        plain._replace(payment_id="pay_2"),
+        asked._replace(payment_id="pay_3"),
+    ]
 
 
 @settings(max_examples=200, deadline=None)

@@ -88,6 +88,20 @@ def test_an_event_says_what_happened_to_whom_and_when() -> None:
     }
 
 
+def test_no_event_tells_an_id_at_the_processor() -> None:
+    request = payment_request()
+    content = request.content._replace(
+        processor_customer="cus_1", processor_payment_method="pm_1", capture="manual"
+    )
+    asked = replace(request, content=content)
+    record = ended(PaymentStatus.COMPLETED, request=asked)
+    assert announcement(record) == announcement(
+        {**ended(PaymentStatus.COMPLETED), "content_hash": content.hash}
+    )
+    assert not {"cus_1", "pm_1"} & set(map(str, record.values()))
+    assert describe(processing(asked))["processor_customer"] == "cus_1"
+
+
 def test_a_failure_is_told_with_its_reason() -> None:
     document, attributes = announcement(ended(PaymentStatus.FAILED, failure=CANCELLED))
     assert document["event_type"] == attributes["event_type"] == "payment.failed"

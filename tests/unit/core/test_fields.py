@@ -89,6 +89,78 @@ def test_a_currency_not_in_use_is_refused(currency: str) -> None:
     assert faults_of(body) == {("currency", "unknown_currency")}
 
 
+CARD_NUMBERS = [
+    "4242424242424242",
+    "4242 4242 4242 4242",
+    "4242-4242-4242-4242",
+    " 378282246310005",
+    "4222222222222",
+    "6304 0000 0000 0000 000",
+]
+"""Test numbers of card networks, of 13 to 19 digits."""
+
+
+def body_with(**options: object) -> str:
+    return json.dumps({"payment_id": "p", "amount": 1, "currency": "USD", **options})
+
+
+def test_optional_fields_are_read() -> None:
+    plain = payment_content("p", 100, "USD")
+    asked = plain._replace(
+        processor_customer="cus_1", processor_payment_method="pm_1-_", capture="manual"
+    )
+    assert parse_payment_json(body_with(**asked.options)) == asked
+    assert parse_payment_json(body_with(capture="automatic")) == plain
+
+
+@pytest.mark.parametrize("name", ["processor_customer", "processor_payment_method"])
+@pytest.mark.parametrize("number", CARD_NUMBERS)
+def test_a_card_number_is_refused_and_not_repeated(name: str, number: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        parse_payment_json(body_with(**{name: number}))
+    [fault] = refused.value.errors
+    assert (fault.field, fault.code) == (name, "card_number")
+    assert number not in f"{fault} {refused.value}"
+
+
+@pytest.mark.parametrize("number", ["4242424242424241", "424242424242", "42" * 10])
+def test_digits_that_are_no_card_number_may_be_an_id(number: str) -> None:
+    content = parse_payment_json(body_with(processor_payment_method=number))
+    assert content.processor_payment_method == number
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        ({"processor_customer": ""}, ("processor_customer", "invalid_format")),
+        ({"processor_customer": "a b"}, ("processor_customer", "invalid_format")),
+        ({"processor_customer": "a" * 256}, ("processor_customer", "invalid_format")),
+        ({"processor_payment_method": "pm_1\n"}, ("processor_payment_method", "invalid_format")),
+        ({"processor_payment_method": None}, ("processor_payment_method", "invalid_type")),
+        ({"processor_payment_method": 4242}, ("processor_payment_method", "invalid_type")),
+        ({"capture": "Manual"}, ("capture", "unknown_capture")),
+        ({"capture": ""}, ("capture", "unknown_capture")),
+        ({"capture": True}, ("capture", "invalid_type")),
+        ({"capture": None}, ("capture", "invalid_type")),
+        ({"Capture": "manual"}, ("Capture", "unknown_field")),
+    ],
+)
+def test_a_fault_of_an_optional_field_is_named(
+    options: dict[str, object], fault: tuple[str, str]
+) -> None:
+    assert faults_of(body_with(**options)) == {fault}
+
+
+def test_faults_of_optional_and_other_fields_are_named_together() -> None:
+    body = body_with(payment_id="a b", currency="usd", processor_customer="", capture="x")
+    assert faults_of(body) == {
+        ("payment_id", "invalid_format"),
+        ("currency", "unknown_currency"),
+        ("processor_customer", "invalid_format"),
+        ("capture", "unknown_capture"),
+    }
+
+
 def test_decimals_are_not_judged_without_a_currency() -> None:
     body = '{"payment_id": "p", "amount": 1.23456, "currency": "nope"}'
     assert faults_of(body) == {("currency", "unknown_currency")}

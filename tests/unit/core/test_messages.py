@@ -27,12 +27,16 @@ MARK = "4111111111111111"
 
 SHA256 = "0123456789abcdef" * 4
 
+_PROCESSOR_IDS = st.from_regex(r"(cus|pm)_[A-Za-z0-9_-]{1,251}", fullmatch=True)
 CONTENTS = st.builds(
     Content,
     st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True),
     st.integers(1, 10**18 - 1),
     st.from_regex(r"[A-Z]{3}", fullmatch=True),
     st.integers(0, 4),
+    st.none() | _PROCESSOR_IDS,
+    st.none() | _PROCESSOR_IDS,
+    st.sampled_from(["automatic", "manual"]),
 )
 LINES = st.integers(2, 10**18 - 1)
 SOURCES = st.just("api") | LINES.map(lambda line: f"batch:{BATCH_ID}:{line}")
@@ -80,7 +84,21 @@ def test_a_row_is_written_as_any_other_message(content: Content, line: int) -> N
 
 
 def test_a_message_says_its_kind_and_its_version() -> None:
-    assert (document()["kind"], document()["version"]) == ("payment", FORMAT)
+    assert (document()["kind"], document()["version"]) == ("payment", 1)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [{"capture": "manual"}, {"processor_customer": "cus_1"}, {"processor_payment_method": "pm_1"}],
+)
+def test_code_that_does_not_know_an_optional_field_lets_its_message_wait(
+    option: dict[str, Any],
+) -> None:
+    request = payment_request()
+    asked = replace(request, content=request.content._replace(**option))
+    document = json.loads(encode_message(PaymentMessage(asked)))
+    assert document["version"] == FORMAT == 2
+    assert {name: document[name] for name in option} == option
 
 
 def test_a_message_that_is_sent_again_counts_its_tries() -> None:
@@ -130,6 +148,9 @@ MALFORMED: dict[str, list[Any]] = {
     "correlation_id": [None, "", "x" * 129, "a b", "ä", "a\n", 1, []],
     "tries": [-1, "1", 1.0, True, [], MARK],
     "audit_hash": ["", SHA256.upper(), SHA256[:-1], f"{SHA256}0", 1, MARK],
+    "processor_customer": ["", 1, [], "a b", MARK, f"cus_{'x' * 252}"],
+    "processor_payment_method": ["", 1, [], "a b", MARK],
+    "capture": ["", "later", 1, [], MARK],
     "created_at": ["", "yesterday", "2026-01-01", 1, f"{MARK}Z"],
 }
 
@@ -180,7 +201,7 @@ def test_a_source_is_the_api_or_a_line_of_a_batch(source: str) -> None:
     [
         {"version": FORMAT + 1},
         {"version": 99, "kind": "refund"},
-        {"version": 2, "kind": "payment", "payment_id": {"of": "another shape"}},
+        {"version": 3, "kind": "payment", "payment_id": {"of": "another shape"}},
     ],
 )
 def test_a_message_of_a_newer_release_is_told_apart_and_never_judged(
