@@ -14,6 +14,7 @@ from local.deployment import Deployment
 from local.errors import RigError
 from payments.batches.batch import Batch, ObjectVersion
 from payments.batches.progress import BatchStatus
+from payments.core.payment import RowOutcome
 
 
 def upload(deployment: Deployment, file: Path, *, prefix: str = "") -> str:
@@ -70,7 +71,7 @@ def follow(
 
 
 def _progress(summary: dict[str, Any]) -> str:
-    done = sum(summary[name] for name in ("completed", "failed", "duplicate", "conflict"))
+    done = sum(summary[outcome.value] for outcome in RowOutcome)
     return (
         f"{summary['rows']} rows read, {summary['rejected']} rejected, "
         f"{done} of {summary['accepted']} payments final"

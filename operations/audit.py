@@ -13,7 +13,7 @@ from operations import clients
 from operations.failures import tell
 from operations.items import plain
 from operations.options import add_environment
-from payments.core.audit import WITNESSED_FIELDS, AuditRecord, chain_faults
+from payments.core.audit import KIND, WITNESSED_FIELDS, AuditRecord, Life, chain_faults
 from payments.core.payment import PaymentStatus
 
 if TYPE_CHECKING:
@@ -158,17 +158,26 @@ def _left_by(records: Sequence[AuditRecord]) -> dict[str, Any]:
     if not records:
         return {}
     first, last = records[0], records[-1]
+    life = Life()
+    for record in records:
+        life.fault_of(record)
+    # What tells of the payment itself; a damaged trail may hold nothing of the kind.
+    moves = [record for record in records if record.get("kind") == KIND] or [{}]
     payment = {name: first.get(name) for name in ("payment_id", "source", *WITNESSED_FIELDS)} | {
         "created_at": first.get("at"),
         "correlation_id": first.get("request_id"),
-        "status": last.get("to"),
+        "status": moves[-1].get("to"),
         "version": last.get("sequence"),
         "updated_at": last.get("at"),
         "audit_hash": last.get("hash"),
     }
-    if last.get("to") in _OPEN_STATUSES:
+    if payment["status"] in _OPEN_STATUSES:
         payment["accepted_at"] = first.get("at")
-    for record in records:
+    if "capture_before" in moves[-1]:
+        payment["capture_before"] = moves[-1]["capture_before"]
+    if life.amounts.authorized:
+        payment |= life.amounts.to_dict()
+    for record in moves:
         payment |= {name: record[name] for name in _OUTCOME_FIELDS if name in record}
     return payment
 

@@ -5,6 +5,7 @@ kind of item              table                        partition key            
 ========================  ===========================  ==========================  ==============
 payment                   payments                     ``{payment_id}``
 audit record              audit-logs                   ``{payment_id}``            sequence
+operation on a payment    payment-operations           ``{payment_id}``            ``{kind}#{id}``
 status of a batch         processing-status            ``batch#{batch_id}``        1, 2 or 3
 range of a batch          processing-status            ``range#{batch_id}``        range number
 outcomes of its rows      processing-status            ``outcomes#{batch_id}``     shard, or range
@@ -40,6 +41,11 @@ def payment_key(payment_id: str) -> Key:
 def audit_key(payment_id: str, sequence: int) -> Key:
     """Return the key of an audit record; ``sequence`` counts a payment's records from 1."""
     return {"payment_id": payment_id, "sequence": sequence}
+
+
+def operation_key(payment_id: str, kind: str, operation_id: str) -> Key:
+    """Return the key of an operation on a payment, such as ``refund#r1``."""
+    return {"payment_id": payment_id, "operation": f"{kind}#{operation_id}"}
 
 
 def batch_status_key(batch_id: str, sequence: int) -> Key:

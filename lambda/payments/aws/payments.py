@@ -20,7 +20,8 @@ from payments.aws.keys import (
     row_key,
     sweep_key,
 )
-from payments.core.audit import AuditRecord, acceptance_record, transition_record
+from payments.core.amounts import Amounts
+from payments.core.audit import KIND, AuditRecord, acceptance_record, transition_record
 from payments.core.content import Content
 from payments.core.faults import PaymentNotFound, ServiceUnavailable, StaleTransition
 from payments.core.payment import (
@@ -126,27 +127,31 @@ class PaymentStore:
             PaymentNotFound: it is not there.
         """
         record = transition_record(payment, transition)
-        changes: Item = {
-            "status": transition.to.value,
-            "version": payment.version + 1,
-            "updated_at": transition.at,
-            "audit_hash": record["hash"],
-        }
-        if transition.failure is not None:
-            changes["failure_code"] = transition.failure.code
-            changes["failure_message"] = transition.failure.message
-        if transition.gateway_reference is not None:
-            changes["gateway_reference"] = transition.gateway_reference
+        moved = payment.after(transition, record["hash"])
+        update = self._update(payment, moved)
+        stored = self._transact({"Update": update}, record, *self._count(payment, transition))
+        if stored is not None and stored.audit_hash != record["hash"]:
+            raise StaleTransition(stored)
+        return moved
+
+    def _update(self, payment: Payment, moved: Payment) -> "UpdateTypeDef":
+        """Return the write of what has changed, given that the payment is still as it was."""
+        before, after = _payment_item(payment), _payment_item(moved)
+        changes = {name: value for name, value in after.items() if before.get(name) != value}
+        if moved.amounts != payment.amounts:
+            # All or none is stored, see _amounts.
+            changes |= moved.amounts.to_dict()
+        gone = sorted(before.keys() - after.keys())
         expression = "SET " + ", ".join(f"#{name} = :{name}" for name in changes)
-        if not transition.to.is_open:
-            expression += " REMOVE open_shard, accepted_at"
-        update: UpdateTypeDef = {
+        if gone:
+            expression += " REMOVE " + ", ".join(f"#{name}" for name in gone)
+        return {
             "TableName": self._tables.payments,
             "Key": serialize(payment_key(payment.payment_id)),
             "UpdateExpression": expression,
             # The hash of the last record stands for status, version and all that came before.
             "ConditionExpression": "#audit_hash = :expected_hash",
-            "ExpressionAttributeNames": {f"#{name}": name for name in changes},
+            "ExpressionAttributeNames": {f"#{name}": name for name in (*changes, *gone)},
             "ExpressionAttributeValues": serialize(
                 {
                     **{f":{name}": value for name, value in changes.items()},
@@ -155,10 +160,6 @@ class PaymentStore:
             ),
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
-        stored = self._transact({"Update": update}, record, *self._count(payment, transition))
-        if stored is not None and stored.audit_hash != record["hash"]:
-            raise StaleTransition(stored)
-        return _payment({**_payment_item(payment), **changes})
 
     def get(self, payment_id: str) -> Payment | None:
         """Return a payment as it stands (strongly consistent), or ``None``."""
@@ -185,6 +186,7 @@ class PaymentStore:
             entries.extend(
                 HistoryEntry(record["sequence"], PaymentStatus(record["to"]), record["at"])
                 for record in map(deserialize, answer["Items"])
+                if record["kind"] == KIND
             )
             if "LastEvaluatedKey" not in answer:
                 return entries
@@ -269,7 +271,8 @@ class PaymentStore:
 
     def _count(self, payment: Payment, transition: Transition) -> list["TransactWriteItemTypeDef"]:
         row, outcome = batch_row(payment.source), transition.to.row_outcome
-        if row is None or outcome is None:
+        # A row ends once: that of an authorised payment has ended before the capture.
+        if row is None or outcome is None or payment.status.row_outcome is not None:
             return []
         return [self._counted(row[0], payment.payment_id, outcome, transition.at)]
 
@@ -347,6 +350,10 @@ def _payment_item(payment: Payment) -> Item:
         item["failure_message"] = payment.failure.message
     if payment.gateway_reference is not None:
         item["gateway_reference"] = payment.gateway_reference
+    if payment.capture_before is not None:
+        item["capture_before"] = payment.capture_before
+    if payment.amounts.authorized:
+        item.update(payment.amounts.to_dict())
     if payment.status.is_open:
         item["open_shard"] = zlib.crc32(payment.payment_id.encode()) % OPEN_SHARDS
         item["accepted_at"] = payment.created_at
@@ -357,9 +364,10 @@ def _payment(item: Item) -> Payment:
     failure = None
     if "failure_code" in item:
         failure = Failure(item["failure_code"], item["failure_message"])
+    content, status = Content.from_dict(item), PaymentStatus(item["status"])
     return Payment(
-        content=Content.from_dict(item),
-        status=PaymentStatus(item["status"]),
+        content=content,
+        status=status,
         version=item["version"],
         content_hash=item["content_hash"],
         source=item["source"],
@@ -369,7 +377,18 @@ def _payment(item: Item) -> Payment:
         audit_hash=item["audit_hash"],
         failure=failure,
         gateway_reference=item.get("gateway_reference"),
+        amounts=_amounts(item, status, content),
+        capture_before=item.get("capture_before"),
     )
+
+
+def _amounts(item: Item, status: PaymentStatus, content: Content) -> Amounts:
+    """Return the amounts of a payment; one that was completed by a release before has none stored."""
+    if "authorized_minor" in item:
+        return Amounts.from_dict(item)
+    if status is PaymentStatus.COMPLETED:
+        return Amounts.charged(content.amount_minor)
+    return Amounts()
 
 
 def _open_page(shard: int, accepted_before: str) -> dict[str, Any]:

@@ -5,11 +5,26 @@ import json
 from collections.abc import Iterable
 from typing import Any, Final
 
+from payments.core.amounts import Amounts
 from payments.core.content import Content
+from payments.core.operation import (
+    STEPS,
+    Operation,
+    OperationChange,
+    OperationKind,
+    OperationStatus,
+)
 from payments.core.payment import Payment, PaymentRequest, PaymentStatus, Transition
 
 KIND: Final = "payment"
-"""The kind of a record that tells of a payment's status."""
+"""The kind of a record that tells of a payment's status.
+
+Records of operations have the kind of the operation. Who reads records must accept kinds that it
+does not know, and say so: a later release may write more.
+"""
+
+KINDS: Final = (KIND, *(kind.value for kind in OperationKind))
+"""The kinds that this release knows."""
 
 GENESIS: Final = "0" * 64
 """``previous_hash`` of a payment's first record."""
@@ -22,6 +37,9 @@ _STEPS: Final = (
     (None, PaymentStatus.PENDING.value),
     *((status.value, to.value) for status in PaymentStatus for to in status.successors),
 )
+
+_WITNESSED_BY_OPERATIONS: Final = ("amount_minor", "currency", "exponent")
+"""What the records of operations say again: the chain leads to the rest."""
 
 type AuditRecord = dict[str, Any]
 """One record as stored: flat, strings and integers only, ``hash`` over all the rest."""
@@ -49,29 +67,81 @@ def acceptance_record(request: PaymentRequest, *, actor: str, at: str) -> AuditR
 
 def transition_record(payment: Payment, transition: Transition) -> AuditRecord:
     """Return the record of a change of status, chained to the payment's last record."""
-    record: AuditRecord = {
+    record = {
+        **_next(payment, transition),
         "kind": KIND,
-        "payment_id": payment.payment_id,
-        "sequence": payment.version + 1,
-        "at": transition.at,
         "created_at": payment.created_at,
         "correlation_id": payment.correlation_id,
-        "actor": transition.actor,
-        "request_id": transition.request_id,
-        "attempt": transition.attempt,
         "from": payment.status.value,
-        "to": transition.to.value,
         **_witnessed(payment.content),
-        "previous_hash": payment.audit_hash,
     }
     if transition.to.event_type is not None:
         record["event_type"] = transition.to.event_type
-    if transition.failure is not None:
-        record["failure_code"] = transition.failure.code
-        record["failure_message"] = transition.failure.message
-    if transition.gateway_reference is not None:
-        record["gateway_reference"] = transition.gateway_reference
+    if transition.capture_before is not None:
+        record["capture_before"] = transition.capture_before
     return _sealed(record)
+
+
+def operation_record(
+    payment: Payment,
+    operation: Operation,
+    change: OperationChange,
+    *,
+    before: OperationStatus | None,
+) -> AuditRecord:
+    """Return the record of a step of an operation, chained to the payment's last record.
+
+    ``from`` and ``to`` are the operation's statuses, ``operation_minor`` is its amount, and
+    ``created_at`` when it was requested. Its first record tells all that was asked for.
+
+    Args:
+        payment: as it was before.
+        operation: as it is after the step.
+        change: what brought it there.
+        before: the status that it had, ``None`` if the record is its first.
+    """
+    record = {
+        **_next(payment, change),
+        "kind": operation.kind.value,
+        "created_at": operation.requested_at,
+        "correlation_id": operation.correlation_id,
+        "operation_id": operation.operation_id,
+        "operation_minor": operation.amount_minor,
+        **{name: payment.content.to_dict()[name] for name in _WITNESSED_BY_OPERATIONS},
+    }
+    if operation.rest_minor:
+        record["rest_minor"] = operation.rest_minor
+    if before is not None:
+        record["from"] = before.value
+    else:
+        record["request_hash"] = operation.request_hash
+        record["source"] = operation.source
+        record["final"] = int(operation.final)
+        if operation.reason is not None:
+            record["reason"] = operation.reason
+    if change.to is not OperationStatus.PENDING and operation.kind is not OperationKind.CANCEL:
+        record["event_type"] = f"{operation.kind}.{change.to.lower()}"
+    return _sealed(record)
+
+
+def _next(payment: Payment, change: Transition | OperationChange) -> AuditRecord:
+    """Return what every record after the first says of a change."""
+    record: AuditRecord = {
+        "payment_id": payment.payment_id,
+        "sequence": payment.version + 1,
+        "at": change.at,
+        "actor": change.actor,
+        "request_id": change.request_id,
+        "attempt": change.attempt,
+        "to": change.to.value,
+        "previous_hash": payment.audit_hash,
+    }
+    if change.failure is not None:
+        record["failure_code"] = change.failure.code
+        record["failure_message"] = change.failure.message
+    if change.gateway_reference is not None:
+        record["gateway_reference"] = change.gateway_reference
+    return record
 
 
 def _witnessed(content: Content) -> dict[str, Any]:
@@ -88,15 +158,17 @@ def record_hash(record: AuditRecord) -> str:
 def chain_faults(payment_id: str, records: Iterable[AuditRecord]) -> list[str]:
     """Check one payment's records, in the order of their sequence, for tampering.
 
-    Whatever a record holds, or lacks, is reported and never raised.
+    Whatever a record holds, or lacks, is reported and never raised. What a record of a kind that
+    this release does not know tells of is not judged; its place in the chain is.
 
     Returns:
         A sentence per fault: a changed, missing, repeated or foreign record, another amount, or a
-        transition that no payment may make. Empty means that the chain is whole.
+        step that no payment and no operation may make. Empty means that the chain is whole.
     """
     faults: list[str] = []
-    expected_sequence, previous_hash, status = 1, GENESIS, None
+    expected_sequence, previous_hash = 1, GENESIS
     accepted: AuditRecord | None = None
+    life = Life()
     for record in records:
         accepted = accepted or record
         sequence = record.get("sequence")
@@ -109,17 +181,65 @@ def chain_faults(payment_id: str, records: Iterable[AuditRecord]) -> list[str]:
             faults.append(f"{where}: its content does not match its hash")
         if record.get("previous_hash") != previous_hash:
             faults.append(f"{where}: is not chained to the record before it")
-        step = (record.get("from"), record.get("to"))
-        if step[0] != status or step not in _STEPS:
-            faults.append(f"{where}: {step[0]!r} → {step[1]!r} after {status!r}")
+        fault = life.fault_of(record)
+        if fault is not None:
+            faults.append(f"{where}: {fault}")
         faults.extend(
             f"{where}: {name} is not what was accepted"
             for name in WITNESSED_FIELDS
-            if record.get(name) != accepted.get(name)
+            if (name in record or record.get("kind") == KIND)
+            and record.get(name) != accepted.get(name)
         )
         expected_sequence = (sequence if isinstance(sequence, int) else expected_sequence) + 1
-        previous_hash, status = record.get("hash", ""), record.get("to")
+        previous_hash = record.get("hash", "")
     return faults
+
+
+class Life:
+    """Follows a payment and its operations through their records.
+
+    ``amounts`` is where the payment stands after the records so far, ``operations`` the status of
+    each operation by kind and id.
+    """
+
+    def __init__(self) -> None:
+        self.amounts = Amounts()
+        self.operations: dict[tuple[str, str], str] = {}
+        self._status: object = None
+
+    def fault_of(self, record: AuditRecord) -> str | None:
+        """Follow one record; return what no payment and no operation may do, if it tells of that."""
+        kind = record.get("kind")
+        try:
+            if kind == KIND:
+                return self._transition(record)
+            if kind in KINDS:
+                return self._operation(OperationKind(kind), record)
+        except (LookupError, TypeError, ValueError) as fault:
+            return f"cannot be followed: {fault}"
+        return None if isinstance(kind, str) else f"its kind is {kind!r}"
+
+    def _transition(self, record: AuditRecord) -> str | None:
+        step, before = (record.get("from"), record.get("to")), self._status
+        self._status = step[1]
+        if step[0] != before or step not in _STEPS:
+            return f"{step[0]!r} → {step[1]!r} after {before!r}"
+        if step == (PaymentStatus.PROCESSING.value, PaymentStatus.COMPLETED.value):
+            self.amounts = Amounts.charged(record["amount_minor"])
+        elif step[1] == PaymentStatus.AUTHORIZED.value:
+            self.amounts = Amounts.held(record["amount_minor"])
+        return None
+
+    def _operation(self, kind: OperationKind, record: AuditRecord) -> str | None:
+        name = (kind.value, record["operation_id"])
+        step: Any = (record.get("from"), record.get("to"))
+        before = self.operations.get(name)
+        self.operations[name] = record["to"]
+        move = STEPS[kind].get(step)
+        if step[0] != before or move is None:
+            return f"{kind} {name[1]!r}: {step[0]!r} → {step[1]!r} after {before!r}"
+        self.amounts = move(self.amounts, record["operation_minor"], record.get("rest_minor", 0))
+        return None
 
 
 def canonical_json(document: dict[str, Any]) -> str:

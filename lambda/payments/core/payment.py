@@ -1,23 +1,34 @@
 """A payment, its statuses and what follows from each."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Final
+from typing import Final, Self
 
+from payments.core.amounts import Amounts
 from payments.core.content import Content, HasContent
 
 
 class RowOutcome(StrEnum):
-    """The end of an accepted row: paid, failed, or not paid because its id was taken."""
+    """The end of an accepted row: what became of its payment, or not paid: its id was taken.
+
+    The row of a payment that is captured later ends once that is authorised.
+    """
 
     COMPLETED = "completed"
     FAILED = "failed"
+    AUTHORIZED = "authorized"
+    CANCELED = "canceled"
     DUPLICATE = "duplicate"
     CONFLICT = "conflict"
 
 
 class PaymentStatus(StrEnum):
     """Where a payment is: ``PENDING`` → ``PROCESSING`` → ``COMPLETED`` or ``FAILED``.
+
+    One that is captured later goes from ``PROCESSING`` to ``AUTHORIZED``, and from there to
+    ``COMPLETED`` or ``CANCELED``; one that a person reviews is ``IN_REVIEW`` before ``PROCESSING``.
+    What was not charged yet can be ``CANCELED``. A refund is no status: see
+    :mod:`payments.core.operation`.
 
     What follows from a status is in :data:`LIFE` alone; everything else asks these properties.
     """
@@ -26,6 +37,9 @@ class PaymentStatus(StrEnum):
     PROCESSING = "PROCESSING"
     COMPLETED = "COMPLETED"
     FAILED = "FAILED"
+    AUTHORIZED = "AUTHORIZED"
+    CANCELED = "CANCELED"
+    IN_REVIEW = "IN_REVIEW"
 
     @property
     def successors(self) -> frozenset["PaymentStatus"]:
@@ -44,7 +58,10 @@ class PaymentStatus(StrEnum):
 
     @property
     def is_open(self) -> bool:
-        """Whether the system itself must move the payment on: one that stays here is stuck."""
+        """Whether the system itself must move the payment on: one that stays here is stuck.
+
+        An authorised payment waits for its client, and one in review for a person.
+        """
         return LIFE[self].is_open
 
     @property
@@ -83,7 +100,9 @@ class StatusFacts:
 
 LIFE: Final[dict[PaymentStatus, StatusFacts]] = {
     PaymentStatus.PENDING: StatusFacts(
-        successors=frozenset({PaymentStatus.PROCESSING}),
+        successors=frozenset(
+            {PaymentStatus.PROCESSING, PaymentStatus.IN_REVIEW, PaymentStatus.CANCELED}
+        ),
         is_settled=False,
         is_open=True,
         is_announced=False,
@@ -92,7 +111,9 @@ LIFE: Final[dict[PaymentStatus, StatusFacts]] = {
         colour="yellow",
     ),
     PaymentStatus.PROCESSING: StatusFacts(
-        successors=frozenset({PaymentStatus.COMPLETED, PaymentStatus.FAILED}),
+        successors=frozenset(
+            {PaymentStatus.COMPLETED, PaymentStatus.FAILED, PaymentStatus.AUTHORIZED}
+        ),
         is_settled=False,
         is_open=True,
         is_announced=False,
@@ -117,6 +138,35 @@ LIFE: Final[dict[PaymentStatus, StatusFacts]] = {
         counted_as="Failed",
         row_outcome=RowOutcome.FAILED,
         colour="red",
+    ),
+    PaymentStatus.AUTHORIZED: StatusFacts(
+        successors=frozenset({PaymentStatus.COMPLETED, PaymentStatus.CANCELED}),
+        is_settled=True,
+        is_open=False,
+        is_announced=True,
+        counted_as="Authorized",
+        row_outcome=RowOutcome.AUTHORIZED,
+        colour="blue",
+    ),
+    PaymentStatus.CANCELED: StatusFacts(
+        successors=frozenset(),
+        is_settled=True,
+        is_open=False,
+        is_announced=True,
+        counted_as="Canceled",
+        row_outcome=RowOutcome.CANCELED,
+        colour="bright_black",
+    ),
+    PaymentStatus.IN_REVIEW: StatusFacts(
+        successors=frozenset(
+            {PaymentStatus.PROCESSING, PaymentStatus.FAILED, PaymentStatus.CANCELED}
+        ),
+        is_settled=False,
+        is_open=False,
+        is_announced=True,
+        counted_as="InReview",
+        row_outcome=None,
+        colour="magenta",
     ),
 }
 """The whole life of a payment, status by status."""
@@ -157,8 +207,32 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Transition:
+    """One change of status, with the witness to it.
+
+    ``actor`` is who did it (``api``, ``batch``, a function, or a workflow and its execution, as in
+    ``payment-workflow-dev:pay_1``), ``request_id`` the invocation it happened in, ``attempt`` how
+    often the step was tried before (from 0). ``capture_before`` is until when an authorised payment
+    can be captured.
+    """
+
+    to: PaymentStatus
+    at: str
+    actor: str
+    request_id: str
+    attempt: int = 0
+    failure: Failure | None = None
+    gateway_reference: str | None = None
+    capture_before: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Payment(HasContent):
-    """The current state of a payment. Times are UTC, ISO 8601 with microseconds."""
+    """The current state of a payment. Times are UTC, ISO 8601 with microseconds.
+
+    ``version`` counts its audit records, those of its operations included, and ``audit_hash`` is
+    the hash of the last one. ``capture_before`` is set while it is authorised.
+    """
 
     content: Content
     status: PaymentStatus
@@ -171,24 +245,30 @@ class Payment(HasContent):
     audit_hash: str
     failure: Failure | None = None
     gateway_reference: str | None = None
+    amounts: Amounts = field(default_factory=Amounts)
+    capture_before: str | None = None
 
+    def after(self, transition: Transition, audit_hash: str) -> Self:
+        """Return the payment after a transition, whose audit record has this hash."""
+        return replace(
+            self,
+            status=transition.to,
+            version=self.version + 1,
+            updated_at=transition.at,
+            audit_hash=audit_hash,
+            failure=transition.failure or self.failure,
+            gateway_reference=transition.gateway_reference or self.gateway_reference,
+            amounts=self._amounts_after(transition.to),
+            capture_before=transition.capture_before,
+        )
 
-@dataclass(frozen=True, slots=True)
-class Transition:
-    """One change of status, with the witness to it.
-
-    ``actor`` is who did it (``api``, ``batch``, a function, or a workflow and its execution, as in
-    ``payment-workflow-dev:pay_1``), ``request_id`` the invocation it happened in, ``attempt`` how
-    often the step was tried before (from 0).
-    """
-
-    to: PaymentStatus
-    at: str
-    actor: str
-    request_id: str
-    attempt: int = 0
-    failure: Failure | None = None
-    gateway_reference: str | None = None
+    def _amounts_after(self, to: PaymentStatus) -> Amounts:
+        """Return the amounts after the charge; from then on only operations change them."""
+        if self.status is PaymentStatus.PROCESSING and to is PaymentStatus.COMPLETED:
+            return Amounts.charged(self.amount_minor)
+        if to is PaymentStatus.AUTHORIZED:
+            return Amounts.held(self.amount_minor)
+        return self.amounts
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What a payment processor must do for us: three verbs, each safe to repeat for ever.
+"""What a payment processor must do for us: verbs that are all safe to repeat for ever.
 
 ``prepare`` makes the charge known to the processor without moving money, and its reference is
 stored before ``charge`` is called. So whatever answer gets lost later, the reference tells which
@@ -8,6 +8,7 @@ charge to ask about, and a processor that forgets our idempotency keys cannot ch
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from payments.core.operation import Operation
 from payments.core.payment import Failure, Payment
 
 
@@ -37,10 +38,33 @@ class Pending:
     """The processor has the charge and has not decided yet."""
 
 
+@dataclass(frozen=True, slots=True)
+class Done:
+    """An operation has happened at the processor; ``reference`` is the processor's name for it."""
+
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An operation did not happen, or was undone, and will not happen under its name."""
+
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """Nothing can be released: so many minor units were captured, by whomever."""
+
+    amount_minor: int
+
+
 type Verdict = Approved | Declined
 """An outcome that stays."""
 
 type ChargeOutcome = Verdict | Pending
+
+type OperationOutcome = Done | Refused | Pending
 
 
 class PaymentGateway(Protocol):
@@ -67,6 +91,43 @@ class PaymentGateway(Protocol):
         Returns:
             The outcome that the charge has, or ``Declined`` with :data:`CANCELLED`; from then on a
             charge of this payment is answered with the same.
+        """
+        ...
+
+
+class OperationGateway(Protocol):
+    """What a processor must do after a charge; its verbs raise the same three errors."""
+
+    def refund(self, payment: Payment, operation: Operation) -> OperationOutcome:
+        """Give back ``operation.amount_minor``, once however often this is called.
+
+        ``operation.name`` is the idempotency key, the same in every call. A processor that forgets
+        keys is asked by :meth:`look_up` before any later call.
+        """
+        ...
+
+    def capture(self, payment: Payment, operation: Operation) -> OperationOutcome:
+        """Take ``operation.amount_minor`` of what is authorised, once however often this is called.
+
+        If ``operation.final``, what is left is released before this answers ``Done``.
+        """
+        ...
+
+    def void(self, payment: Payment, operation: Operation) -> OperationOutcome | Captured:
+        """Release all that is authorised and not captured, however often this is called.
+
+        Returns:
+            ``Done`` also where it was released before, or has expired: nothing can be captured any
+            more. ``Captured`` if the processor has captured it instead.
+        """
+        ...
+
+    def look_up(self, payment: Payment, operation: Operation) -> OperationOutcome | Captured | None:
+        """Ask what became of an operation, without doing anything.
+
+        Returns:
+            Its outcome as it is now: a refund that was done may be ``Refused`` later. ``None`` if
+            the processor does not know the operation: it did not happen, and may be asked for.
         """
         ...
 

@@ -6,6 +6,7 @@ import pytest
 
 from payments.aws.items import TIMELINE_RETENTION
 from payments.aws.payments import PaymentStore
+from payments.core.amounts import Amounts
 from payments.core.clock import utc_text
 from payments.core.faults import PaymentNotFound, ServiceUnavailable, StaleTransition
 from payments.core.payment import Failure, PaymentStatus, Transition
@@ -147,3 +148,43 @@ class TestTransition:
             store.create(payment_request(name, source=source), actor="test", at=AT)
             charging.charge_by_id(name, WITNESS)
         assert written == [2, 2, 2, 2, 2, 3]
+
+
+class TestAmounts:
+    """What is left of a payment is stored with it."""
+
+    def test_what_was_charged_is_stored_with_what_is_left_to_refund(
+        self, cloud: Cloud, store: PaymentStore, charging: Charging
+    ) -> None:
+        store.create(payment_request(amount_minor=100), actor="api", at=AT)
+        charging.charge_by_id("pay_1", WITNESS)
+        (item,) = cloud.items(TABLES.payments)
+        assert (item["captured_minor"], item["refundable_minor"]) == ({"N": "100"}, {"N": "100"})
+
+    def test_a_payment_that_a_release_before_completed_can_be_refunded_whole(
+        self, cloud: Cloud, store: PaymentStore, charging: Charging
+    ) -> None:
+        store.create(payment_request(amount_minor=100), actor="api", at=AT)
+        charging.charge_by_id("pay_1", WITNESS)
+        (item,) = cloud.items(TABLES.payments)
+        amounts = {name for name in item if name.endswith("_minor")} - {"amount_minor"}
+        cloud.dynamodb.put_item(
+            TableName=TABLES.payments,
+            Item={name: value for name, value in item.items() if name not in amounts},
+        )
+        payment = store.get("pay_1")
+        assert payment is not None
+        assert payment.amounts == Amounts.charged(100)
+
+    def test_an_authorised_payment_says_until_when_it_can_be_captured(
+        self, store: PaymentStore
+    ) -> None:
+        payment, _ = store.create(payment_request(amount_minor=100), actor="api", at=AT)
+        before = "2026-01-08T00:00:00.000000Z"
+        for to, until in ((PaymentStatus.PROCESSING, None), (PaymentStatus.AUTHORIZED, before)):
+            change = Transition(
+                to=to, at=AT, actor="test", request_id="request", capture_before=until
+            )
+            payment = store.transition(payment, change)
+        assert store.get("pay_1") == payment
+        assert (payment.capture_before, payment.amounts) == (before, Amounts.held(100))

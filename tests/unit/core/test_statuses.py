@@ -43,6 +43,51 @@ def test_every_status_can_be_reached_and_nothing_leads_back() -> None:
     assert all(status not in status.successors for status in PaymentStatus)
 
 
+def test_the_life_of_a_payment_is_the_one_that_clients_are_promised() -> None:
+    life = {status.value: {to.value for to in status.successors} for status in PaymentStatus}
+    assert life == {
+        "PENDING": {"PROCESSING", "IN_REVIEW", "CANCELED"},
+        "IN_REVIEW": {"PROCESSING", "FAILED", "CANCELED"},
+        "PROCESSING": {"COMPLETED", "FAILED", "AUTHORIZED"},
+        "AUTHORIZED": {"COMPLETED", "CANCELED"},
+        "COMPLETED": set(),
+        "FAILED": set(),
+        "CANCELED": set(),
+    }
+
+
+def test_only_what_waits_for_nobody_else_is_open() -> None:
+    assert {status.value for status in PaymentStatus if status.is_open} == {"PENDING", "PROCESSING"}
+
+
+def test_the_row_of_a_payment_ends_once_even_if_it_is_captured_later(
+    cloud: Cloud, store: PaymentStore
+) -> None:
+    payment, _ = store.create(payment_request("pay_1", source=ROW), actor="batch", at=AT)
+    for status in ("PROCESSING", "AUTHORIZED", "COMPLETED"):
+        change = Transition(
+            to=PaymentStatus(status), at=AT, actor="test", request_id="request", capture_before=None
+        )
+        payment = store.transition(payment, change)
+    counted = [item for item in cloud.items(TABLES.processing_status) if "authorized" in item]
+    assert [item["authorized"]["N"] for item in counted] == ["1"]
+    assert not any("completed" in item for item in cloud.items(TABLES.processing_status))
+
+
+def test_a_payment_in_review_leaves_the_index_of_open_payments_and_comes_back(
+    cloud: Cloud, store: PaymentStore
+) -> None:
+    payment, _ = store.create(payment_request("pay_1"), actor="api", at=AT)
+    is_indexed = []
+    for status in (PaymentStatus.IN_REVIEW, PaymentStatus.PROCESSING):
+        payment = store.transition(
+            payment, Transition(to=status, at=AT, actor="test", request_id="request")
+        )
+        (item,) = cloud.items(TABLES.payments)
+        is_indexed.append({"open_shard", "accepted_at"} <= item.keys())
+    assert is_indexed == [False, True]
+
+
 @pytest.mark.parametrize("status", PaymentStatus)
 def test_an_open_payment_is_not_settled_and_what_is_terminal_is_settled(
     status: PaymentStatus,

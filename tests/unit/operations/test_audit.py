@@ -139,13 +139,30 @@ def test_a_value_that_no_record_can_have_is_a_fault_and_no_crash(
 
 @pytest.mark.parametrize("to", ["NO_STATUS", "PENDING", None])
 def test_a_chain_sealed_anew_over_a_step_that_none_may_take_is_found(to: str | None) -> None:
-    first: dict[str, Any] = {"payment_id": "pay_1", "sequence": 1, "to": "PENDING"}
+    first: dict[str, Any] = {
+        "kind": "payment",
+        "payment_id": "pay_1",
+        "sequence": 1,
+        "to": "PENDING",
+    }
     first["previous_hash"] = GENESIS
     first["hash"] = record_hash(first)
-    second: dict[str, Any] = {"payment_id": "pay_1", "sequence": 2, "from": "PENDING", "to": to}
+    second: dict[str, Any] = {
+        "kind": "payment",
+        "payment_id": "pay_1",
+        "sequence": 2,
+        "from": "PENDING",
+        "to": to,
+    }
     second["previous_hash"] = first["hash"]
     second["hash"] = record_hash(second)
-    third: dict[str, Any] = {"payment_id": "pay_1", "sequence": 3, "from": to, "to": "COMPLETED"}
+    third: dict[str, Any] = {
+        "kind": "payment",
+        "payment_id": "pay_1",
+        "sequence": 3,
+        "from": to,
+        "to": "COMPLETED",
+    }
     third["previous_hash"] = second["hash"]
     third["hash"] = record_hash(third)
     assert chain_faults("pay_1", [first]) == []
