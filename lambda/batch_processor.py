@@ -1,5 +1,6 @@
 """Batch files: an upload → the batch's workflow, and the workflow's steps → rows, queue, reports."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,6 +9,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from payments.batches.batch import Batch
 from payments.batches.steps import BatchProcessing
 from payments.batches.uploads import uploads
+from payments.core.executions import died
 from payments.flows.ports import Workflow
 from payments.runtime import batch_processor as runtime
 from payments.telemetry import metrics
@@ -18,9 +20,12 @@ from payments.telemetry.traces import traced
 @logger.inject_lambda_context(clear_state=True)
 @traced
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Handle an S3 event notification, or one step of the batch workflow."""
+    """Handle an S3 event notification, one step of the batch workflow, or its death."""
     if "action" in event:
         return run_step(event, runtime.batch_processing())
+    if "detail-type" in event:
+        end(event, runtime.batch_processing(), runtime.batch_workflow())
+        return {}
     start(event, runtime.batch_workflow())
     return {}
 
@@ -39,6 +44,28 @@ def start(event: Mapping[str, Any], workflow: Workflow) -> None:
         logger.info("batch started", extra={"batch": batch.to_dict()})
 
 
+def end(event: Mapping[str, Any], processing: BatchProcessing, workflow: Workflow) -> None:
+    """Let another execution fail, tell and set aside a batch whose workflow died.
+
+    No catcher sees that (EventBridge, status change):
+    https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
+
+    Raises:
+        ServiceUnavailable: Lambda then delivers the event again.
+    """
+    detail = event["detail"]
+    dead = json.loads(detail["input"])
+    batch = Batch.from_dict(dead["batch"])
+    if not processing.is_left_open(batch, by_failure=detail["status"] == "FAILED"):
+        return
+    logger.error("workflow died", extra={"execution": detail["name"], "status": detail["status"]})
+    error = {
+        "Error": f"Workflow.{detail['status']}",
+        "Cause": f"the execution {detail['name']} died",
+    }
+    workflow.start_once(died(detail["name"]), {**dead, "error": error})
+
+
 def run_step(event: Mapping[str, Any], processing: BatchProcessing) -> dict[str, Any]:
     """Carry out one step of the workflow: ``plan``, ``range``, ``follow`` or ``fail``.
 
@@ -55,9 +82,12 @@ def run_step(event: Mapping[str, Any], processing: BatchProcessing) -> dict[str,
                 metrics.count({"BatchesStarted": 1})
             return plan
         case "range":
+            if seconds := processing.waits_for_room(batch):
+                logger.info("range waits for room in the queue", extra={"seconds": seconds})
+                return {"wait_seconds": seconds}
             result = processing.process_range(batch, event["columns"], event["range"])
             metrics.count({"RowsAccepted": result.accepted, "RowsRejected": result.rejected})
-            return {}
+            return {"wait_seconds": 0}
         case "follow":
             progress = processing.follow(batch, event["waited_seconds"], event["reported"])
             if progress["settled"]:

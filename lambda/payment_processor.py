@@ -187,5 +187,5 @@ def sweep(payments: PaymentSweep, context: LambdaContext) -> dict[str, Any]:
             logger.warning("payment is stuck", extra={"accepted_at": payment.created_at})
     for payment_id, error in found.unreadable.items():
         logger.error("payment cannot be read", exc_info=error, extra={"payment_id": payment_id})
-    payments.put_back(found.stuck)
+    payments.put_back(found)
     return {"stuck": len(found.stuck)}

@@ -84,8 +84,8 @@ def add_batch_processor(
                 resources=(storage.payments_table.arn,),
             ),
             Statement(
-                sid="QueueRows",
-                actions=("sqs:SendMessage",),
+                sid="QueueRowsWhileThereIsRoom",
+                actions=("sqs:GetQueueAttributes", "sqs:SendMessage"),
                 resources=(messaging.rows_queue.arn,),
             ),
             Statement(

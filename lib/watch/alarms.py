@@ -5,7 +5,7 @@ from cdktf_cdktf_provider_aws.sqs_queue import SqsQueue
 
 from lib.config import Function, StackConfig, Workflow
 from lib.edge.api import Api
-from lib.foundation.messaging import Messaging
+from lib.foundation.messaging import WAITING_SECONDS, Messaging
 from lib.kit.alarm import Alarm, Metric
 from lib.kit.function import PythonFunction
 from lib.watch.watched import Watched
@@ -131,9 +131,10 @@ def announcement_alarms(messaging: Messaging, publisher: PythonFunction) -> tupl
             name="payment-announcements-dlq-messages",
             description=(
                 "At least one event could not be announced in 12 hours, or a record could not be "
-                "read: no money is at risk, but subscribers do not know of something. First: read "
-                "the message. Fix the cause, announce the time in question again with pipenv run "
-                "republish, then purge the queue."
+                "read, or the start of a batch was not announced: no money is at risk, but "
+                "subscribers do not know of something. First: read the message. Fix the cause, "
+                "announce the time in question again with pipenv run republish, then purge the "
+                "queue."
             ),
             metric=_queue_metric(
                 messaging.announcements_dead_letter_queue.name,
@@ -225,6 +226,19 @@ def queue_alarms(messaging: Messaging) -> tuple[Alarm, ...]:
             metric=_queue_metric(messaging.events_queue.name, "ApproximateAgeOfOldestMessage"),
             threshold=900,
             period_seconds=60,
+        ),
+        Alarm(
+            name="payment-rows-age",
+            description=(
+                "The oldest row of a file has waited two days or more: after four SQS drops it, and "
+                "its batch never ends. First: look whether payment-processor is throttled or "
+                "failing, and how fast the processor lets it go on; upload no more files until the "
+                "queue is shorter. A file whose rows were dropped may be uploaded again: what was "
+                "paid is recognised."
+            ),
+            metric=_queue_metric(messaging.rows_queue.name, "ApproximateAgeOfOldestMessage"),
+            threshold=WAITING_SECONDS // 2,
+            period_seconds=300,
         ),
     )
 

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from cdktf_cdktf_provider_aws.sqs_queue import SqsQueue
 from constructs import Construct
 
 from lib.config import Workflow
@@ -12,10 +13,18 @@ from lib.functions.compute import Compute
 from lib.kit.arns import Arns
 from lib.kit.function import PythonFunction
 from lib.kit.iam import Statement
-from lib.kit.state_machine import add_state_machine, invoke_task, publish_task, retry
+from lib.kit.state_machine import (
+    add_state_machine,
+    invoke_task,
+    publish_task,
+    retry,
+    tell_of_deaths,
+)
 
 TASK_TIMEOUT_SECONDS: Final = BATCH_TIMEOUT_SECONDS + 10
-RANGES_AT_ONCE: Final = 20
+RANGES_AT_ONCE: Final = 10
+"""So few that the rows of these ranges and a full queue are paid before SQS drops any of them."""
+
 EXECUTION_TIMEOUT_SECONDS: Final = 14 * 24 * 3600
 """Ten days longer than a row waits in its queue: a batch that is still open then needs on-call."""
 
@@ -46,13 +55,23 @@ class BatchWorkflow(Construct):
                 ),
                 Statement(sid="Notify", actions=("sns:Publish",), resources=(messaging.topic.arn,)),
                 Statement(
-                    sid="SetAsideFailedBatches",
+                    sid="SetAsideFailedBatchesAndNews",
                     actions=("sqs:SendMessage",),
-                    resources=(messaging.dead_letter_queue.arn,),
+                    resources=(
+                        messaging.dead_letter_queue.arn,
+                        messaging.announcements_dead_letter_queue.arn,
+                    ),
                 ),
                 environment.encryption.use_through("sns", "sqs"),
             ],
             runs_maps=True,
+        )
+        tell_of_deaths(
+            self,
+            Workflow.BATCH,
+            environment=environment,
+            state_machine=self.state_machine,
+            function=compute.batch_processor,
         )
 
 
@@ -63,14 +82,21 @@ def definition(batch_processor: PythonFunction, messaging: Messaging, arns: Arns
     """Return the workflow in the Amazon States Language.
 
     Its input is ``{"batch": {"batch_id", "bucket", "key", "version_id"}, "size"}``, the size in
-    bytes. A refused file and a declined payment are successes of the workflow; it fails only if
-    the file could not be carried through, and then it is set aside with all that another try needs.
+    bytes, and ``error`` with ``Error`` and ``Cause`` if an execution for the batch died: then the
+    batch is only failed. A refused file and a declined payment are successes of the workflow; it
+    fails only if the file could not be carried through, and then it is set aside with all that
+    another try needs.
     """
     return {
         "Comment": "One batch file, from uploaded to every payment final",
-        "StartAt": "BeginToPlan",
+        "StartAt": "Died",
         "TimeoutSeconds": EXECUTION_TIMEOUT_SECONDS,
         "States": {
+            "Died": {
+                "Type": "Choice",
+                "Choices": [{"Variable": "$.error", "IsPresent": True, "Next": "RecordFailure"}],
+                "Default": "BeginToPlan",
+            },
             "BeginToPlan": {
                 "Type": "Pass",
                 "Parameters": {"batch.$": "$.batch", "size.$": "$.size", "plan": {"answer": None}},
@@ -98,9 +124,20 @@ def definition(batch_processor: PythonFunction, messaging: Messaging, arns: Arns
                 ],
                 "Default": "Plan",
             },
+            # News never stands before money: without a topic, the rows are queued all the same.
             "AnnounceStart": {
-                **_announcement(messaging, arns, "$.plan.answer.notification"),
-                "Catch": _caught("RecordFailure"),
+                **_announcement(messaging, arns, "$.plan.answer.notification", attempts=5),
+                "Catch": _passed_over("SetNewsAside"),
+                "Next": "Ranges",
+            },
+            "SetNewsAside": {
+                **_set_aside(
+                    arns,
+                    messaging.announcements_dead_letter_queue,
+                    {"MessageBody.$": "$.plan.answer.notification"},
+                    attempts=5,
+                ),
+                "Catch": _passed_over("Ranges"),
                 "Next": "Ranges",
             },
             "Ranges": {
@@ -162,7 +199,10 @@ def definition(batch_processor: PythonFunction, messaging: Messaging, arns: Arns
 
 
 def _ranges(batch_processor: PythonFunction, arns: Arns) -> dict[str, Any]:
-    """Return the Map over the ranges: none of a refused file, each retried for itself."""
+    """Return the Map over the ranges: none of a refused file, each retried for itself.
+
+    A range waits while the queue behind it is full.
+    """
     invocation = invoke_task(
         batch_processor,
         arns,
@@ -189,11 +229,29 @@ def _ranges(batch_processor: PythonFunction, arns: Arns) -> dict[str, Any]:
             "States": {
                 "Range": {
                     **invocation,
-                    # Answers of all ranges together might not fit into the state.
-                    "OutputPath": None,
+                    "ResultSelector": {"wait_seconds.$": "$.Payload.wait_seconds"},
+                    "ResultPath": "$.answer",
                     "Retry": [retry("States.ALL", seconds=5, attempts=6, at_most_seconds=120)],
-                    "End": True,
-                }
+                    "Next": "Queued",
+                },
+                "Queued": {
+                    "Type": "Choice",
+                    "Choices": [
+                        {
+                            "Variable": "$.answer.wait_seconds",
+                            "NumericGreaterThan": 0,
+                            "Next": "WaitForRoom",
+                        }
+                    ],
+                    "Default": "Done",
+                },
+                "WaitForRoom": {
+                    "Type": "Wait",
+                    "SecondsPath": "$.answer.wait_seconds",
+                    "Next": "Range",
+                },
+                # What all ranges know together might not fit into the state.
+                "Done": {"Type": "Succeed", "OutputPath": None},
             },
         },
         "ResultPath": None,
@@ -204,7 +262,7 @@ def _failure(
     batch_processor: PythonFunction, messaging: Messaging, arns: Arns
 ) -> dict[str, dict[str, Any]]:
     """Return the way out: what cannot be recorded or announced is still set aside."""
-    set_aside_anyway = [{"ErrorEquals": ["States.ALL"], "ResultPath": None, "Next": "SetAside"}]
+    set_aside_anyway = _passed_over("SetAside")
     return {
         "RecordFailure": {
             **_step(batch_processor, arns, {"action": "fail"}),
@@ -218,14 +276,12 @@ def _failure(
             "Next": "SetAside",
         },
         "SetAside": {
-            "Type": "Task",
-            "Resource": f"arn:{arns.partition}:states:::sqs:sendMessage",
-            "Parameters": {
-                "QueueUrl": messaging.dead_letter_queue.url,
-                "MessageBody": {"batch.$": "$.batch", "size.$": "$.size", "error.$": "$.error"},
-            },
-            "ResultPath": None,
-            "Retry": [retry("States.ALL", seconds=2, attempts=20, at_most_seconds=300)],
+            **_set_aside(
+                arns,
+                messaging.dead_letter_queue,
+                {"MessageBody": {"batch.$": "$.batch", "size.$": "$.size", "error.$": "$.error"}},
+                attempts=20,
+            ),
             "Next": "Fail",
         },
         "Fail": {"Type": "Fail", "ErrorPath": "$.error.Error", "CausePath": "$.error.Cause"},
@@ -242,15 +298,33 @@ def _step(batch_processor: PythonFunction, arns: Arns, payload: dict[str, Any]) 
     return {**task, "ResultSelector": {"answer.$": "$.Payload"}, "Retry": _RETRY}
 
 
-def _announcement(messaging: Messaging, arns: Arns, notification: str) -> dict[str, Any]:
+def _announcement(
+    messaging: Messaging, arns: Arns, notification: str, *, attempts: int = 20
+) -> dict[str, Any]:
     return publish_task(
         messaging.topic,
         arns,
         message=notification,
         attributes={"event_type": f"{notification}.event_type"},
-        attempts=20,
+        attempts=attempts,
     )
+
+
+def _set_aside(
+    arns: Arns, queue: SqsQueue, message: dict[str, Any], *, attempts: int
+) -> dict[str, Any]:
+    return {
+        "Type": "Task",
+        "Resource": f"arn:{arns.partition}:states:::sqs:sendMessage",
+        "Parameters": {"QueueUrl": queue.url, **message},
+        "ResultPath": None,
+        "Retry": [retry("States.ALL", seconds=2, attempts=attempts, at_most_seconds=300)],
+    }
 
 
 def _caught(state: str) -> list[dict[str, Any]]:
     return [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": state}]
+
+
+def _passed_over(state: str) -> list[dict[str, Any]]:
+    return [{"ErrorEquals": ["States.ALL"], "ResultPath": None, "Next": state}]

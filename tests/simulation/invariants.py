@@ -292,8 +292,11 @@ def _batches_end(world: "World") -> Iterator[str]:
 
 
 def _batches_are_announced(world: "World") -> Iterator[str]:
-    """Start and end of each batch are announced at least once, and nothing else."""
+    """Start and end of each batch are announced, or set aside, at least once, and nothing else."""
     announced: dict[str, set[str]] = defaultdict(set)
+    for news in world.batches.news_aside:
+        attributes = {"event_type": news["event_type"]}
+        announced[news["event_id"]].add(json.dumps([news, attributes], sort_keys=True))
     for message, attributes in world.announcements:
         if message["event_type"].startswith("batch."):
             announced[message["event_id"]].add(json.dumps([message, attributes], sort_keys=True))

@@ -54,6 +54,7 @@ def batch_machine() -> Machine:
     messaging = SimpleNamespace(
         topic=SimpleNamespace(arn="payment-notifications"),
         dead_letter_queue=SimpleNamespace(url="https://queue/payment-events-dlq"),
+        announcements_dead_letter_queue=SimpleNamespace(url=_NEWS_ASIDE),
     )
     definition = batch.definition(_function("batch-processor"), cast("Any", messaging), _ARNS)
     return _machine("payment-batch-workflow", definition)
@@ -64,6 +65,7 @@ def _function(name: str) -> Any:
 
 
 _ARNS: Final[Any] = SimpleNamespace(partition="aws")
+_NEWS_ASIDE: Final = "https://queue/payment-announcements-dlq"
 
 
 def _machine(name: str, definition: dict[str, Any]) -> Machine:
@@ -133,6 +135,8 @@ class StateMachine:
         on_death: Callable[[Execution], None],
     ) -> None:
         self.executions: dict[str, Execution] = {}
+        self.news_aside: list[dict[str, Any]] = []
+        """What the topic did not take."""
         self._machine = machine
         self._scheduler = scheduler
         self._faults = faults
@@ -360,7 +364,10 @@ class StateMachine:
             raise TaskFailed("SQS.InternalErrorException")
         if self._faults.strikes(Fault.PUBLISH_LOST):
             raise TaskFailed("SQS.RequestThrottledException")
-        self._set_aside(json.dumps(parameters["MessageBody"]))
+        if parameters["QueueUrl"] == _NEWS_ASIDE:
+            self.news_aside.append(parameters["MessageBody"])
+        else:
+            self._set_aside(json.dumps(parameters["MessageBody"]))
         if self._faults.strikes(Fault.PUBLISH_ANSWER_LOST):
             raise TaskFailed("SQS.SdkClientException")
         return {"MessageId": "m"}
@@ -394,6 +401,7 @@ _FIELDS: Final = {
     "Wait": frozenset({"Type", "Comment", "Next", "SecondsPath"}),
     "Choice": frozenset({"Type", "Comment", "Choices", "Default"}),
     "Fail": frozenset({"Type", "Comment", "ErrorPath", "CausePath"}),
+    "Succeed": frozenset({"Type", "Comment", "OutputPath"}),
 }
 _RETRY_FIELDS: Final = frozenset(
     {
@@ -419,10 +427,20 @@ def _batch_id(document: dict[str, Any]) -> str:
 
 def _chosen(state: dict[str, Any], data: Any) -> str:
     for choice in state["Choices"]:
-        _only(choice, frozenset({"Variable", "BooleanEquals", "Next"}), "Choice")
-        if _path(choice["Variable"], data, {}) is choice["BooleanEquals"]:
+        if _holds(choice, data):
             return str(choice["Next"])
     return str(state["Default"])
+
+
+def _holds(choice: dict[str, Any], data: Any) -> bool:
+    match choice:
+        case {"Variable": path, "BooleanEquals": wanted, "Next": _, **rest} if not rest:
+            return _path(path, data, {}) is wanted
+        case {"Variable": path, "NumericGreaterThan": limit, "Next": _, **rest} if not rest:
+            return bool(_path(path, data, {}) > limit)
+        case {"Variable": path, "IsPresent": True, "Next": _, **rest} if not rest:
+            return path.removeprefix("$.") in data
+    raise SimulatorError(f"Choice: not simulated: {choice}")
 
 
 def _matching(handlers: list[dict[str, Any]], error: str) -> tuple[int, dict[str, Any]] | None:

@@ -163,8 +163,8 @@ class World:
                 on_death=on_death,
             )
             for machine, on_death in (
-                (payment_machine(), self._tell_of_death),
-                (batch_machine(), lambda _: None),
+                (payment_machine(), self._telling("payment-processor")),
+                (batch_machine(), self._telling("batch-processor")),
             )
         )
         self.objects = ObjectService()
@@ -295,19 +295,23 @@ class World:
         ]
         return found
 
-    def _tell_of_death(self, execution: Execution) -> None:
-        """Let EventBridge invoke the payment processor, as often as Lambda does by itself."""
-        event = {
-            "source": "aws.states",
-            "detail-type": "Step Functions Execution Status Change",
-            "detail": {
-                "name": execution.name,
-                "status": execution.status,
-                "input": execution.input,
-            },
-        }
-        name = f"death of {execution.name}"
-        self.scheduler.spawn(name, lambda: self.asynchronous.invoke("payment-processor", event))
+    def _telling(self, function: str) -> Callable[[Execution], None]:
+        """Let EventBridge tell a function of deaths, as often as Lambda tries by itself."""
+
+        def tell(execution: Execution) -> None:
+            event = {
+                "source": "aws.states",
+                "detail-type": "Step Functions Execution Status Change",
+                "detail": {
+                    "name": execution.name,
+                    "status": execution.status,
+                    "input": execution.input,
+                },
+            }
+            name = f"death of {execution.name}"
+            self.scheduler.spawn(name, lambda: self.asynchronous.invoke(function, event))
+
+        return tell
 
     def _watch(self, table: str, before: Item, after: Item) -> None:
         """Note every write that changes what must never change."""

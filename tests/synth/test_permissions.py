@@ -45,6 +45,7 @@ ACTIONS = {
         "s3:GetObjectVersion",
         "s3:ListBucket",
         "s3:PutObject",
+        "sqs:GetQueueAttributes",
         "sqs:SendMessage",
         "states:StartExecution",
     },

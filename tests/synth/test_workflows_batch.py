@@ -37,8 +37,9 @@ def payload(stack: Stack, name: str) -> dict[str, Any]:
 
 
 def test_a_batch_is_planned_announced_processed_and_followed(stack: Stack) -> None:
-    start = definition(stack, WORKFLOW)["StartAt"]
-    assert way(stack, start) == ["BeginToPlan", "Plan", "Planned"]
+    died = state(stack, definition(stack, WORKFLOW)["StartAt"])
+    assert died["Choices"] == [{"Variable": "$.error", "IsPresent": True, "Next": "RecordFailure"}]
+    assert way(stack, died["Default"]) == ["BeginToPlan", "Plan", "Planned"]
     assert way(stack, "AnnounceStart") == [
         "AnnounceStart",
         "Ranges",
@@ -118,7 +119,7 @@ def test_ranges_are_a_distributed_map_with_an_explicit_limit(stack: Stack) -> No
         "Mode": "DISTRIBUTED",
         "ExecutionType": "STANDARD",
     }
-    assert ranges["MaxConcurrency"] == 20
+    assert ranges["MaxConcurrency"] == 10
     assert ranges["ItemsPath"] == "$.plan.answer.ranges"
 
 
@@ -145,8 +146,20 @@ def test_a_range_gets_what_its_call_needs_and_is_retried_alone(stack: Stack) -> 
 
 def test_answers_of_ranges_are_not_collected(stack: Stack) -> None:
     """Thousands of them might not fit into the 256 KiB of a state."""
-    assert state(stack, "Range")["OutputPath"] is None
+    assert state(stack, "Done") == {"Type": "Succeed", "OutputPath": None}
     assert state(stack, "Ranges")["ResultPath"] is None
+
+
+def test_a_range_waits_for_room_in_the_queue_as_long_as_it_is_told(stack: Stack) -> None:
+    assert state(stack, "Range")["Next"] == "Queued"
+    assert state(stack, "Queued")["Choices"] == [
+        {"Variable": "$.answer.wait_seconds", "NumericGreaterThan": 0, "Next": "WaitForRoom"}
+    ]
+    assert state(stack, "WaitForRoom") == {
+        "Type": "Wait",
+        "SecondsPath": "$.answer.wait_seconds",
+        "Next": "Range",
+    }
 
 
 def test_following_begins_without_the_plan_and_without_having_waited(stack: Stack) -> None:
@@ -198,11 +211,13 @@ def test_start_end_and_failure_are_announced_with_what_subscribers_filter_by(
             "event_type": {"DataType": "String", "StringValue.$": f"{notification}.event_type"}
         },
     }
-    assert announcement["Retry"] == [retry("States.ALL", 2, 20, 300)]
+    # Rows wait behind the news of the start, so it is tried less often.
+    tries = 5 if name == "AnnounceStart" else 20
+    assert announcement["Retry"] == [retry("States.ALL", 2, tries, 300)]
     assert announcement["ResultPath"] is None
 
 
-@pytest.mark.parametrize("name", ["Plan", "AnnounceStart", "Ranges", "Follow"])
+@pytest.mark.parametrize("name", ["Plan", "Ranges", "Follow"])
 def test_whatever_fails_is_recorded_as_a_failure_of_the_batch(stack: Stack, name: str) -> None:
     assert state(stack, name)["Catch"] == [
         {"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": "RecordFailure"}
@@ -214,6 +229,16 @@ def test_a_batch_that_has_ended_is_not_recorded_as_failed_because_of_its_announc
 ) -> None:
     assert state(stack, "AnnounceEnd")["Catch"] == [
         {"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": "SetAside"}
+    ]
+
+
+def test_news_of_a_start_that_nobody_takes_is_set_aside_or_else_left_out(stack: Stack) -> None:
+    """News never stands before money."""
+    assert state(stack, "AnnounceStart")["Catch"] == [
+        {"ErrorEquals": ["States.ALL"], "ResultPath": None, "Next": "SetNewsAside"}
+    ]
+    assert state(stack, "SetNewsAside")["Catch"] == [
+        {"ErrorEquals": ["States.ALL"], "ResultPath": None, "Next": "Ranges"}
     ]
 
 
@@ -269,11 +294,12 @@ def test_the_workflow_may_run_the_items_of_its_map_and_nothing_else(stack: Stack
     }
 
 
-def test_the_workflow_may_send_to_the_dead_letter_queue_only(stack: Stack) -> None:
-    dead_letters = stack.one("aws_sqs_queue", name=stack.name("payment-events-dlq"))
+def test_the_workflow_may_send_to_the_dead_letter_queues_only(stack: Stack) -> None:
+    names = ("payment-events-dlq", "payment-announcements-dlq")
+    queues = [stack.one("aws_sqs_queue", name=stack.name(name)).address for name in names]
     policy = stack.one("aws_iam_role_policy", name=stack.name(WORKFLOW))
     (sending,) = (s for s in policy.statements if "sqs:SendMessage" in s["Action"])
-    assert sending["Resource"] == [f"${{{dead_letters.address}.arn}}"]
+    assert sending["Resource"] == [f"${{{address}.arn}}" for address in queues]
 
 
 def test_the_workflow_uses_the_key_for_what_it_sends(stack: Stack) -> None:

@@ -1,11 +1,12 @@
-"""Uploads start workflows, and the workflow calls its steps."""
+"""Uploads start workflows, the workflow calls its steps, and its death ends its batch."""
 
+import json
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from batch_processor import run_step, start
+from batch_processor import end, run_step, start
 from payments.aws.objects import ObjectStore
 from payments.batches.batch import Batch, ObjectVersion, unversioned
 from payments.batches.steps import BatchProcessing
@@ -148,9 +149,74 @@ class TestUploads:
         assert plan["notification"]["event_type"] == "batch.started"
         for part in plan["ranges"]:
             step = {"action": "range", "batch": batch, "columns": plan["columns"], "range": part}
-            assert run_step(step, batches) == {}
+            assert run_step(step, batches) == {"wait_seconds": 0}
         step = {"action": "follow", "batch": batch, "waited_seconds": 0}
         followed = run_step({**step, "reported": {"shards": 0, "files": 0}}, batches)
         assert followed["settled"] is False
         failed = run_step({"action": "fail", "batch": batch}, batches)
         assert failed["notification"]["event_type"] == "batch.failed"
+
+    def test_a_range_waits_for_room_while_the_queue_is_full(
+        self, batches: BatchProcessing, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("payments.batches.steps.QUEUE_IS_FULL_AT", 3)
+        paid, other = cloud.upload(DOCUMENTED), cloud.upload(DOCUMENTED, "b.csv")
+        rehearsed = cloud.upload(DOCUMENTED, "dry-run/c.csv")
+        process(batches, paid, 0)
+        step = {
+            "action": "range",
+            "columns": ["payment_id", "amount", "currency"],
+            "range": {"number": 0, "start": 27, "end": len(DOCUMENTED), "line": 2},
+        }
+        assert run_step({**step, "batch": other.to_dict()}, batches)["wait_seconds"] > 0
+        assert run_step({**step, "batch": rehearsed.to_dict()}, batches)["wait_seconds"] == 0
+        assert len(cloud.taken(cloud.rows_url)) == 3
+        assert run_step({**step, "batch": other.to_dict()}, batches)["wait_seconds"] == 0
+        assert len(cloud.taken(cloud.rows_url)) == 3
+
+
+class TestDeaths:
+    """Executions that no catcher could save, as EventBridge tells of them."""
+
+    def death(self, batch: Batch, status: str, name: str = "") -> dict[str, Any]:
+        given = {"batch": batch.to_dict(), "size": len(DOCUMENTED)}
+        detail = {"name": name or batch.batch_id, "status": status, "input": json.dumps(given)}
+        return {
+            "source": "aws.states",
+            "detail-type": "Step Functions Execution Status Change",
+            "detail": detail,
+        }
+
+    @pytest.mark.parametrize("status", ["ABORTED", "TIMED_OUT", "FAILED"])
+    def test_an_open_batch_is_ended_by_an_execution_of_its_own_once_for_each_death(
+        self, batches: BatchProcessing, cloud: Cloud, status: str
+    ) -> None:
+        batch, workflow = cloud.upload(DOCUMENTED), Started()
+        for _ in range(2):
+            end(self.death(batch, status), batches, workflow)
+        end(self.death(batch, status, "restart-02"), batches, workflow)
+        assert len(workflow.once) == 3
+        assert len(set(workflow.once)) == 2
+        for given in workflow.inputs:
+            assert given["batch"] == batch.to_dict()
+            assert given["size"] == len(DOCUMENTED)
+            assert given["error"]["Error"] == f"Workflow.{status}"
+
+    def test_a_batch_that_has_ended_stays_as_it_is(
+        self, batches: BatchProcessing, cloud: Cloud
+    ) -> None:
+        refused, workflow = cloud.upload(b""), Started()
+        process(batches, refused, 0)
+        for status in ("ABORTED", "TIMED_OUT", "FAILED"):
+            end(self.death(refused, status), batches, workflow)
+        assert workflow.once == []
+
+    def test_a_batch_that_failed_properly_is_failed_once_and_one_that_was_stopped_later_again(
+        self, batches: BatchProcessing, cloud: Cloud
+    ) -> None:
+        batch, workflow = cloud.upload(DOCUMENTED), Started()
+        batches.fail(batch)
+        end(self.death(batch, "FAILED"), batches, workflow)
+        assert workflow.once == []
+        end(self.death(batch, "ABORTED"), batches, workflow)
+        assert len(workflow.once) == 1

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from payments.aws.failures import unavailable
 from payments.aws.items import deserialize, expires_at, serialize
 from payments.aws.keys import (
+    OUTCOME_PARTITIONS,
     ROW_SHARDS,
     batch_outcomes,
     batch_ranges,
@@ -109,9 +110,10 @@ class BatchStore:
             for item in self._query(batch_ranges(batch_id))
         ]
         outcomes: Counter[str] = Counter()
-        for item in self._query(batch_outcomes(batch_id)):
-            for outcome in RowOutcome:
-                outcomes[outcome.value] += item.get(outcome.value, 0)
+        for partition in range(OUTCOME_PARTITIONS):
+            for item in self._query(batch_outcomes(batch_id, partition)):
+                for outcome in RowOutcome:
+                    outcomes[outcome.value] += item.get(outcome.value, 0)
         return BatchProgress(timeline, ranges, outcomes)
 
     def not_paid(

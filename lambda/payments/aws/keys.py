@@ -8,7 +8,7 @@ audit record              audit-logs                   ``{payment_id}``         
 operation on a payment    payment-operations           ``{payment_id}``            ``{kind}#{id}``
 status of a batch         processing-status            ``batch#{batch_id}``        1, 2 or 3
 range of a batch          processing-status            ``range#{batch_id}``        range number
-outcomes of its rows      processing-status            ``outcomes#{batch_id}``     shard, or range
+outcomes of its rows      processing-status            ``outcomes#{n}#{batch_id}`` shard, or range
 row that was not paid     processing-status            ``row#{shard}#{batch_id}``  line
 claim of a dry run        processing-status            ``claim#{batch_id}#{id}``   0
 sandbox's memory          processing-status            ``sandbox#{payment_id}``    0
@@ -28,6 +28,13 @@ type Key = dict[str, Any]
 
 OUTCOME_SHARDS: Final = 512
 """How many items the outcomes of a batch's rows are counted over."""
+
+OUTCOME_PARTITIONS: Final = 16
+"""Over how many partitions these items are spread.
+
+One partition takes 1,000 write units a second, and a count is two within its transaction:
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html
+"""
 
 ROW_SHARDS: Final = 16
 """Over how many partitions a batch's rows that were not paid are spread."""
@@ -71,17 +78,17 @@ def batch_ranges(batch_id: str) -> str:
 def outcomes_key(batch_id: str, payment_id: str) -> Key:
     """Return the key under which the outcome of a row is counted: its payment's shard."""
     shard = zlib.crc32(payment_id.encode()) % OUTCOME_SHARDS
-    return _status_key(batch_outcomes(batch_id), shard)
+    return _outcomes_key(batch_id, shard)
 
 
 def dry_run_outcomes_key(batch_id: str, range_number: int) -> Key:
     """Return the key under which the outcomes of a range of a dry run are written."""
-    return _status_key(batch_outcomes(batch_id), range_number)
+    return _outcomes_key(batch_id, range_number)
 
 
-def batch_outcomes(batch_id: str) -> str:
-    """Return the partition in which the outcomes of a batch's rows are counted."""
-    return f"outcomes#{batch_id}"
+def batch_outcomes(batch_id: str, partition: int) -> str:
+    """Return one of the partitions in which the outcomes of a batch's rows are counted."""
+    return f"outcomes#{partition}#{batch_id}"
 
 
 def row_key(batch_id: str, line: int) -> Key:
@@ -111,6 +118,10 @@ def sweep_key() -> Key:
 
 SANDBOX_PREFIX: Final = "sandbox#"
 """How the partitions of the sandbox's memory begin."""
+
+
+def _outcomes_key(batch_id: str, number: int) -> Key:
+    return _status_key(batch_outcomes(batch_id, number % OUTCOME_PARTITIONS), number)
 
 
 def _status_key(entity_id: str, sequence: int) -> Key:

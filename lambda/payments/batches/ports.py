@@ -36,6 +36,10 @@ class RowQueue(Protocol):
         """Make every message durable in the queue and return how many they were."""
         ...
 
+    def waiting(self) -> int:
+        """Return about how many messages wait in the queue."""
+        ...
+
 
 class Records(Protocol):
     """What is known of batches."""

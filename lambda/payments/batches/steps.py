@@ -29,6 +29,16 @@ from payments.core.messages import encode_row
 LONGEST_WAIT_SECONDS: Final = 600
 """Between two looks at a batch: an execution's history has room for two weeks of such looks."""
 
+QUEUE_IS_FULL_AT: Final = 1_000_000
+"""Rows that wait; no range is read while there are more.
+
+A row waits four days at most before SQS drops it. This many, and those of the ten ranges that may
+be read at the same time (8 MiB of rows of twelve bytes each, seven million in all), take 3.7 days
+at 25 payments a second, the slowest rate that a processor is known for.
+"""
+
+_WAIT_FOR_ROOM_SECONDS: Final = 300
+
 # The plan of a file passes through the state of its workflow, which holds 256 KiB.
 _MOST_RANGES: Final = 2000
 
@@ -153,6 +163,16 @@ class BatchProcessing:
             place=place,
         )
 
+    def waits_for_room(self, batch: Batch) -> int:
+        """Return for how many seconds a range must wait because the queue is full; 0 if it is not.
+
+        Raises:
+            ServiceUnavailable: the queue could not be looked at; try again.
+        """
+        if batch.is_dry_run or self._queue.waiting() < QUEUE_IS_FULL_AT:
+            return 0
+        return _WAIT_FOR_ROOM_SECONDS
+
     def process_range(self, batch: Batch, columns: list[str], part: dict[str, int]) -> RangeResult:
         """Queue every valid row of a range, or look what would become of it; report the others.
 
@@ -256,6 +276,19 @@ class BatchProcessing:
             },
         )
         return {"notification": _ended(batch, self._progress(batch))}
+
+    def is_left_open(self, batch: Batch, *, by_failure: bool) -> bool:
+        """Say whether an execution that died left a batch without an end.
+
+        Args:
+            batch: what the execution was about.
+            by_failure: whether it failed, as it does once it has recorded, told and set aside that
+                the batch failed; else it was stopped, or its time was up.
+        """
+        progress = self._records.progress(batch.batch_id)
+        if progress is None:
+            return True
+        return progress.is_open and not (by_failure and progress.status is BatchStatus.FAILED)
 
     def _record_start(self, batch: Batch) -> str:
         return self._records.record(

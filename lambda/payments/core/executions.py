@@ -17,3 +17,8 @@ def execution_name(subject: str, number: int) -> str:
     if number == 1:
         return subject
     return f"restart-{number:02}-{hashlib.sha256(subject.encode()).hexdigest()}"
+
+
+def died(execution: str) -> str:
+    """Return the subject of the execution that ends what another one, which died, left open."""
+    return f"died-{hashlib.sha256(execution.encode()).hexdigest()}"

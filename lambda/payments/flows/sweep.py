@@ -1,6 +1,6 @@
 """Finding payments that are stuck."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -15,10 +15,19 @@ STUCK_AFTER: Final = timedelta(minutes=15)
 
 @dataclass(slots=True)
 class Found:
-    """What a look at open payments found: what is stuck, and what could not be read, with why."""
+    """What a look at open payments found.
 
+    Attributes:
+        stuck: payments that nothing moved on for too long.
+        unreadable: ids of payments that could not be read, with why.
+        ended_at: where in each shard the look ended, the one longest ago first.
+        at: when it was.
+    """
+
+    at: str
     stuck: list[Payment] = field(default_factory=list)
     unreadable: dict[str, Exception] = field(default_factory=dict)
+    ended_at: dict[int, OpenPayment] = field(default_factory=dict)
 
 
 class PaymentSweep:
@@ -32,8 +41,8 @@ class PaymentSweep:
     def look(self, *, has_time: Callable[[], bool]) -> Found:
         """Look at what was accepted 15 minutes ago or earlier and is still open.
 
-        Each look begins where the last one ended, so that what hangs for good cannot hide what a
-        retry would finish. A payment that cannot be read does not stop the look.
+        Each look begins where the last one that was remembered ended, so that what hangs for good
+        cannot hide what a retry would finish. A payment that cannot be read does not stop the look.
 
         Args:
             has_time: asked before each payment; once it says no, the rest is for the next look.
@@ -43,14 +52,13 @@ class PaymentSweep:
         """
         now = self._clock()
         before = utc_text(datetime.fromisoformat(now) - STUCK_AFTER)
-        found, seen = Found(), set[str]()
-        ended_at: dict[int, OpenPayment] = dict(self._store.last_look())
-        for entry in self._store.open_payments(before, dict(ended_at)):
+        found, seen = Found(now, ended_at=dict(self._store.last_look())), set[str]()
+        for entry in self._store.open_payments(before, dict(found.ended_at)):
             if not has_time():
                 break
             # Taken out and put in again: the shard looked at longest ago stays the first.
-            ended_at.pop(entry.shard, None)
-            ended_at[entry.shard] = entry
+            found.ended_at.pop(entry.shard, None)
+            found.ended_at[entry.shard] = entry
             # Where the last look ended among payments of one time, the index tells some twice.
             if entry.payment_id in seen:
                 continue
@@ -63,7 +71,6 @@ class PaymentSweep:
             # The index lags behind the table, which knows best.
             if payment is not None and payment.status.is_open:
                 found.stuck.append(payment)
-        self._store.remember_look(ended_at, at=now)
         return found
 
     def put_back_by_id(self, payment_id: str) -> int:
@@ -77,10 +84,14 @@ class PaymentSweep:
             return 0
         return self._queue.send_payments([payment])
 
-    def put_back(self, payments: Iterable[Payment]) -> int:
-        """Send payments to their queue again, whatever they wait for: one id is one payment.
+    def put_back(self, found: Found) -> int:
+        """Send stuck payments to their queue again, whatever they wait for: one id is one payment.
+
+        Where the look ended is remembered last: what could not be sent is looked at again.
 
         Raises:
             ServiceUnavailable: not all were sent; the next sweep sends them again.
         """
-        return self._queue.send_payments(payments)
+        sent = self._queue.send_payments(found.stuck)
+        self._store.remember_look(found.ended_at, at=found.at)
+        return sent

@@ -6,11 +6,10 @@ import pytest
 
 from payments.aws.payments import PaymentStore
 from payments.aws.queue import PaymentQueues
-from payments.core.faults import GatewayUnavailable
+from payments.core.faults import GatewayUnavailable, ServiceUnavailable
 from payments.core.messages import decode_message
-from payments.core.payment import Payment
 from payments.flows.charge import Charging
-from payments.flows.sweep import PaymentSweep
+from payments.flows.sweep import Found, PaymentSweep
 from tests.unit.cloud import (
     ROW,
     TABLES,
@@ -49,6 +48,7 @@ def looked_at(sweep: PaymentSweep, *, most: int | None = None) -> list[str]:
     """Return the ids of what a look finds, in its order, with time for so many payments."""
     asked = iter(range(10**6))
     found = sweep.look(has_time=lambda: most is None or next(asked) < most)
+    sweep.put_back(found)
     return [payment.payment_id for payment in found.stuck]
 
 
@@ -155,8 +155,8 @@ def test_each_shard_remembers_where_its_own_look_ended(
 class TestPutBack:
     """What is stuck goes back to its queue."""
 
-    def stuck(self, sweep: PaymentSweep) -> list[Payment]:
-        return sweep.look(has_time=lambda: True).stuck
+    def stuck(self, sweep: PaymentSweep) -> Found:
+        return sweep.look(has_time=lambda: True)
 
     def test_what_is_stuck_is_queued_again_as_it_was_in_the_queue_it_came_from(
         self, store: PaymentStore, sweep: PaymentSweep, cloud: Cloud
@@ -182,6 +182,15 @@ class TestPutBack:
         sweep.put_back(self.stuck(sweep))
         [message] = cloud.messages()
         assert decode_message(message["Body"]).accepted is None
+
+    def test_what_could_not_be_queued_is_looked_at_again(
+        self, store: PaymentStore, sweep: PaymentSweep, cloud: Cloud
+    ) -> None:
+        accept(store, "a")
+        cloud.sqs.delete_queue(QueueUrl=cloud.events_url)
+        with pytest.raises(ServiceUnavailable):
+            sweep.put_back(self.stuck(sweep))
+        assert store.last_look() == {}
 
     def test_one_payment_is_put_back_by_its_id_while_it_is_open(
         self, store: PaymentStore, sweep: PaymentSweep, charging: Charging, cloud: Cloud

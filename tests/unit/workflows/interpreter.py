@@ -77,20 +77,23 @@ def arn(service: str, resource: str) -> str:
 FUNCTION_ARN: Final = arn("lambda", "function:processor")
 TOPIC_ARN: Final = arn("sns", "payment-notifications")
 QUEUE_URL: Final = f"https://sqs.{_REGION}.amazonaws.com/{_ACCOUNT}/payment-events-dlq"
+NEWS_QUEUE_URL: Final = f"https://sqs.{_REGION}.amazonaws.com/{_ACCOUNT}/payment-announcements-dlq"
 
 FUNCTION: Final[Any] = SimpleNamespace(arn=FUNCTION_ARN)
 MESSAGING: Final[Any] = SimpleNamespace(
-    topic=SimpleNamespace(arn=TOPIC_ARN), dead_letter_queue=SimpleNamespace(url=QUEUE_URL)
+    topic=SimpleNamespace(arn=TOPIC_ARN),
+    dead_letter_queue=SimpleNamespace(url=QUEUE_URL),
+    announcements_dead_letter_queue=SimpleNamespace(url=NEWS_QUEUE_URL),
 )
 ARNS: Final[Any] = SimpleNamespace(partition="aws")
 
 
 @dataclass(slots=True)
 class World:
-    """What a workflow works with: what functions, topic and queue answer, and what they got.
+    """What a workflow works with: what functions, topic and queues answer, and what they got.
 
-    ``answers`` are those of a function's actions, and of ``publish`` and ``send_message``, in their
-    order; the last one is given for ever.
+    ``answers`` are those of a function's actions, and of ``publish``, ``send_message`` and, for news
+    that nobody took, ``send_news``, in their order; the last one is given for ever.
     """
 
     answers: Mapping[str, Sequence[Answer]]
@@ -137,8 +140,8 @@ class World:
     def send_message(self, **parameters: Any) -> dict[str, Any]:
         """Be SQS."""
         _check("sqs", "SendMessage", parameters)
-        assert parameters["QueueUrl"] == QUEUE_URL
-        self._answer("send_message", {"body": json.loads(parameters["MessageBody"])})
+        action = {QUEUE_URL: "send_message", NEWS_QUEUE_URL: "send_news"}[parameters["QueueUrl"]]
+        self._answer(action, {"body": json.loads(parameters["MessageBody"])})
         return {"MessageId": "message"}
 
     def _answer(self, action: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -33,6 +33,8 @@ PLANNED = {"planned": True, "ranges": RANGES, "columns": COLUMNS, "notification"
 REFUSED = {"planned": True, "ranges": [], "columns": None, "notification": STARTED}
 SETTLED = {"settled": True, "notification": ENDED}
 
+ROOM = {"wait_seconds": 0}
+
 OUTAGE = raised("ServiceUnavailable")
 
 
@@ -47,7 +49,7 @@ def open_still(wait_seconds: int, shards: int = 0) -> dict[str, Any]:
 def carried(**answers: Sequence[Answer]) -> tuple[Outcome, World]:
     usual: dict[str, Sequence[Answer]] = {
         "plan": [PLANNED],
-        "range": [{}],
+        "range": [ROOM],
         "follow": [SETTLED],
         "fail": [{"notification": GIVEN_UP}],
     }
@@ -111,11 +113,46 @@ def test_a_batch_is_followed_with_the_waits_that_it_asks_for() -> None:
 
 
 def test_a_range_is_tried_again_for_itself() -> None:
-    outcome, world = carried(range=[OUTAGE, refused("TooManyRequestsException"), {}])
+    outcome, world = carried(range=[OUTAGE, refused("TooManyRequestsException"), ROOM])
     assert outcome.status == "SUCCEEDED"
     assert len(world.of("range")) == 5
     assert {call["range"]["start"] for call in world.of("range")} == {0, 400, 800}
     assert len(world.waited) == 2
+
+
+def test_a_range_waits_while_the_queue_is_full() -> None:
+    full = {"wait_seconds": 300}
+    outcome, world = carried(range=[full, full, ROOM])
+    assert outcome.status == "SUCCEEDED"
+    assert len(world.of("range")) == 5
+    assert world.waited == [300, 300]
+
+
+def test_a_topic_that_is_away_does_not_keep_the_rows_from_their_queue() -> None:
+    """The news of the start is set aside, where an alarm tells of it."""
+    away: list[Answer] = [refused("InternalErrorException")] * 6
+    outcome, world = carried(publish=[*away, {}])
+    assert outcome.status == "SUCCEEDED"
+    assert world.of("send_news") == [{"body": STARTED}]
+    assert len(world.of("range")) == 3
+    assert announced(world) == [*["batch.started"] * 6, "batch.completed"]
+
+
+def test_rows_are_queued_even_if_neither_topic_nor_queue_takes_the_news() -> None:
+    away: list[Answer] = [refused("InternalErrorException")] * 6
+    outcome, world = carried(publish=[*away, {}], send_news=[refused("InternalError")])
+    assert outcome.status == "SUCCEEDED"
+    assert len(world.of("send_news")) == 6
+    assert len(world.of("range")) == 3
+
+
+def test_what_a_dead_execution_left_open_is_failed_told_and_set_aside() -> None:
+    world = World({"fail": [{"notification": GIVEN_UP}]})
+    error = {"Error": "Workflow.ABORTED", "Cause": "the execution batch_1 died"}
+    outcome = run(DEFINITION, {**INPUT, "error": error}, world)
+    assert (outcome.status, outcome.error) == ("FAILED", "Workflow.ABORTED")
+    assert world.actions == ["fail", "publish", "send_message"]
+    assert world.of("send_message") == [{"body": {**INPUT, "error": error}}]
 
 
 @pytest.mark.parametrize("action", ["plan", "follow"])
