@@ -106,12 +106,12 @@ def test_an_upload_that_is_told_twice_is_one_batch(
 def test_a_large_file_is_cut_and_a_dry_run_pays_nothing(
     environment: Environment, tmp_path: Path
 ) -> None:
-    rows = 700_000
+    rows, note = 6_000, "n" * 3_000
     file = tmp_path / "large.csv"
     with file.open("w") as written:
-        written.write("payment_id,amount,currency\n")
-        written.writelines(f"dry_{number:012},1.25,USD\n" for number in range(rows - 1))
-        written.write("dry last,1.25,USD\n")
+        written.write("payment_id,amount,currency,note\n")
+        written.writelines(f"dry_{number:012},1.25,USD,{note}\n" for number in range(rows - 1))
+        written.write(f"dry last,1.25,USD,{note}\n")
     assert file.stat().st_size > 2 * 8 * 1024 * 1024
     batch_id = batches.upload(environment.deployment, file, prefix="dry-run/")
     report = batches.follow(environment.deployment, batch_id, patience=120)
