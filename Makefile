@@ -6,6 +6,7 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON := .venv/bin/python
 RIG := $(PYTHON) -m local $(if $(PORT),--port $(PORT))
+PAYMENTS := $(PYTHON) -m operations
 
 SEEDS ?= 200
 FILES ?= 100000
@@ -39,11 +40,11 @@ env: ## Print what points a shell at the local cloud (curl, boto3, the AWS CLI):
 
 batch: install ## Upload a CSV file and show its report: make batch FILE=samples/payments.csv (DRY_RUN=1)
 	@test -n "$(FILE)" || { echo 'Name a file: make batch FILE=samples/payments.csv' >&2; exit 2; }
-	@$(RIG) batch $(if $(DRY_RUN),--dry-run) "$(FILE)"
+	@$(PAYMENTS) --env local batch upload $(if $(DRY_RUN),--dry-run,--yes) "$(FILE)"
 
 trace: install ## Tell the story of one payment: make trace ID=pay_123456
 	@test -n "$(ID)" || { echo 'Name a payment: make trace ID=pay_123456' >&2; exit 2; }
-	@$(RIG) trace "$(ID)"
+	@$(PAYMENTS) --env local trace "$(ID)"
 
 synth: install ## Synthesise the Terraform of the local deployment into .local/cdktf.out
 	@$(RIG) synth

@@ -315,6 +315,11 @@ class StackConfig:
         return f"aws-waf-logs-{self.name('payment-api')}"
 
 
+def is_suffix(text: str) -> bool:
+    """Say whether an environment may have this name."""
+    return _SUFFIX.fullmatch(text) is not None
+
+
 def is_protected(suffix: str) -> bool:
     """Whether an environment is protected, as all are whose names do not say otherwise."""
     return _DISPOSABLE_NAMES.fullmatch(suffix) is None

@@ -11,12 +11,11 @@ from urllib.error import URLError
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local import batches, deployment, emulator, surroundings, traffic
 from local import demo as demonstration
+from local import deployment, emulator, surroundings, traffic
 from local.console import console, step
 from local.deployment import Deployment
 from local.errors import RigError
-from local.reports import shown
 from local.workspace import REPOSITORY, Workspace
 
 FAILED = 2
@@ -89,20 +88,6 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser(
         "env", help="print shell commands that point curl, boto3 and the AWS CLI here"
     ).set_defaults(command=env)
-    batch_ = commands.add_parser("batch", help="upload a CSV file and follow it to its end")
-    batch_.add_argument("file", type=Path)
-    batch_.add_argument("--dry-run", action="store_true", help="only report, pay nothing")
-    batch_.add_argument(
-        "--patience",
-        type=float,
-        default=120.0,
-        metavar="SECONDS",
-        help="give up after so long without progress (default: %(default)s)",
-    )
-    batch_.set_defaults(command=batch)
-    trace_ = commands.add_parser("trace", help="follow one payment from accepted to announced")
-    trace_.add_argument("payment_id")
-    trace_.set_defaults(command=trace)
     commands.add_parser(
         "doctor", help="look at what a deployment needs, in AWS or in the local cloud"
     ).set_defaults(command=doctor)
@@ -222,23 +207,6 @@ def env(workspace: Workspace, _options: argparse.Namespace) -> None:
     print(surroundings.shell_commands(variables, os.environ))
 
 
-def batch(workspace: Workspace, options: argparse.Namespace) -> None:
-    """Upload a CSV file, follow its batch to the end and print what became of it."""
-    deployed = _deployment(workspace)
-    prefix = "dry-run/" if options.dry_run else ""
-    batch_id = batches.upload(deployed, options.file, prefix=prefix)
-    console.print(f"{shown(options.file.name)} is {batch_id}", markup=False)
-    with step("Following the batch") as following:
-        report = batches.follow(deployed, batch_id, note=following.note, patience=options.patience)
-    demonstration.show_report(report)
-
-
-def trace(workspace: Workspace, options: argparse.Namespace) -> None:
-    """Run on-call's command against the local cloud."""
-    deployed = _deployment(workspace)
-    _run_operation(workspace, deployed, "trace", "--env", workspace.suffix, options.payment_id)
-
-
 def doctor(workspace: Workspace, _options: argparse.Namespace) -> int:
     """Look at the environment that the shell names, else at the local cloud; return the exit code.
 
@@ -257,16 +225,12 @@ def doctor(workspace: Workspace, _options: argparse.Namespace) -> int:
     return _exit_code_of(workspace, _deployment(workspace), "doctor")
 
 
-def _run_operation(
-    workspace: Workspace, deployed: Deployment, operation: str, *arguments: str
-) -> None:
-    if code := _exit_code_of(workspace, deployed, operation, *arguments):
+def _run_operation(workspace: Workspace, deployed: Deployment, operation: str) -> None:
+    if code := _exit_code_of(workspace, deployed, operation):
         raise RigError(f"{operation} ended with exit code {code}.")
 
 
-def _exit_code_of(
-    workspace: Workspace, deployed: Deployment | None, operation: str, *arguments: str
-) -> int:
+def _exit_code_of(workspace: Workspace, deployed: Deployment | None, operation: str) -> int:
     local = {}
     if deployed:
         local = deployment.configuration(workspace) | surroundings.aws_access(
@@ -275,7 +239,7 @@ def _exit_code_of(
             region=workspace.region,
         )
     return subprocess.run(
-        [sys.executable, "-m", f"operations.{operation}", *arguments],
+        [sys.executable, "-m", "operations", operation],
         check=False,
         cwd=REPOSITORY,
         env=(surroundings.for_operations(os.environ) | local) if deployed else dict(os.environ),
@@ -289,7 +253,7 @@ def dashboard(workspace: Workspace, _options: argparse.Namespace) -> None:
         raise RigError("The sources changed since it was deployed: run make up first.")
     traffic.run(deployed)
     with step("Drawing the dashboard"):
-        _run_operation(workspace, deployed, "dashboard", "--env", workspace.suffix)
+        _run_operation(workspace, deployed, "dashboard")
 
 
 def synth(workspace: Workspace, _options: argparse.Namespace) -> None:

@@ -6,18 +6,18 @@ import re
 import shlex
 import subprocess
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
 
-from local import batches, reports
+from local import batches
 from local.api import PaymentsApi
 from local.console import console, step
 from local.deployment import Deployment
 from local.errors import RigError
 from local.workspace import REPOSITORY
+from operations import batch
 from payments.core.payment import PaymentStatus
 
 PAYMENT = '{"payment_id": "pay_123456", "amount": 99.99, "currency": "USD"}'
@@ -41,7 +41,7 @@ def run(deployment: Deployment) -> None:
         console.print(f"Uploaded to s3://{deployment.outputs()['batch_bucket']}/{file.name}")
         with step("Following the batch") as following:
             report = batches.follow(deployment, batch_id, note=following.note, patience=PATIENCE)
-        show_report(report)
+        batch.show(report)
     payments = _wait_for_all(deployment, [payment_id, *batches.payment_ids(BATCH)])
     console.rule("What became of them", align="left")
     console.print(_table(payments))
@@ -114,24 +114,7 @@ def _show_what_next(deployment: Deployment) -> None:
     look = curl(deployment, f"/payments/{json.loads(PAYMENT)['payment_id']}")
     console.print(f"$ {shlex.join(look)}", markup=False)
     console.print("Pay with another payment_id, try your own file with")
-    console.print(f"$ {_module()} batch samples/payments-with-bad-rows.csv", markup=False)
+    console.print(
+        "$ pipenv run payments --env local batch upload samples/payments-with-bad-rows.csv"
+    )
     console.print("and end it all with: make down")
-
-
-def _module() -> str:
-    return f"{Path('.venv/bin/python')} -m local"
-
-
-def show_report(report: reports.Report) -> None:
-    """Print what became of a batch: counts, sums, and the first rows that were not paid."""
-    summary = report.summary
-    counts = ("rows", "accepted", "rejected", "completed", "failed", "duplicate", "conflict")
-    table = Table(*counts, "accepted amounts", box=None, pad_edge=False)
-    sums = reports.sums(summary["accepted_amounts"])
-    table.add_row(*(str(summary[name]) for name in counts), sums)
-    console.print(f"  {summary['batch_id']}: {summary['status']}")
-    if "reason" in summary:
-        console.print(f"  {reports.shown(summary['reason']['message'])}", markup=False)
-    console.print(table)
-    for line in reports.lines(report):
-        console.print(line, markup=False)

@@ -1,18 +1,14 @@
-"""``pipenv run audit verify``: walk the audit trail and report what does not hold."""
+"""``payments audit verify``: walk the audit trail and report what does not hold."""
 
 import argparse
-import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-from operations import clients
+from operations import clients, screen
 from operations.failures import tell
 from operations.items import plain
-from operations.options import add_environment
+from operations.options import DONE, NO, Commands, add_command, add_group
 from payments.core.audit import KIND, WITNESSED_FIELDS, AuditRecord, Life, chain_faults
 from payments.core.payment import PaymentStatus
 
@@ -123,33 +119,33 @@ class AuditTrail:
             yield from map(plain, page["Items"])
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command; return 0 if the trail is whole, 1 if not, 2 if it could not be read."""
-    parser = argparse.ArgumentParser(prog="audit", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    verify = commands.add_parser("verify", help="check every record's hash, chain and payment")
-    add_environment(verify)
-    options = parser.parse_args(arguments)
-    console = Console(stderr=True)
+def add_to(commands: Commands) -> None:
+    """Add the command."""
+    group = add_group(commands, "audit", "the audit trail")
+    add_command(group, "verify", run, "check every record's hash, chain and payment")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Check the whole trail; return ``NO`` if it does not hold."""
     try:
-        result = _walk(AuditTrail(clients.dynamodb(), options.env), console)
+        result = _walk(AuditTrail(clients.dynamodb(), options.env))
     except clients.AWS_FAILURES as error:
         return tell(f"The audit trail of {options.env!r} cannot be read", error)
+    if options.json:
+        screen.document(asdict(result))
+        return NO if result.faults else DONE
     for fault in result.faults:
-        print(fault)
+        screen.say(fault, "red")
     verdict = f"{len(result.faults)} faults" if result.faults else "the audit trail is whole"
-    print(f"{result.payments} payments, {result.records} records: {verdict}")
-    return 1 if result.faults else 0
+    screen.say(f"{result.payments} payments, {result.records} records: {verdict}")
+    return NO if result.faults else DONE
 
 
-def _walk(trail: AuditTrail, console: Console) -> Verification:
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    hidden = not console.is_terminal
-    with Progress(*columns, console=console, transient=True, disable=hidden) as progress:
-        task = progress.add_task("reading", total=None)
+def _walk(trail: AuditTrail) -> Verification:
+    with screen.progress("reading") as show:
         state = Verification(0, 0, [])
         for state in trail.verify():
-            progress.update(task, description=f"{state.payments} payments verified")
+            show(f"{state.payments} payments verified")
     return state
 
 
@@ -180,7 +176,3 @@ def _left_by(records: Sequence[AuditRecord]) -> dict[str, Any]:
     for record in moves:
         payment |= {name: record[name] for name in _OUTCOME_FIELDS if name in record}
     return payment
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
+from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, ClientError
 
 from operations.failures import UnusableSettings
@@ -13,6 +14,7 @@ from operations.failures import UnusableSettings
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_stepfunctions import SFNClient
@@ -21,13 +23,19 @@ AWS_FAILURES: Final = (UnusableSettings, BotoCoreError, ClientError)
 """What making and using a client raises; ``operations.failures.tell`` puts it into words."""
 
 
-def cloudwatch() -> "CloudWatchClient":
-    """Return a client of metrics, alarms and dashboards.
+def apigateway() -> Any:
+    """Return a client of the APIs.
 
     Raises:
         UnusableSettings: like each function here, if botocore cannot use a setting.
         BotoCoreError: likewise, if it says so in a type of its own.
     """
+    with _settings_named():
+        return _session().client("apigateway")
+
+
+def cloudwatch() -> "CloudWatchClient":
+    """Return a client of metrics, alarms and dashboards."""
     with _settings_named():
         return _session().client("cloudwatch")
 
@@ -36,6 +44,12 @@ def dynamodb() -> "DynamoDBClient":
     """Return a client of the tables."""
     with _settings_named():
         return _session().client("dynamodb")
+
+
+def s3() -> "S3Client":
+    """Return a client of the buckets."""
+    with _settings_named():
+        return _session().client("s3")
 
 
 def sns() -> "SNSClient":
@@ -60,6 +74,13 @@ def sts() -> Any:
     """Return a client that knows who asks."""
     with _settings_named():
         return _session().client("sts")
+
+
+def caller() -> tuple[Credentials | None, str | None]:
+    """Return who asks, and the file of the authority that the settings name for connections."""
+    with _settings_named():
+        session = _session()
+        return session.get_credentials(), session._session.get_config_variable("ca_bundle")  # noqa: SLF001 - botocore's session has no public name
 
 
 def _session() -> boto3.Session:

@@ -1,4 +1,4 @@
-"""``make dashboard``: draw the synthesised dashboard with the metrics of a real local run.
+"""``payments dashboard``: draw the synthesised dashboard with the metrics of a real local run.
 
 The picture holds the hash of the dashboard that it shows, so that a test finds an old one out.
 """
@@ -7,7 +7,6 @@ import argparse
 import hashlib
 import json
 import re
-import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,8 +19,9 @@ import matplotlib as mpl
 from matplotlib import pyplot as plt
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from operations import clients
+from operations import clients, screen
 from operations.failures import tell
+from operations.options import DONE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -251,20 +251,16 @@ def _draw_query(axes: "Axes", properties: Mapping[str, Any], _run: Run) -> None:
     axes.text(0, 0.9, query, va="top", family="DejaVu Sans Mono", color="#3b4249", fontsize=7)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Draw the dashboard of a deployed environment; return 0, or 2 if it cannot be read."""
-    parser = argparse.ArgumentParser(prog="dashboard", description=__doc__)
-    parser.add_argument("--env", required=True, metavar="SUFFIX")
-    parser.add_argument("--picture", type=Path, default=PICTURE)
-    options = parser.parse_args(arguments)
+def run(options: argparse.Namespace) -> int:
+    """Draw the dashboard of a deployed environment."""
+    picture = Path(options.picture) if options.picture else PICTURE
     try:
         stored = clients.cloudwatch().get_dashboard(DashboardName=f"payments-{options.env}")
-        draw(json.loads(stored["DashboardBody"]), read_run(options.env), options.picture)
+        draw(json.loads(stored["DashboardBody"]), read_run(options.env), picture)
     except clients.AWS_FAILURES as error:
         return tell(f"The dashboard of {options.env!r} cannot be drawn", error)
-    print(f"Drawn: {options.picture}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    if options.json:
+        screen.document({"picture": str(picture)})
+    else:
+        screen.say(f"Drawn: {picture}")
+    return DONE

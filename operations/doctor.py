@@ -1,9 +1,7 @@
-"""``pipenv run doctor``: look, before a deployment, at what would fail late in it."""
+"""``payments doctor``: look, before a deployment, at what would fail late in it."""
 
 import argparse
-import json
 import os
-import sys
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -17,6 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from lib.config import ConfigurationError, StackConfig
+from operations import screen
 from operations.checks import limits, state
 from operations.checks.buckets import BUCKETS, bucket_name
 from operations.checks.credentials import LOG_IN, clock, credentials
@@ -31,10 +30,7 @@ from operations.checks.findings import (
 )
 from operations.checks.machine import machine
 from operations.checks.state import Deployed
-
-GREEN: Final = 0
-FAULTY: Final = 1
-COULD_NOT_LOOK: Final = 2
+from operations.options import DONE, FAILED, NO, Commands, add_command
 
 _EXAMPLES: Final = {
     "ENVIRONMENT_SUFFIX": "dev",
@@ -50,29 +46,36 @@ _STYLES: Final = {
 }
 
 
-def main(
-    arguments: Sequence[str] | None = None,
+def add_to(commands: Commands) -> None:
+    """Add the command."""
+    add_command(commands, "doctor", run, "look, before a deployment, at what would fail late in it")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Look at the environment that the shell's variables describe; ``--env`` may name it instead."""
+    named = {"ENVIRONMENT_SUFFIX": options.env} if options.env else {}
+    return examine({**os.environ, **named}, everything, as_json=options.json)
+
+
+def examine(
+    values: Mapping[str, str],
+    look_at: Callable[[Mapping[str, str]], Iterator[Finding]],
     *,
-    environ: Mapping[str, str] | None = None,
-    examine: Callable[[Mapping[str, str]], Iterator[Finding]] | None = None,
+    as_json: bool,
 ) -> int:
-    """Run the command; return 0 if nothing is wrong, 1 after a fault, 2 if it could not look."""
-    parser = argparse.ArgumentParser(prog="doctor", description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
-    options = parser.parse_args(arguments)
-    values = os.environ if environ is None else environ
+    """Tell findings as they come; return 0 if nothing is wrong, 1 after a fault, 2 if it could not look."""
     findings = []
-    console = Console(highlight=False, soft_wrap=True)
-    if not options.json:
+    console = screen.out()
+    if not as_json:
         _show_environment(console, values)
-    for finding in (examine or everything)(values):
+    for finding in look_at(values):
         findings.append(finding)
-        if not options.json:
+        if not as_json:
             _show(console, finding)
     code = exit_code(findings)
-    if options.json:
+    if as_json:
         told = [asdict(finding) for finding in findings]
-        print(json.dumps({"exit_code": code, "findings": told}, indent=2))
+        screen.document({"exit_code": code, "findings": told})
     else:
         counts = Counter(finding.level for finding in findings)
         console.print(", ".join(f"{counts[level]} {level}" for level in Level))
@@ -83,8 +86,8 @@ def exit_code(findings: Sequence[Finding]) -> int:
     """Return what the command ends with: a warning is green, what was not seen is not."""
     levels = {finding.level for finding in findings}
     if Level.FAULT in levels:
-        return FAULTY
-    return COULD_NOT_LOOK if Level.UNSEEN in levels else GREEN
+        return NO
+    return FAILED if Level.UNSEEN in levels else DONE
 
 
 def everything(environ: Mapping[str, str]) -> Iterator[Finding]:
@@ -232,7 +235,3 @@ def _show(console: Console, finding: Finding) -> None:
     console.print(f"         {finding.why}", markup=False)
     for command in finding.fix.splitlines():
         console.print(f"           {command}", style="bold", markup=False)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -20,7 +20,9 @@ from botocore.exceptions import (
     ProxyConnectionError,
     SSLError,
 )
-from rich.console import Console
+
+from operations import screen
+from operations.options import FAILED
 
 _MOST_CHARACTERS: Final = 500
 
@@ -45,10 +47,6 @@ _REFUSED_CREDENTIALS: Final = frozenset(
 )
 
 
-FAILED: Final = 2
-"""The exit code of a command that could not do its work."""
-
-
 class UnusableSettings(Exception):
     """A client cannot be made because a setting of the shell has a value that is no such setting."""
 
@@ -56,7 +54,7 @@ class UnusableSettings(Exception):
 def tell(what_failed: str, error: Exception) -> int:
     """Tell at the terminal in one line what failed and why, and return the exit code, ``FAILED``."""
     line = f"{what_failed}: {in_words(error, os.environ)}"
-    Console(stderr=True).print(line, style="red", markup=False, highlight=False, soft_wrap=True)
+    screen.complain(line)
     return FAILED
 
 

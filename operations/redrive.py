@@ -1,21 +1,17 @@
-"""``pipenv run redrive``: put dead letters back where they belong, and say why the others stay."""
+"""``payments redrive``: put dead letters back where they belong, and say why the others stay."""
 
 import argparse
-import json
-import sys
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from itertools import batched
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from operations import clients
+from operations import clients, screen
 from operations.arns import beside
-from operations.failures import FAILED, tell
+from operations.failures import tell
 from operations.letters import (
     BatchLetter,
     Letter,
@@ -24,7 +20,7 @@ from operations.letters import (
     UploadLetter,
     read_letter,
 )
-from operations.options import add_environment
+from operations.options import DONE, INTERRUPTED, NO, Commands, add_command
 from payments.aws.workflows import Workflow
 from payments.batches.batch import Batch
 from payments.core.faults import ServiceUnavailable
@@ -298,38 +294,31 @@ def _reason(letter: "MessageTypeDef") -> str | None:
     return reason.get("StringValue") if reason else None
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command; return 0, 1 if letters remain, 2 if it failed, whatever it did before."""
-    parser = argparse.ArgumentParser(prog="redrive", description=__doc__)
-    add_environment(parser)
-    parser.add_argument("--json", action="store_true", help="tell everything as one JSON document")
-    options = parser.parse_args(arguments)
+def add_to(commands: Commands) -> None:
+    """Add the command."""
+    add_command(
+        commands, "redrive", run, "put dead letters back where they belong, and say why others stay"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Redrive; return ``NO`` if letters remain, ``FAILED`` if it failed, whatever it did before."""
     done = Redriven()
     try:
         with (
-            _progress() as show,
+            screen.progress("receiving dead letters") as show,
             closing(Redriving(clients.sqs(), options.env, done).run()) as running,
         ):
             for state in running:
-                show(state)
+                show(_counts(state))
     except KeyboardInterrupt:
         _report(done, as_json=options.json, only_if_any=False)
-        return FAILED
+        return INTERRUPTED
     except clients.AWS_FAILURES as error:
         _report(done, as_json=options.json, only_if_any=True)
         return tell(f"The dead letters of {options.env!r} cannot be redriven", error)
     _report(done, as_json=options.json, only_if_any=False)
-    return 1 if done.kept else 0
-
-
-@contextmanager
-def _progress() -> Iterator[Any]:
-    console = Console(stderr=True)
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    hidden = not console.is_terminal
-    with Progress(*columns, console=console, transient=True, disable=hidden) as progress:
-        task = progress.add_task("receiving dead letters", total=None)
-        yield lambda done: progress.update(task, description=_counts(done))
+    return NO if done.kept else DONE
 
 
 def _counts(done: Redriven) -> str:
@@ -343,7 +332,7 @@ def _report(done: Redriven, *, as_json: bool, only_if_any: bool) -> None:
     if only_if_any and not (done.payments or done.files or done.kept):
         return
     if as_json:
-        print(json.dumps(asdict(done), indent=2))
+        screen.document(asdict(done))
         return
     _lines(
         [
@@ -358,15 +347,15 @@ def _report(done: Redriven, *, as_json: bool, only_if_any: bool) -> None:
         ]
     )
     for note in done.notes:
-        print(note)
-    print(_counts(done))
+        screen.say(note)
+    screen.say(_counts(done))
 
 
 def _lines(lines: Sequence[str]) -> None:
     for line in lines[:_MOST_LINES]:
-        print(line)
+        screen.say(line)
     if len(lines) > _MOST_LINES:
-        print(f"… and {len(lines) - _MOST_LINES} more; --json tells all")
+        screen.say(f"… and {len(lines) - _MOST_LINES} more; --json tells all")
 
 
 def _because(reason: str | None) -> str:
@@ -375,9 +364,5 @@ def _because(reason: str | None) -> str:
 
 def _shortened(text: str) -> str:
     """Return a text as one line that no terminal acts on."""
-    shown = text if text.isprintable() else repr(text)
+    shown = screen.visible(text)
     return shown if len(shown) <= _MOST_CHARACTERS else f"{shown[:_MOST_CHARACTERS]}…"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,27 +1,23 @@
-"""``pipenv run republish``: announce again what the audit trail recorded in a span of time.
+"""``payments republish``: announce again what the audit trail recorded in a span of time.
 
 Each event is a rendering of its record, with the same event id as before, so that subscribers
 recognise what they have handled already. Running the command twice does no harm.
 """
 
 import argparse
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from itertools import batched
 from typing import TYPE_CHECKING, Any, Final
 
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-from operations import clients
+from operations import clients, screen
 from operations.arns import beside
-from operations.failures import FAILED, tell
+from operations.failures import tell
 from operations.items import plain
-from operations.options import add_environment
+from operations.options import DONE, FAILED, NO, Commands, add_command
 from payments.aws.topic import MESSAGES_PER_CALL, Topic
 from payments.core.announcements import announcement
 from payments.core.faults import ServiceUnavailable
@@ -135,17 +131,13 @@ class Republishing:
         raise NotPublished("the topic refuses some of them each time")
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command.
-
-    Returns:
-        0, 1 if records could not be read, 2 if the environment could not be read or the topic did
-        not take the events.
-    """
-    parser = argparse.ArgumentParser(prog="republish", description=__doc__)
-    add_environment(parser)
+def add_to(commands: Commands) -> None:
+    """Add the command."""
+    republish = add_command(
+        commands, "republish", run, "announce again what was recorded in a span of time"
+    )
     for name, meaning in (("from", "the first moment"), ("to", "the first moment after it")):
-        parser.add_argument(
+        republish.add_argument(
             f"--{name}",
             required=True,
             type=_moment,
@@ -153,11 +145,22 @@ def main(arguments: list[str] | None = None) -> int:
             dest={"from": "first", "to": "end"}[name],
             help=f"{meaning}, such as 2026-03-12T19:00Z or 2026-03-12T20:00:00+01:00",
         )
-    parser.add_argument("--dry-run", action="store_true", help="only count what would be published")
-    options = parser.parse_args(arguments)
+    republish.add_argument(
+        "--dry-run", action="store_true", help="only count what would be published"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Republish.
+
+    Returns:
+        ``NO`` if records could not be read, ``FAILED`` if the environment could not be read or the
+        topic did not take the events.
+    """
     span = Span(options.first, options.end)
     if span.first >= span.end:
-        parser.error(f"--from {_text(span.first)} must be before --to {_text(span.end)}")
+        screen.complain(f"--from {_text(span.first)} must be before --to {_text(span.end)}")
+        return FAILED
     done = Republished()
     try:
         dynamodb = clients.dynamodb()
@@ -168,22 +171,27 @@ def main(arguments: list[str] | None = None) -> int:
         return _stopped(options.env, done, error.reason)
     except clients.AWS_FAILURES as error:
         return _stopped(options.env, done, error)
+    if options.json:
+        screen.document(asdict(done))
+        return NO if done.faults else DONE
     for fault in done.faults:
-        print(f"cannot be read: {fault}")
+        screen.say(f"cannot be read: {fault}", "red")
     what = "would be published" if options.dry_run else "published"
-    print(f"{done.events} events of {done.payments} payments {what}, {len(done.faults)} unreadable")
-    return 1 if done.faults else 0
+    screen.say(
+        f"{done.events} events of {done.payments} payments {what}, {len(done.faults)} unreadable"
+    )
+    return NO if done.faults else DONE
 
 
 def _stopped(environment: str, done: Republished, reason: BaseException | str) -> int:
     for fault in done.faults:
-        print(f"cannot be read: {fault}")
+        screen.say(f"cannot be read: {fault}", "red")
     what = f"Events of {environment!r} cannot be published again"
     if done.events:
         what += f" ({done.events} of {done.payments} payments were; run the same command again)"
     if isinstance(reason, Exception):
         return tell(what, reason)
-    Console(stderr=True).print(f"{what}: {reason}", style="red", markup=False, soft_wrap=True)
+    screen.complain(f"{what}: {reason}")
     return FAILED
 
 
@@ -194,15 +202,9 @@ def _topic(dynamodb: "DynamoDBClient", environment: str) -> Topic:
 
 
 def _shown(states: Iterator[Republished]) -> Iterator[Republished]:
-    console = Console(stderr=True)
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    hidden = not console.is_terminal
-    with Progress(*columns, console=console, transient=True, disable=hidden) as progress:
-        task = progress.add_task("reading", total=None)
+    with screen.progress("reading") as show:
         for state in states:
-            progress.update(
-                task, description=f"{state.events} events, {state.read} records with an event read"
-            )
+            show(f"{state.events} events, {state.read} records with an event read")
             yield state
 
 
@@ -223,7 +225,3 @@ def _moment(text: str) -> datetime:
 
 def _text(moment: datetime) -> str:
     return moment.isoformat().replace("+00:00", "Z")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,50 +1,49 @@
-"""``pipenv run trace``: follow one payment through an environment, from accepted to announced."""
+"""``payments trace``: follow one payment through an environment, from accepted to announced."""
 
 import argparse
-import sys
+from dataclasses import asdict
 from itertools import pairwise
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
-from operations import clients
+from operations import clients, screen
 from operations.audit import AuditTrail
 from operations.failures import tell
-from operations.options import add_environment
+from operations.options import DONE, NO, Commands, add_command
 from operations.timeline import Moment, Timeline, Witnesses
-from payments.core.payment import PaymentStatus
-
-_COLOURS = {
-    **{status.value: status.colour for status in PaymentStatus},
-    "announcement": "magenta",
-}
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command; return 0, 1 if there is no such payment or its trail is broken, 2 if unread."""
-    parser = argparse.ArgumentParser(prog="trace", description=__doc__)
-    parser.add_argument("payment_id", help="such as pay_123456")
-    add_environment(parser)
-    options = parser.parse_args(arguments)
-    errors = Console(stderr=True)
+def add_to(commands: Commands) -> None:
+    """Add the command."""
+    trace = add_command(
+        commands, "trace", run, "tell the story of one payment, from accepted to announced"
+    )
+    trace.add_argument("payment_id", help="such as pay_123456")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Tell it; return ``NO`` if there is no such payment or its trail is broken."""
     try:
-        timeline = _witnesses(options.env).timeline(options.payment_id)
+        timeline = witnesses(options.env).timeline(options.payment_id)
     except clients.AWS_FAILURES as error:
         return tell(f"{options.env!r} cannot be read", error)
     if timeline is None:
-        errors.print(
+        screen.complain(
             f"No payment {options.payment_id!r} in {options.env!r}. A row of a batch becomes a"
-            " payment only when its message is handled: look at the queue and its dead letters.",
-            style="red",
-            markup=False,
+            " payment only when its message is handled: look at the queue and its dead letters."
         )
-        return 1
-    _show(Console(), timeline)
-    return 1 if timeline.faults else 0
+        return NO
+    if options.json:
+        screen.document(asdict(timeline))
+    else:
+        _show(screen.out(), timeline)
+    return NO if timeline.faults else DONE
 
 
-def _witnesses(suffix: str) -> Witnesses:
+def witnesses(suffix: str) -> Witnesses:
+    """Return who tells of the payments of an environment."""
     workflows = clients.stepfunctions()
     # Whoever asks is asked for, because the ARN of a workflow names the account.
     identity = clients.sts().get_caller_identity()
@@ -63,32 +62,31 @@ def _show(console: Console, timeline: Timeline) -> None:
         for name in ("payment_id", "status", "source", "correlation_id")
     )
     console.print(
-        f"[bold]{escape(payment_id)}[/bold]  {escape(timeline.amount)}  "
-        f"[{_COLOURS.get(status, 'bold')}]{escape(status)}[/]"
+        Text.assemble(
+            screen.text(payment_id, "bold"),
+            f"  {screen.visible(timeline.amount)}  ",
+            screen.status(status),
+        )
     )
-    console.print(f"from {source}, correlation id {correlation_id}", markup=False)
+    console.print(screen.text(f"from {source}, correlation id {correlation_id}"))
     if timeline.moments:
         console.print(_table(timeline.moments))
     for fault in timeline.faults:
-        console.print(fault, style="red", markup=False)
+        console.print(screen.text(fault, "red"))
     if not timeline.faults:
         console.print(f"The audit chain of {timeline.records} records holds.", style="green")
 
 
 def _table(moments: list[Moment]) -> Table:
-    table = Table("time (UTC)", "after", "what", "", box=None, pad_edge=False)
-    table.columns[1].justify = "right"
-    table.columns[3].overflow = "fold"
-    for before, moment in pairwise([moments[0], *moments]):
-        gap = (moment.at - before.at).total_seconds()
-        table.add_row(
+    rows = [
+        (
             moment.at.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3],
-            f"{gap:,.3f} s",
-            f"[{_COLOURS.get(moment.what, 'dim')}]{escape(moment.what)}[/]",
-            escape(moment.detail),
+            f"{(moment.at - before.at).total_seconds():,.3f} s",
+            screen.text(moment.what, screen.STYLES.get(moment.what, "dim")),
+            moment.detail,
         )
+        for before, moment in pairwise([moments[0], *moments])
+    ]
+    table = screen.table(("time (UTC)", "after", "what", ""), rows, right=("after",))
+    table.columns[3].overflow = "fold"
     return table
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -91,7 +91,7 @@ def stuck_payments(config: StackConfig) -> Alarm:
         description=(
             "At least one payment is still open 15 minutes after it was accepted, and was put back "
             "on its queue; or no sweep has told anything for 10 minutes. First: find 'payment is "
-            "stuck' in the log of payment-processor and follow the id with pipenv run trace; many "
+            "stuck' in the log of payment-processor and follow the id with payments trace; many "
             "of them mean that the processor or the queue's consumer is down. Nothing in the log: "
             "look whether the schedule payment-sweep is enabled."
         ),
@@ -133,7 +133,7 @@ def announcement_alarms(messaging: Messaging, publisher: PythonFunction) -> tupl
                 "At least one event could not be announced in 12 hours, or a record could not be "
                 "read, or the start of a batch was not announced: no money is at risk, but "
                 "subscribers do not know of something. First: read the message. Fix the cause, "
-                "announce the time in question again with pipenv run republish, then purge the "
+                "announce the time in question again with payments republish, then purge the "
                 "queue."
             ),
             metric=_queue_metric(
@@ -208,7 +208,7 @@ def queue_alarms(messaging: Messaging) -> tuple[Alarm, ...]:
                 "carried through: payments wait for a person. First: read the message and its "
                 "attribute reason in the dead-letter queue, and look for the payment or batch id "
                 "in the log of payment-processor or batch-processor. Fix the cause, then put "
-                "payments and files back with pipenv run redrive."
+                "payments and files back with payments redrive."
             ),
             metric=_queue_metric(
                 messaging.dead_letter_queue.name, "ApproximateNumberOfMessagesVisible"
@@ -250,7 +250,7 @@ def payment_workflow_alarms(workflow: PaymentWorkflow) -> tuple[Alarm, ...]:
         workflow.state_machine,
         meaning="the outcome of its payment is not known yet; the payment was put back on its "
         "queue, which starts the next execution",
-        action="open the execution and look at its last error; pipenv run trace shows whether the "
+        action="open the execution and look at its last error; payments trace shows whether the "
         "payment has come to its end since",
     )
 
@@ -262,7 +262,7 @@ def batch_workflow_alarms(workflow: BatchWorkflow) -> tuple[Alarm, ...]:
         workflow.state_machine,
         meaning="rows of its file are not queued, or nobody follows those that are",
         action="open the execution, whose name is the batch id, look at its last error, and "
-        "once the cause is gone put the file back with pipenv run redrive: rows that were queued "
+        "once the cause is gone put the file back with payments redrive: rows that were queued "
         "are recognised",
     )
 

@@ -1,4 +1,4 @@
-"""What a check of ``pipenv run doctor`` answers, and what a look that failed is told as."""
+"""What a check of ``payments doctor`` answers, and what a look that failed is told as."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -113,7 +113,7 @@ def test_a_large_file_is_cut_and_a_dry_run_pays_nothing(
         written.writelines(f"dry_{number:012},1.25,USD,{note}\n" for number in range(rows - 1))
         written.write(f"dry last,1.25,USD,{note}\n")
     assert file.stat().st_size > 2 * 8 * 1024 * 1024
-    batch_id = batches.upload(environment.deployment, file, prefix="dry-run/")
+    batch_id = batches.upload(environment.deployment, file, dry_run=True)
     report = batches.follow(environment.deployment, batch_id, patience=120)
     assert (report.summary["rows"], report.summary["rejected"]) == (rows, 1)
     assert report.summary["accepted_amounts"] == {"USD": f"{(rows - 1) * 125 // 100}.75"}

@@ -64,7 +64,7 @@ def test_the_audit_trail_of_all_that_was_paid_is_whole(environment: Environment)
     environment.api.submit({"payment_id": "audited", "amount": 1, "currency": "USD"})
     environment.api.final("audited")
     verified = subprocess.run(
-        [sys.executable, "-m", "operations.audit", "verify", "--env", environment.suffix],
+        [sys.executable, "-m", "operations", "--env", environment.suffix, "audit", "verify"],
         env=surroundings.for_operations(os.environ) | environment.aws_access,
         capture_output=True,
         text=True,

@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -46,10 +47,11 @@ class Operator:
     def run(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command of ``operations`` as the user."""
         return subprocess.run(
-            [sys.executable, "-m", f"operations.{command}", *arguments],
+            [sys.executable, "-m", "operations", command, *arguments],
             env=surroundings.for_operations(os.environ)
             | self.environment.aws_access
-            | {"AWS_ACCESS_KEY_ID": self.access_key, "AWS_SECRET_ACCESS_KEY": self.secret_key},
+            | {"AWS_ACCESS_KEY_ID": self.access_key, "AWS_SECRET_ACCESS_KEY": self.secret_key}
+            | {"XDG_STATE_HOME": str(self.environment.deployment.workspace.state)},
             capture_output=True,
             text=True,
             check=False,
@@ -171,6 +173,49 @@ def test_who_uploads_can_change_and_see_nothing_else(uploader: Operator, batch: 
         s3.delete_object(Bucket=outputs["batch_bucket"], Key=batch.source.key)
     with pytest.raises(ClientError, match="AccessDenied"):
         uploader.client("dynamodb").scan(TableName=outputs["payments_table"])
+
+
+def test_support_can_pay_look_up_and_tell_the_story_of_a_payment(
+    operator: Callable[[str], Operator],
+) -> None:
+    support = operator("support")
+    suffix = support.environment.suffix
+    paid = support.run("pay", "12.50", "EUR", "--env", suffix, "--yes", "--json")
+    assert paid.returncode == 0, paid.stdout + paid.stderr
+    payment = json.loads(paid.stdout)
+    assert (payment["status"], payment["amount"]) == ("COMPLETED", "12.50")
+    found = support.run("get", payment["payment_id"], "--env", suffix)
+    assert "12.50 EUR  COMPLETED" in found.stdout, found.stderr
+    traced = support.run("trace", payment["payment_id"], "--env", suffix)
+    assert traced.returncode == 0, traced.stdout + traced.stderr
+
+
+def test_an_approver_can_pay_nothing(operator: Callable[[str], Operator]) -> None:
+    approver = operator("approver")
+    suffix = approver.environment.suffix
+    refused = approver.run("pay", "12.50", "EUR", "--env", suffix, "--yes")
+    assert refused.returncode == 1
+    assert "Refused: pay 12.50 EUR" in refused.stderr
+    assert "403" in refused.stderr
+
+
+def test_who_uploads_can_pay_a_file_and_fetch_its_reports(
+    uploader: Operator, tmp_path: Path
+) -> None:
+    suffix, file = uploader.environment.suffix, tmp_path / "command line.csv"
+    file.write_text("payment_id,amount,currency\npay_by_command_line,1.00,USD\nbad id,1.00,USD\n")
+    paid = uploader.run("batch", "upload", str(file), "--env", suffix, "--yes")
+    assert paid.returncode == 1, "a row was rejected"
+    assert "line 3: payment_id" in paid.stdout, paid.stderr
+    batch_id = paid.stderr.rpartition(" is ")[2].strip()
+    fetched = uploader.run(
+        "batch", "report", batch_id, "--env", suffix, "--to", str(tmp_path / "r")
+    )
+    assert fetched.returncode == 0, fetched.stderr
+    assert {each.name for each in (tmp_path / "r").iterdir()} == {
+        "summary.json",
+        "rejected-00000.csv",
+    }
 
 
 def test_on_call_can_trace_a_payment_and_verify_the_audit_trail(

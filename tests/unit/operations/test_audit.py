@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from operations.audit import AuditTrail, Verification, main
+from operations.audit import AuditTrail, Verification
+from operations.cli import main
 from payments.aws.payments import PaymentStore, Tables
 from payments.aws.sandbox_ledger import SandboxLedger
 from payments.core.audit import GENESIS, chain_faults, record_hash
@@ -182,18 +183,18 @@ def test_a_payment_removed_behind_its_trail_is_found(trail: AuditTrail, cloud: C
 
 @pytest.mark.usefixtures("trail")
 def test_the_command_says_that_the_trail_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["verify", "--env", "test"]) == 0
+    assert main(["audit", "verify", "--env", "test"]) == 0
     assert capsys.readouterr().out == "3 payments, 7 records: the audit trail is whole\n"
 
 
 @pytest.mark.usefixtures("trail")
 def test_the_command_names_each_fault(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
     cloud.dynamodb.delete_item(TableName=TABLES.audit_logs, Key=key("pay_1", 2))
-    assert main(["verify", "--env", "test"]) == 1
+    assert main(["audit", "verify", "--env", "test"]) == 1
     assert "pay_1 record 3: record 2 was expected here" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("cloud")
 def test_the_command_says_when_there_is_nothing_to_read(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["verify", "--env", "none"]) == 2
+    assert main(["audit", "verify", "--env", "none"]) == 2
     assert "cannot be read" in capsys.readouterr().err

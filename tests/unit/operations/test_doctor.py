@@ -22,7 +22,7 @@ from moto import mock_aws
 from lib.config import StackConfig
 from operations.checks import buckets, credentials, limits, machine, state
 from operations.checks.findings import Finding, Level
-from operations.doctor import account, everything, exit_code, main
+from operations.doctor import account, everything, examine, exit_code
 
 ACCOUNT = "123456789012"
 NOW = datetime(2026, 3, 12, 19, 4, tzinfo=UTC)
@@ -751,15 +751,15 @@ DARK = Finding(about="Quota", level=Level.UNSEEN, found="no answer", why="Why.",
 def test_the_exit_code_tells_green_a_fault_and_what_was_not_seen_apart(
     capsys: pytest.CaptureFixture[str], findings: list[Finding], code: int
 ) -> None:
-    assert main([], environ=VARIABLES, examine=lambda _: iter(findings)) == code
-    assert main(["--json"], environ=VARIABLES, examine=lambda _: iter(findings)) == code
+    assert examine(VARIABLES, lambda _: iter(findings), as_json=False) == code
+    assert examine(VARIABLES, lambda _: iter(findings), as_json=True) == code
     assert capsys.readouterr().err == ""
 
 
 def test_each_finding_is_printed_with_reason_and_commands(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    main([], environ=VARIABLES, examine=lambda _: iter([FINE, BAD, DARK]))
+    examine(VARIABLES, lambda _: iter([FINE, BAD, DARK]), as_json=False)
     assert capsys.readouterr().out == (
         "dev (disposable) in eu-central-1\n"
         "ok       Node.js: 22.1.0\n"
@@ -775,7 +775,7 @@ def test_each_finding_is_printed_with_reason_and_commands(
 
 
 def test_json_holds_all_that_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    main(["--json"], environ=VARIABLES, examine=lambda _: iter([FINE, POOR]))
+    examine(VARIABLES, lambda _: iter([FINE, POOR]), as_json=True)
     assert json.loads(capsys.readouterr().out) == {
         "exit_code": 0,
         "findings": [

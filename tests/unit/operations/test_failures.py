@@ -4,7 +4,6 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,10 +15,9 @@ from botocore.exceptions import (
     SSLError,
 )
 
-from operations import audit, clients, dashboard, redrive, republish, trace
+from operations import clients
+from operations.cli import main
 from operations.failures import UnusableSettings, in_words
-
-type Command = Callable[[list[str]], int]
 
 REPOSITORY = Path(__file__).parents[3]
 ACCESS = {
@@ -27,15 +25,15 @@ ACCESS = {
     "AWS_SECRET_ACCESS_KEY": "a-secret",
     "AWS_DEFAULT_REGION": "us-east-1",
 }
-COMMANDS: dict[str, tuple[Command, list[str]]] = {
-    "audit": (audit.main, ["verify", "--env", "test"]),
-    "dashboard": (dashboard.main, ["--env", "test"]),
-    "redrive": (redrive.main, ["--env", "test"]),
-    "republish": (
-        republish.main,
-        ["--env", "test", "--from", "2026-01-01T00:00Z", "--to", "2026-01-02T00:00Z"],
-    ),
-    "trace": (trace.main, ["--env", "test", "pay_1"]),
+SPAN = ["--from", "2026-01-01T00:00Z", "--to", "2026-01-02T00:00Z"]
+COMMANDS: dict[str, list[str]] = {
+    "audit": ["audit", "verify"],
+    "dashboard": ["dashboard"],
+    "get": ["get", "pay_1"],
+    "pay": ["pay", "1.00", "USD", "--yes"],
+    "redrive": ["redrive"],
+    "republish": ["republish", *SPAN],
+    "trace": ["trace", "pay_1"],
 }
 
 
@@ -128,8 +126,7 @@ def test_a_setting_that_leads_nowhere_is_named(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     _set(shell, settings)
-    main, arguments = COMMANDS[command]
-    assert main(arguments) == 2
+    assert main(["--env", "test", *COMMANDS[command]]) == 2
     [line] = capsys.readouterr().err.splitlines()
     assert line.partition(": ")[2] == told
 
@@ -140,7 +137,7 @@ def test_a_broken_configuration_file_is_named_with_the_variable_that_leads_to_it
 ) -> None:
     (tmp_path / "broken").write_text("rubbish\n[")
     _set(shell, {"AWS_DEFAULT_REGION": "us-east-1", variable: "~/broken"})
-    assert redrive.main(["--env", "test"]) == 2
+    assert main(["--env", "test", "redrive"]) == 2
     told = capsys.readouterr().err
     assert "broken cannot be read: correct it" in told
     assert f"or unset {variable}" in told
@@ -151,7 +148,7 @@ def test_an_endpoint_where_nothing_answers_is_named_with_its_variable(
 ) -> None:
     endpoint = f"https://127.0.0.1:{closed_port}"
     _set(shell, ACCESS | {"AWS_ENDPOINT_URL_SQS": endpoint, "AWS_ENDPOINT_URL": "https://other"})
-    assert redrive.main(["--env", "test"]) == 2
+    assert main(["--env", "test", "redrive"]) == 2
     assert capsys.readouterr().err == (
         f"The dead letters of 'test' cannot be redriven: nothing answers at {endpoint}, which"
         " AWS_ENDPOINT_URL_SQS names: run make up, or unset AWS_ENDPOINT_URL_SQS\n"
@@ -160,7 +157,7 @@ def test_an_endpoint_where_nothing_answers_is_named_with_its_variable(
 
 def test_a_command_ends_with_one_line_and_no_stack_trace(tmp_path: Path) -> None:
     ended = subprocess.run(
-        [sys.executable, "-m", "operations.redrive", "--env", "test"],
+        [sys.executable, "-m", "operations", "--env", "test", "redrive"],
         cwd=REPOSITORY,
         env={"HOME": str(tmp_path), "AWS_PROFILE": "gone", "PATH": os.defpath},
         capture_output=True,

@@ -10,7 +10,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from operations import redrive
-from operations.redrive import RECEIVED_SECONDS, main
+from operations.cli import main
+from operations.redrive import RECEIVED_SECONDS
 from payments.batches.batch import Batch, ObjectVersion
 from payments.core.executions import execution_name
 from payments.core.messages import PaymentMessage, encode_message
@@ -22,7 +23,7 @@ BATCH_LETTER = json.dumps({"batch": BATCH.to_dict(), "size": 1, "error": {"Error
 PAYMENT = encode_message(PaymentMessage(payment_request("pay_1")))
 ROW_PAYMENT = encode_message(PaymentMessage(payment_request("row_1", source=ROW)))
 
-ARGUMENTS = ["--env", "dev"]
+ARGUMENTS = ["redrive", "--env", "dev"]
 
 
 @pytest.fixture(autouse=True)
@@ -170,7 +171,7 @@ def test_without_letters_there_is_nothing_to_do(capsys: pytest.CaptureFixture[st
 
 @pytest.mark.usefixtures("cloud")
 def test_an_environment_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--env", "none"]) == 2
+    assert main(["redrive", "--env", "none"]) == 2
     assert "'none' cannot be redriven" in capsys.readouterr().err
 
 

@@ -5,7 +5,7 @@ import json
 import boto3
 import pytest
 
-from operations.trace import main
+from operations.cli import main
 from payments.aws.payments import PaymentStore, Tables
 from payments.aws.sandbox_ledger import SandboxLedger
 from payments.core.executions import execution_name
@@ -44,7 +44,7 @@ def test_a_payment_is_told_from_acceptance_to_its_end(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-    assert main(["--env", "test", "pay_1"]) == 0
+    assert main(["trace", "--env", "test", "pay_1"]) == 0
     told = capsys.readouterr().out
     positions = [told.index(status) for status in ("PENDING", "PROCESSING", "FAILED  ")]
     assert positions == sorted(positions)
@@ -65,14 +65,14 @@ def test_a_payment_is_told_from_acceptance_to_its_end(
 
 @pytest.mark.usefixtures("traced")
 def test_an_unknown_payment_is_said_to_be_unknown(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--env", "test", "pay_none"]) == 1
+    assert main(["trace", "--env", "test", "pay_none"]) == 1
     assert "No payment 'pay_none' in 'test'" in capsys.readouterr().err
 
 
 def test_a_broken_chain_is_named(traced: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
     key = {"payment_id": {"S": "pay_1"}, "sequence": {"N": "2"}}
     traced.dynamodb.delete_item(TableName=TABLES.audit_logs, Key=key)
-    assert main(["--env", "test", "pay_1"]) == 1
+    assert main(["trace", "--env", "test", "pay_1"]) == 1
     assert "pay_1 record 3: record 2 was expected here" in capsys.readouterr().out
 
 
@@ -110,11 +110,11 @@ def test_what_is_damaged_is_named_and_never_ends_in_a_stack_trace(
         for name in names:
             changed = {each: told for each, told in {**item, name: value}.items() if told}
             traced.dynamodb.put_item(TableName=table, Item=changed)
-            assert main(["--env", "test", "pay_1"]) == 1
+            assert main(["trace", "--env", "test", "pay_1"]) == 1
             told = " ".join(capsys.readouterr().out.split())
             assert fault.format(name=name) in told, name
         traced.dynamodb.put_item(TableName=table, Item=item)
-    assert main(["--env", "test", "pay_1"]) == 0
+    assert main(["trace", "--env", "test", "pay_1"]) == 0
 
 
 def test_a_payment_without_any_record_is_told(
@@ -123,11 +123,11 @@ def test_a_payment_without_any_record_is_told(
     for sequence in ("1", "2", "3"):
         key = {"payment_id": {"S": "pay_1"}, "sequence": {"N": sequence}}
         traced.dynamodb.delete_item(TableName=TABLES.audit_logs, Key=key)
-    assert main(["--env", "test", "pay_1"]) == 1
+    assert main(["trace", "--env", "test", "pay_1"]) == 1
     assert "pay_1: has no audit records" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("cloud")
 def test_an_environment_that_cannot_be_read_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--env", "none", "pay_1"]) == 2
+    assert main(["trace", "--env", "none", "pay_1"]) == 2
     assert "'none' cannot be read" in capsys.readouterr().err

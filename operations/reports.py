@@ -71,7 +71,7 @@ def read(summary: Mapping[str, Any], rows_at: Callable[[str], Iterable[Row]]) ->
 def lines(report: Report) -> list[str]:
     """Return what is told of the rows that were not paid, and where to read about all of them."""
     told = [*_about_rejected(report), *_about_not_paid(report)]
-    return [*map(shown, told), *_about_files(report.summary["reports"])]
+    return [*map(shown, told), *_about_files(report.summary)]
 
 
 def sums(amounts: Mapping[str, str]) -> str:
@@ -125,23 +125,15 @@ def _about_not_paid(report: Report) -> Iterator[str]:
         yield f"and {more:,} more {_plural('row', 'rows', more)} not paid: {outcomes}"
 
 
-def _about_files(reports: Mapping[str, list[str]]) -> Iterator[str]:
-    files = []
+def _about_files(summary: Mapping[str, Any]) -> Iterator[str]:
+    reports = summary["reports"]
     for name, what in (("rejected", "All rejected rows"), ("not_paid", "All rows not paid")):
         if reports[name]:
             first, *others = reports[name]
             more = f" and {len(others):,} more" if others else ""
             yield f"{what}: {first}{more}"
-            files += reports[name]
-    if not files:
-        return
-    folder, _, name = files[0].rpartition("/")
-    copy = (
-        f"aws s3 cp {files[0]} {name}"
-        if len(files) == 1
-        else f"aws s3 cp --recursive {folder}/ {folder.rpartition('/')[2]}/"
-    )
-    yield f'To download with the AWS CLI: eval "$(make env)" && {copy}'
+    if reports["rejected"] or reports["not_paid"]:
+        yield f"To download: payments batch report {summary['batch_id']}"
 
 
 def _plural(one: str, many: str, count: int) -> str:

@@ -1,4 +1,4 @@
-"""What `make batch` tells of a file: bounded, readable, and with a way to all of it."""
+"""What `payments batch` tells of a file: bounded, readable, and with a way to all of it."""
 
 import csv
 import io
@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 from botocore.response import StreamingBody
 
-from local import demo, reports
-from local.console import console
-from local.reports import Report, Row
+from operations import batch, reports
+from operations.reports import Report, Row
 from payments.batches.records import RejectedRow
 from payments.batches.reports import NOT_PAID_COLUMNS, RejectedRows
 from payments.core.faults import FieldError
@@ -75,7 +74,7 @@ def test_a_few_rejected_rows_are_all_shown_with_every_fault() -> None:
         "line 2: payment_id must be letters (invalid_format); amount is missing (required)",
         "line 7: amount is missing (required)",
         f"All rejected rows: {uri}",
-        f'To download with the AWS CLI: eval "$(make env)" && aws s3 cp {uri} rejected-00000.csv',
+        "To download: payments batch report batch_1",
     ]
 
 
@@ -88,10 +87,7 @@ def test_many_rejected_rows_are_counted_by_code_after_the_first_ten() -> None:
     assert told[10:] == [
         "and 290 more rejected rows: invalid_format in 289, required in 95",
         f"All rejected rows: {files[0]} and {len(files) - 1} more",
-        (
-            'To download with the AWS CLI: eval "$(make env)" && '
-            f"aws s3 cp --recursive {FOLDER}/ batch_1/"
-        ),
+        "To download: payments batch report batch_1",
     ]
 
 
@@ -147,15 +143,14 @@ def test_reports_that_are_not_shown_are_not_fetched() -> None:
     assert fetched == ["a"]
 
 
-def test_what_is_printed_is_bounded() -> None:
+def test_what_is_printed_is_bounded(capsys: pytest.CaptureFixture[str]) -> None:
     report = _read(
         _rows(300, BAD_ID),
         ["conflict"] * 300,
         reason={"code": "malformed", "message": "[red]columns: " + "x" * 100_000},
     )
-    with console.capture() as printed:
-        demo.show_report(report)
-    told = printed.get()
+    batch.show(report)
+    told = capsys.readouterr().out
     assert len(told) < 5_000
     assert "[red]columns: xxx" in told
     assert "and 290 more rejected rows" in told
