@@ -11,7 +11,7 @@ PAYMENTS := $(PYTHON) -m operations
 SEEDS ?= 200
 FILES ?= 100000
 
-.PHONY: help install up demo down status env batch trace doctor dashboard files-oracle simulate bench bench-publish capacity cost cost-record test lint scan iam-mutants format unit e2e synth snapshots lock clean
+.PHONY: help install record-plans up demo down status env batch trace doctor dashboard files-oracle simulate bench bench-publish capacity cost cost-record test lint scan iam-mutants format unit e2e synth snapshots lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '\
@@ -106,6 +106,9 @@ format: install ## Format the code and fix what ruff can fix
 
 snapshots: install ## Accept the Terraform that is synthesised now as the new snapshots
 	@$(PYTHON) -m pytest --snapshot-update tests/synth
+
+record-plans: install ## Plan changes of the stack against an emulator again, for the tests of the gate
+	@$(PYTHON) -m tests.releases.plans
 
 dashboard: up ## Send payments through the local cloud and draw its dashboard into docs/dashboard.png
 	@$(RIG) dashboard

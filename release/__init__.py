@@ -1,0 +1,4 @@
+"""From a commit to production: what checks, keeps and proves a release.
+
+- ``gate`` reads a plan and says whether it may be applied.
+"""
