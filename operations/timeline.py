@@ -99,10 +99,16 @@ def _told_by(record: AuditRecord) -> Iterator[Moment]:
     reference = (
         f", reference {record['gateway_reference']}" if "gateway_reference" in record else ""
     )
+    told = [
+        f"{name} {record[field]}"
+        for name, field in (("code", "processor_code"), ("request", "processor_request_id"))
+        if field in record
+    ]
+    processor = f", the processor's {' and '.join(told)}" if told else ""
     yield Moment(
         at,
         str(record["to"]),
-        f"by {record['actor']}{attempt}{failure}{reference};"
+        f"by {record['actor']}{attempt}{failure}{reference}{processor};"
         f" audit record {record['sequence']}, {record['hash'][:12]}",
     )
     if "event_type" in record:

@@ -81,6 +81,12 @@ class SimulatedGateway:
         verdict = Declined(CANCELLED)
         return self._answer("cancel", prepared.payment_id, lambda: self._decide(prepared, verdict))
 
+    def look_up(self, payment: Payment) -> ChargeOutcome | Prepared:
+        """See :meth:`payments.gateways.port.PaymentGateway.look_up`."""
+        prepared = self._prepared[payment.gateway_reference or ""]
+        known = self.verdicts.get(prepared.payment_id)
+        return known or Prepared(payment.gateway_reference or "")
+
     def _answer[T](self, operation: str, payment_id: str, work: Callable[[], T]) -> T:
         self.calls += 1
         self._processes.point()

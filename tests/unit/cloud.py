@@ -122,8 +122,14 @@ class ScriptedGateway:
         prepare: Prepared | Declined | Exception = Prepared("ref"),  # noqa: B008 - frozen
         charge: ChargeOutcome | Exception = Approved("ref"),  # noqa: B008 - frozen
         cancel: ChargeOutcome | Exception = Declined(CANCELLED),  # noqa: B008 - frozen
+        look_up: ChargeOutcome | Prepared | Exception = Approved("ref"),  # noqa: B008 - frozen
     ) -> None:
-        self.answers = {"prepare": prepare, "charge": charge, "cancel": cancel}
+        self.answers = {
+            "prepare": prepare,
+            "charge": charge,
+            "cancel": cancel,
+            "look_up": look_up,
+        }
         self.calls: list[str] = []
         self.seen: list[Payment] = []
 
@@ -137,6 +143,10 @@ class ScriptedGateway:
 
     def cancel(self, payment: Payment) -> ChargeOutcome:
         answer: ChargeOutcome = self._answer("cancel", payment)
+        return answer
+
+    def look_up(self, payment: Payment) -> ChargeOutcome | Prepared:
+        answer: ChargeOutcome | Prepared = self._answer("look_up", payment)
         return answer
 
     def _answer(self, verb: str, payment: Payment) -> Any:

@@ -36,10 +36,16 @@ class SandboxLedger:
             "SET outcome = if_not_exists(outcome, :kept)",
             {":kept": kept},
         )
-        kept = item["outcome"]
-        if "reference" in kept:
-            return Approved(kept["reference"])
-        return Declined(Failure(kept["failure_code"], kept["failure_message"]))
+        return _verdict(item["outcome"])
+
+    def verdict(self, payment_id: str) -> Verdict | None:
+        """See :class:`payments.gateways.sandbox.ChargeLedger`."""
+        with unavailable("the sandbox gateway's ledger did not answer"):
+            answer = self._client.get_item(
+                TableName=self._table, Key=serialize(sandbox_key(payment_id)), ConsistentRead=True
+            )
+        item = deserialize(answer.get("Item", {}))
+        return _verdict(item["outcome"]) if "outcome" in item else None
 
     def _update(self, payment_id: str, expression: str, values: Item) -> Item:
         with unavailable("the sandbox gateway's ledger did not answer"):
@@ -51,3 +57,9 @@ class SandboxLedger:
                 ReturnValues="ALL_NEW",
             )
         return deserialize(answer["Attributes"])
+
+
+def _verdict(kept: Item) -> Verdict:
+    if "reference" in kept:
+        return Approved(kept["reference"])
+    return Declined(Failure(kept["failure_code"], kept["failure_message"]))

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any, Final
 
 from payments.core.amounts import Amounts
@@ -79,6 +80,9 @@ def transition_record(payment: Payment, transition: Transition) -> AuditRecord:
         record["event_type"] = transition.to.event_type
     if transition.capture_before is not None:
         record["capture_before"] = transition.capture_before
+    if transition.processor is not None:
+        told = asdict(transition.processor)
+        record |= {f"processor_{name}": value for name, value in told.items() if value}
     return _sealed(record)
 
 

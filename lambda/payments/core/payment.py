@@ -207,6 +207,14 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class ProcessorAnswer:
+    """What the processor itself called a decline, and its id of the request: for the audit trail."""
+
+    code: str | None
+    request_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Transition:
     """One change of status, with the witness to it.
 
@@ -224,6 +232,7 @@ class Transition:
     failure: Failure | None = None
     gateway_reference: str | None = None
     capture_before: str | None = None
+    processor: ProcessorAnswer | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from payments.core.clock import utc_now
 from payments.core.faults import ChargePending, PaymentNotFound, StaleTransition
-from payments.core.payment import Failure, Payment, PaymentStatus, Transition
+from payments.core.payment import Failure, Payment, PaymentStatus, ProcessorAnswer, Transition
 from payments.flows.ports import Store, Tally, no_tally
 from payments.gateways.port import (
     CANCELLED,
@@ -110,19 +110,31 @@ class Charging:
             return self._move(
                 payment, PaymentStatus.PROCESSING, witness, reference=answer.reference
             )
-        return self._move(payment, PaymentStatus.PROCESSING, witness, failure=answer.failure)
+        return self._move(
+            payment,
+            PaymentStatus.PROCESSING,
+            witness,
+            failure=answer.failure,
+            processor=answer.answer,
+        )
 
     def _record(self, payment: Payment, outcome: ChargeOutcome, witness: Witness) -> Payment:
         match outcome:
             case Approved(reference):
                 return self._move(payment, PaymentStatus.COMPLETED, witness, reference=reference)
-            case Declined(failure):
-                return self._fail(payment, failure, witness)
+            case Declined(failure, answer):
+                return self._fail(payment, failure, witness, answer)
             case Pending():
                 raise ChargePending(payment.payment_id)
 
-    def _fail(self, payment: Payment, failure: Failure, witness: Witness) -> Payment:
-        return self._move(payment, PaymentStatus.FAILED, witness, failure=failure)
+    def _fail(
+        self,
+        payment: Payment,
+        failure: Failure,
+        witness: Witness,
+        answer: ProcessorAnswer | None = None,
+    ) -> Payment:
+        return self._move(payment, PaymentStatus.FAILED, witness, failure=failure, processor=answer)
 
     def _move(
         self,
@@ -132,6 +144,7 @@ class Charging:
         *,
         failure: Failure | None = None,
         reference: str | None = None,
+        processor: ProcessorAnswer | None = None,
     ) -> Payment:
         transition = Transition(
             to=to,
@@ -141,6 +154,7 @@ class Charging:
             attempt=witness.attempt,
             failure=failure,
             gateway_reference=reference,
+            processor=processor,
         )
         try:
             moved = self._store.transition(payment, transition)

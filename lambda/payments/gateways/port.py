@@ -5,11 +5,11 @@ stored before ``charge`` is called. So whatever answer gets lost later, the refe
 charge to ask about, and a processor that forgets our idempotency keys cannot charge twice.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from payments.core.operation import Operation
-from payments.core.payment import Failure, Payment
+from payments.core.payment import Failure, Payment, ProcessorAnswer
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,7 @@ class Declined:
     """The customer was not charged, and will not be."""
 
     failure: Failure
+    answer: ProcessorAnswer | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,14 @@ class PaymentGateway(Protocol):
         Returns:
             The outcome that the charge has, or ``Declined`` with :data:`CANCELLED`; from then on a
             charge of this payment is answered with the same.
+        """
+        ...
+
+    def look_up(self, payment: Payment) -> ChargeOutcome | Prepared:
+        """Return the outcome of what ``payment.gateway_reference`` names, and change nothing.
+
+        Returns:
+            The outcome, or ``Prepared`` while there is none: a charge or a cancellation decides.
         """
         ...
 

@@ -7,6 +7,7 @@ from typing import Final, Protocol
 
 from payments.core.faults import GatewayBusy, GatewayUnavailable
 from payments.core.payment import Failure, Payment
+from payments.gateways.failures import CARD_DECLINED, EXPIRED_CARD, INSUFFICIENT_FUNDS
 from payments.gateways.port import (
     CANCELLED,
     Approved,
@@ -29,6 +30,10 @@ class ChargeLedger(Protocol):
         """Keep the first verdict on a payment; return the one that is kept."""
         ...
 
+    def verdict(self, payment_id: str) -> Verdict | None:
+        """Return the verdict that is kept on a payment."""
+        ...
+
 
 class SandboxAmount(StrEnum):
     """What a magic amount makes the sandbox do, beside declining."""
@@ -42,9 +47,9 @@ class SandboxAmount(StrEnum):
 
 
 DECLINED_AMOUNTS: Final[dict[int, Failure]] = {
-    40001: Failure("insufficient_funds", "The account does not hold this amount."),
-    40002: Failure("card_declined", "The card issuer declined the charge."),
-    40003: Failure("expired_card", "The card has expired."),
+    40001: INSUFFICIENT_FUNDS,
+    40002: CARD_DECLINED,
+    40003: EXPIRED_CARD,
     40004: Failure("suspected_fraud", "The charge was stopped as suspected fraud."),
 }
 """Amounts in minor units of any currency that the sandbox declines."""
@@ -98,6 +103,10 @@ class SandboxGateway:
     def cancel(self, payment: Payment) -> Verdict:
         """See :meth:`PaymentGateway.cancel`."""
         return self._ledger.decide(payment, Declined(CANCELLED))
+
+    def look_up(self, payment: Payment) -> Verdict | Prepared:
+        """See :meth:`PaymentGateway.look_up`."""
+        return self._ledger.verdict(payment.payment_id) or self.prepare(payment)
 
 
 def _verdict(payment: Payment) -> Verdict:

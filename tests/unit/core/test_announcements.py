@@ -17,9 +17,11 @@ from payments.core.payment import (
     Payment,
     PaymentRequest,
     PaymentStatus,
+    ProcessorAnswer,
     Transition,
 )
 from payments.flows.charge import Charging
+from payments.gateways import failures as reasons
 from payments.gateways.port import CANCELLED
 from payments.gateways.sandbox import DECLINED_AMOUNTS
 from tests.unit.cloud import AT, BATCH_ID, WITNESS, Cloud, payment_request
@@ -170,6 +172,12 @@ def test_an_unknown_status_cannot_be_announced() -> None:
 LONGEST_REFERENCE = "r" * 255
 """As long as a processor's id may be: https://docs.stripe.com/upgrades#what-changes-does-stripe-consider-to-be-backward-compatible"""
 
+DECLINES = [each for each in vars(reasons).values() if isinstance(each, Failure)]
+
+DECLINED = ProcessorAnswer("withdrawal_count_limit_exceeded", f"req_{'r' * 24}")
+"""The longest decline code, and ids of requests with room for more:
+https://docs.stripe.com/declines/codes"""
+
 LONGEST_ACTOR = f"payment-workflow-{'s' * 20}:{execution_name('p' * 64, 2)}"
 REQUEST_ID = "4f8e6f0e-7b1c-4c8e-9d0a-0123456789ab"
 
@@ -198,18 +206,19 @@ def longest_requests() -> list[PaymentRequest]:
 
 def longest_records() -> list[tuple[str, dict[str, Any]]]:
     failures = sorted(
-        {CANCELLED, *DECLINED_AMOUNTS.values()}, key=lambda each: len(each.code + each.message)
+        {CANCELLED, *DECLINED_AMOUNTS.values(), *DECLINES},
+        key=lambda each: len(each.code + each.message),
     )
     records = []
     for request in longest_requests():
         records.append(("accepted", acceptance_record(request, actor="batch", at=AT)))
         payment = processing(request)
         bound = replace(payment, status=PaymentStatus.PENDING, version=1)
-        for before, to, failure, reference in (
-            (bound, PaymentStatus.PROCESSING, None, LONGEST_REFERENCE),
-            (bound, PaymentStatus.PROCESSING, failures[-1], None),
-            (payment, PaymentStatus.COMPLETED, None, LONGEST_REFERENCE),
-            (payment, PaymentStatus.FAILED, failures[-1], None),
+        for before, to, failure, reference, answer in (
+            (bound, PaymentStatus.PROCESSING, None, LONGEST_REFERENCE, None),
+            (bound, PaymentStatus.PROCESSING, failures[-1], None, DECLINED),
+            (payment, PaymentStatus.COMPLETED, None, LONGEST_REFERENCE, None),
+            (payment, PaymentStatus.FAILED, failures[-1], None, DECLINED),
         ):
             transition = Transition(
                 to=to,
@@ -219,6 +228,7 @@ def longest_records() -> list[tuple[str, dict[str, Any]]]:
                 attempt=1000,
                 failure=failure,
                 gateway_reference=reference,
+                processor=answer,
             )
             records.append((to.value, transition_record(before, transition)))
     return records

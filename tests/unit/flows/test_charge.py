@@ -14,7 +14,7 @@ from payments.core.faults import (
     PaymentNotFound,
     StaleTransition,
 )
-from payments.core.payment import Failure, Payment, PaymentStatus, Transition
+from payments.core.payment import Failure, Payment, PaymentStatus, ProcessorAnswer, Transition
 from payments.flows.charge import Charging
 from payments.gateways.port import CANCELLED, Approved, ChargeOutcome, Declined, Pending, Prepared
 from tests.unit.cloud import (
@@ -27,6 +27,7 @@ from tests.unit.cloud import (
     statuses,
 )
 
+ANSWER = ProcessorAnswer("do_not_honor", "req_1")
 REFUSED_CARD = Failure("card_declined", "The card issuer declined the charge.")
 
 
@@ -117,6 +118,34 @@ class TestBinding:
         for record in cloud.items("audit")[1:]:
             told = record["actor"]["S"], record["request_id"]["S"], record["attempt"]["N"]
             assert told == ("payment-processor", "invocation-1", "0")
+
+    @pytest.mark.parametrize(
+        ("gateway", "told"),
+        [
+            (ScriptedGateway(charge=Declined(REFUSED_CARD, ANSWER)), {"FAILED"}),
+            (ScriptedGateway(prepare=Declined(REFUSED_CARD, ANSWER)), {"PROCESSING"}),
+        ],
+    )
+    def test_the_processors_own_code_and_request_are_in_the_record_of_its_decline(
+        self,
+        store: PaymentStore,
+        pending: Payment,
+        cloud: Cloud,
+        gateway: ScriptedGateway,
+        told: set[str],
+    ) -> None:
+        Charging(store, gateway).charge(pending, WITNESS)
+        by_status = {
+            record["to"]["S"]: (
+                record.get("processor_code", {}).get("S"),
+                record.get("processor_request_id", {}).get("S"),
+            )
+            for record in cloud.items("audit")
+        }
+        assert {to for to, answer in by_status.items() if answer != (None, None)} == told
+        assert all(by_status[to] == ("do_not_honor", "req_1") for to in told)
+        payment = end(store)
+        assert payment.audit_hash == cloud.items("audit")[-1]["hash"]["S"]
 
 
 class TestClosed:

@@ -9,9 +9,12 @@ from operations.cli import main
 from payments.aws.payments import PaymentStore, Tables
 from payments.aws.sandbox_ledger import SandboxLedger
 from payments.core.executions import execution_name
+from payments.core.payment import ProcessorAnswer
 from payments.flows.charge import Charging, Witness
+from payments.gateways.failures import CARD_DECLINED
+from payments.gateways.port import Declined
 from payments.gateways.sandbox import SandboxGateway
-from tests.unit.cloud import Cloud, create_table, payment_request
+from tests.unit.cloud import Cloud, ScriptedGateway, create_table, payment_request
 
 TABLES = Tables(payments="payments-test", processing_status="status", audit_logs="audit-logs-test")
 
@@ -61,6 +64,22 @@ def test_a_payment_is_told_from_acceptance_to_its_end(
         "The audit chain of 3 records holds.",
     ):
         assert part in " ".join(told.split()), part
+
+
+def test_what_the_processor_called_it_is_told(
+    traced: Cloud, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    store = PaymentStore(traced.dynamodb, TABLES)
+    store.create(payment_request("pay_2"), actor="api", at="2026-01-01T00:00:00Z")
+    gateway = ScriptedGateway(
+        charge=Declined(CARD_DECLINED, ProcessorAnswer("do_not_honor", "req_1"))
+    )
+    witness = Witness(actor="payment-processor", request_id="invocation-1", attempt=0)
+    Charging(store, gateway).charge_by_id("pay_2", witness)
+    main(["--env", "test", "pay_2"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert "card_declined, the processor's code do_not_honor and request req_1" in told
 
 
 @pytest.mark.usefixtures("traced")
