@@ -9,7 +9,15 @@ from operations import clients, screen
 from operations.failures import tell
 from operations.items import plain
 from operations.options import DONE, NO, Commands, add_command, add_group
-from payments.core.audit import KIND, WITNESSED_FIELDS, AuditRecord, Life, chain_faults
+from payments.core.audit import (
+    KIND,
+    WITNESSED_FIELDS,
+    AuditRecord,
+    Life,
+    chain_faults,
+    is_unposted,
+)
+from payments.core.fields import OPTIONAL_FIELDS
 from payments.core.payment import PaymentStatus
 
 if TYPE_CHECKING:
@@ -33,11 +41,15 @@ class Checked:
 
 @dataclass(slots=True)
 class Verification:
-    """What was walked: how many payments and records, and a sentence per fault."""
+    """What was walked: how many payments and records, and a sentence per fault.
+
+    ``unposted`` counts the records that moved money before records had postings.
+    """
 
     payments: int
     records: int
     faults: list[str]
+    unposted: int = 0
 
 
 class AuditTrail:
@@ -61,6 +73,7 @@ class AuditTrail:
             checked = self._check(payment)
             total.payments += 1
             total.records += len(checked.records)
+            total.unposted += sum(map(is_unposted, checked.records))
             total.faults.extend(checked.faults)
             yield total
         known: str | None = None
@@ -136,6 +149,8 @@ def run(options: argparse.Namespace) -> int:
         return NO if result.faults else DONE
     for fault in result.faults:
         screen.say(fault, "red")
+    if result.unposted:
+        screen.say(f"{result.unposted} records moved money before records had postings")
     verdict = f"{len(result.faults)} faults" if result.faults else "the audit trail is whole"
     screen.say(f"{result.payments} payments, {result.records} records: {verdict}")
     return NO if result.faults else DONE
@@ -167,6 +182,7 @@ def _left_by(records: Sequence[AuditRecord]) -> dict[str, Any]:
         "updated_at": last.get("at"),
         "audit_hash": last.get("hash"),
     }
+    payment |= {name: first[name] for name in OPTIONAL_FIELDS if name in first}
     if payment["status"] in _OPEN_STATUSES:
         payment["accepted_at"] = first.get("at")
     if "capture_before" in moves[-1]:

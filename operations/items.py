@@ -19,8 +19,15 @@ def plain(item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    if "B" in value:
-        # boto3's own type for bytes cannot be printed.
-        return value["B"]
+    match value:
+        case {"S": text}:
+            return text
+        case {"B": binary}:
+            # boto3's own type for bytes cannot be printed.
+            return binary
+        case {"L": values}:
+            return [_plain(each) for each in values]
+        case {"M": values}:
+            return plain(values)
     read = _deserializer.deserialize(value)
     return int(read) if isinstance(read, Decimal) and read == int(read) else read

@@ -26,11 +26,19 @@ def serialize(item: Mapping[str, Any]) -> dict[str, Any]:
 
 def deserialize(item: Mapping[str, Any]) -> Item:
     """Return an item as it was given to :func:`serialize`."""
-    # boto3 gives Decimal for every number.
-    return {
-        name: int(value["N"]) if "N" in value else _deserializer.deserialize(value)
-        for name, value in item.items()
-    }
+    return {name: _plain(value) for name, value in item.items()}
+
+
+def _plain(value: Any) -> Any:
+    # boto3 gives Decimal for every number, at any depth.
+    match value:
+        case {"N": number}:
+            return int(number)
+        case {"L": values}:
+            return [_plain(each) for each in values]
+        case {"M": values}:
+            return deserialize(values)
+    return _deserializer.deserialize(value)
 
 
 def expires_at(at: str, retention: timedelta = TIMELINE_RETENTION) -> int:

@@ -235,12 +235,7 @@ class PaymentStore:
                 ConsistentRead=True,
             )
         places = deserialize(answer["Item"])["places"] if "Item" in answer else []
-        return {
-            int(place["shard"]): OpenPayment(
-                int(place["shard"]), place["accepted_at"], place["payment_id"]
-            )
-            for place in places
-        }
+        return {place["shard"]: OpenPayment(**place) for place in places}
 
     def remember_look(self, ended_at: Mapping[int, OpenPayment], *, at: str) -> None:
         """Remember where in each shard a look ended, the one longest ago first."""

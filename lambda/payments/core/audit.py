@@ -16,6 +16,7 @@ from payments.core.operation import (
     OperationStatus,
 )
 from payments.core.payment import Payment, PaymentRequest, PaymentStatus, Transition
+from payments.core.postings import postings_of
 
 KIND: Final = "payment"
 """The kind of a record that tells of a payment's status.
@@ -39,11 +40,18 @@ _STEPS: Final = (
     *((status.value, to.value) for status in PaymentStatus for to in status.successors),
 )
 
+_COMPLETION: Final = (PaymentStatus.PROCESSING.value, PaymentStatus.COMPLETED.value)
+"""The step of a payment that is charged whole."""
+
 _WITNESSED_BY_OPERATIONS: Final = ("amount_minor", "currency", "exponent")
 """What the records of operations say again: the chain leads to the rest."""
 
 type AuditRecord = dict[str, Any]
-"""One record as stored: flat, strings and integers only, ``hash`` over all the rest."""
+"""One record as stored: strings, integers and ``postings``, ``hash`` over all the rest.
+
+``postings`` is there even where no money moves, and then empty: a record without it was written
+before there were postings.
+"""
 
 
 def acceptance_record(request: PaymentRequest, *, actor: str, at: str) -> AuditRecord:
@@ -60,7 +68,9 @@ def acceptance_record(request: PaymentRequest, *, actor: str, at: str) -> AuditR
             "request_id": request.correlation_id,
             "to": PaymentStatus.PENDING.value,
             **_witnessed(request.content),
+            **request.content.options,
             "source": request.source,
+            "postings": [],
             "previous_hash": GENESIS,
         }
     )
@@ -75,7 +85,13 @@ def transition_record(payment: Payment, transition: Transition) -> AuditRecord:
         "correlation_id": payment.correlation_id,
         "from": payment.status.value,
         **_witnessed(payment.content),
+        "postings": _postings(
+            KIND, payment.status.value, transition.to.value, payment.amount_minor
+        ),
     }
+    if transition.gateway_reference == payment.gateway_reference:
+        # An earlier record tells of it.
+        record.pop("gateway_reference", None)
     if transition.to.event_type is not None:
         record["event_type"] = transition.to.event_type
     if transition.capture_before is not None:
@@ -112,6 +128,12 @@ def operation_record(
         "operation_id": operation.operation_id,
         "operation_minor": operation.amount_minor,
         **{name: payment.content.to_dict()[name] for name in _WITNESSED_BY_OPERATIONS},
+        "postings": _postings(
+            operation.kind.value,
+            None if before is None else before.value,
+            change.to.value,
+            operation.amount_minor,
+        ),
     }
     if operation.rest_minor:
         record["rest_minor"] = operation.rest_minor
@@ -153,6 +175,17 @@ def _witnessed(content: Content) -> dict[str, Any]:
     return {name: fields[name] for name in WITNESSED_FIELDS}
 
 
+def _postings(kind: str, before: str | None, to: str, amount_minor: int) -> list[dict[str, Any]]:
+    return [posting.to_dict() for posting in postings_of(kind, before, to, amount_minor)]
+
+
+def _expected_postings(record: AuditRecord) -> list[dict[str, Any]]:
+    """Return what a record must post that makes a step which it may make."""
+    kind = record["kind"]
+    amount = record.get("amount_minor" if kind == KIND else "operation_minor", 0)
+    return _postings(kind, record.get("from"), record["to"], amount)
+
+
 def record_hash(record: AuditRecord) -> str:
     """Return the SHA-256 over the canonical JSON of a record without its own hash."""
     content = {name: value for name, value in record.items() if name != "hash"}
@@ -166,13 +199,15 @@ def chain_faults(payment_id: str, records: Iterable[AuditRecord]) -> list[str]:
     this release does not know tells of is not judged; its place in the chain is.
 
     Returns:
-        A sentence per fault: a changed, missing, repeated or foreign record, another amount, or a
-        step that no payment and no operation may make. Empty means that the chain is whole.
+        A sentence per fault: a changed, missing, repeated or foreign record, another amount, a
+        step that no payment and no operation may make, or other postings than it makes. Empty means
+        that the chain is whole.
     """
     faults: list[str] = []
     expected_sequence, previous_hash = 1, GENESIS
     accepted: AuditRecord | None = None
     life = Life()
+    has_postings = False
     for record in records:
         accepted = accepted or record
         sequence = record.get("sequence")
@@ -194,6 +229,11 @@ def chain_faults(payment_id: str, records: Iterable[AuditRecord]) -> list[str]:
             if (name in record or record.get("kind") == KIND)
             and record.get(name) != accepted.get(name)
         )
+        has_postings = has_postings or "postings" in record
+        if has_postings and fault is None and record["kind"] in KINDS:
+            expected = _expected_postings(record)
+            if record.get("postings") != expected:
+                faults.append(f"{where}: posts {record.get('postings')!r}, not {expected}")
         expected_sequence = (sequence if isinstance(sequence, int) else expected_sequence) + 1
         previous_hash = record.get("hash", "")
     return faults
@@ -228,7 +268,7 @@ class Life:
         self._status = step[1]
         if step[0] != before or step not in _STEPS:
             return f"{step[0]!r} → {step[1]!r} after {before!r}"
-        if step == (PaymentStatus.PROCESSING.value, PaymentStatus.COMPLETED.value):
+        if step == _COMPLETION:
             self.amounts = Amounts.charged(record["amount_minor"])
         elif step[1] == PaymentStatus.AUTHORIZED.value:
             self.amounts = Amounts.held(record["amount_minor"])
@@ -244,6 +284,12 @@ class Life:
             return f"{kind} {name[1]!r}: {step[0]!r} → {step[1]!r} after {before!r}"
         self.amounts = move(self.amounts, record["operation_minor"], record.get("rest_minor", 0))
         return None
+
+
+def is_unposted(record: AuditRecord) -> bool:
+    """Say whether a record tells of money that moved and was written before there were postings."""
+    is_completed = (record.get("from"), record.get("to")) == _COMPLETION
+    return "postings" not in record and record.get("kind") == KIND and is_completed
 
 
 def canonical_json(document: dict[str, Any]) -> str:

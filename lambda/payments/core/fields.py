@@ -21,7 +21,7 @@ OPTIONAL_FIELDS: Final[tuple[str, ...]] = (
 PAYMENT_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """What a payment id looks like; always used with ``fullmatch``."""
 
-PROCESSOR_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,255}")
+PROCESSOR_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 """What an id at a processor looks like; always used with ``fullmatch``."""
 
 CAPTURES: Final[tuple[Capture, ...]] = get_args(Capture.__value__)
@@ -96,7 +96,7 @@ def option_fault(name: str, value: object) -> FieldError | None:
         )
     if not PROCESSOR_ID.fullmatch(value):
         return FieldError(
-            name, "invalid_format", "must be 1 to 255 of the characters A-Z a-z 0-9 _ -"
+            name, "invalid_format", "must be 1 to 128 of the characters A-Z a-z 0-9 _ -"
         )
     return None
 

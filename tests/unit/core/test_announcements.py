@@ -10,25 +10,16 @@ from payments.aws.items import deserialize
 from payments.aws.payments import PaymentStore
 from payments.core.announcements import announcement, describe
 from payments.core.audit import acceptance_record, transition_record
-from payments.core.content import Content
-from payments.core.executions import execution_name
 from payments.core.payment import (
     Failure,
     Payment,
     PaymentRequest,
     PaymentStatus,
-    ProcessorAnswer,
     Transition,
 )
 from payments.flows.charge import Charging
-from payments.gateways import failures as reasons
 from payments.gateways.port import CANCELLED
-from payments.gateways.sandbox import DECLINED_AMOUNTS
-from tests.unit.cloud import AT, BATCH_ID, WITNESS, Cloud, payment_request
-
-WRITE_UNIT = 1024
-"""Bytes of an item that one write unit covers:
-https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html"""
+from tests.unit.cloud import AT, WITNESS, Cloud, payment_request
 
 
 def processing(request: PaymentRequest) -> Payment:
@@ -164,76 +155,3 @@ def test_a_record_without_its_amount_cannot_be_announced(name: str, value: objec
 def test_an_unknown_status_cannot_be_announced() -> None:
     with pytest.raises(ValueError, match="NO_STATUS"):
         announcement({**ended(PaymentStatus.COMPLETED), "to": "NO_STATUS"})
-
-
-# --- the size of a record
-
-
-LONGEST_REFERENCE = "r" * 255
-"""As long as a processor's id may be: https://docs.stripe.com/upgrades#what-changes-does-stripe-consider-to-be-backward-compatible"""
-
-DECLINES = [each for each in vars(reasons).values() if isinstance(each, Failure)]
-
-DECLINED = ProcessorAnswer("withdrawal_count_limit_exceeded", f"req_{'r' * 24}")
-"""The longest decline code, and ids of requests with room for more:
-https://docs.stripe.com/declines/codes"""
-
-LONGEST_ACTOR = f"payment-workflow-{'s' * 20}:{execution_name('p' * 64, 2)}"
-REQUEST_ID = "4f8e6f0e-7b1c-4c8e-9d0a-0123456789ab"
-
-
-def item_size(record: dict[str, Any]) -> int:
-    """Return the bytes that DynamoDB counts of an item, at most.
-
-    Names and texts in UTF-8, and numbers by a byte for two digits and one more, at most 21.
-    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
-    """
-    return sum(
-        len(name.encode())
-        + (len(value.encode()) if isinstance(value, str) else len(str(value)) // 2 + 2)
-        for name, value in record.items()
-    )
-
-
-def longest_requests() -> list[PaymentRequest]:
-    content = Content("p" * 64, 10**18 - 1, "USD", 2)
-    row = f"{BATCH_ID}:{'9' * 18}"
-    return [
-        PaymentRequest(content, "api", REQUEST_ID),
-        PaymentRequest(content, f"batch:{row}", row),
-    ]
-
-
-def longest_records() -> list[tuple[str, dict[str, Any]]]:
-    failures = sorted(
-        {CANCELLED, *DECLINED_AMOUNTS.values(), *DECLINES},
-        key=lambda each: len(each.code + each.message),
-    )
-    records = []
-    for request in longest_requests():
-        records.append(("accepted", acceptance_record(request, actor="batch", at=AT)))
-        payment = processing(request)
-        bound = replace(payment, status=PaymentStatus.PENDING, version=1)
-        for before, to, failure, reference, answer in (
-            (bound, PaymentStatus.PROCESSING, None, LONGEST_REFERENCE, None),
-            (bound, PaymentStatus.PROCESSING, failures[-1], None, DECLINED),
-            (payment, PaymentStatus.COMPLETED, None, LONGEST_REFERENCE, None),
-            (payment, PaymentStatus.FAILED, failures[-1], None, DECLINED),
-        ):
-            transition = Transition(
-                to=to,
-                at=AT,
-                actor=LONGEST_ACTOR,
-                request_id=REQUEST_ID,
-                attempt=1000,
-                failure=failure,
-                gateway_reference=reference,
-                processor=answer,
-            )
-            records.append((to.value, transition_record(before, transition)))
-    return records
-
-
-@pytest.mark.parametrize(("kind", "record"), longest_records())
-def test_the_longest_record_takes_one_write_unit(kind: str, record: dict[str, Any]) -> None:
-    assert item_size(record) < WRITE_UNIT, kind

@@ -10,97 +10,19 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from payments.core.amounts import Amounts
 from payments.core.audit import (
-    acceptance_record,
-    chain_faults,
     operation_record,
     record_hash,
-    transition_record,
 )
 from payments.core.operation import (
     STEPS,
     Operation,
     OperationChange,
     OperationKind,
-    OperationRequest,
     OperationStatus,
 )
-from payments.core.payment import Failure, Payment, PaymentStatus, Transition
-from tests.unit.cloud import AT, payment_request
-
-REFUND = OperationRequest(
-    kind=OperationKind.REFUND,
-    payment_id="pay_1",
-    operation_id="r1",
-    source="api",
-    correlation_id="request-2",
-    amount_minor=100,
-)
-
-
-class Trail:
-    """A payment of 99.99 USD that moves, and the records of what happened to it."""
-
-    def __init__(self, *statuses: PaymentStatus) -> None:
-        request = payment_request()
-        first = acceptance_record(request, actor="api", at=AT)
-        self.records = [first]
-        self.payment = Payment(
-            content=request.content,
-            status=PaymentStatus.PENDING,
-            version=1,
-            content_hash=request.content.hash,
-            source=request.source,
-            correlation_id=request.correlation_id,
-            created_at=AT,
-            updated_at=AT,
-            audit_hash=first["hash"],
-        )
-        for status in statuses:
-            self.move(status)
-
-    def move(self, to: PaymentStatus) -> None:
-        """Move the payment to a status."""
-        change = Transition(to=to, at=AT, actor="test", request_id="request")
-        record = transition_record(self.payment, change)
-        self.records.append(record)
-        self.payment = self.payment.after(change, record["hash"])
-
-    def step(
-        self, operation: Operation, to: OperationStatus, *, before: OperationStatus | None
-    ) -> Operation:
-        """Take an operation one step further."""
-        change = OperationChange(to=to, at=AT, actor="test", request_id="request")
-        moved = replace(operation, status=to) if before is None else operation.after(change)
-        amounts = moved.moves(self.payment, before)
-        record = operation_record(self.payment, moved, change, before=before)
-        self.records.append(record)
-        self.payment = replace(
-            self.payment,
-            amounts=amounts,
-            version=self.payment.version + 1,
-            audit_hash=record["hash"],
-        )
-        return moved
-
-    def refund(self, operation_id: str, amount: int, to: OperationStatus) -> None:
-        """Refund an amount, and have it end so."""
-        request = replace(REFUND, operation_id=operation_id)
-        asked = Operation.requested(request, amount_minor=amount, rest_minor=0, at=AT)
-        pending = self.step(asked, OperationStatus.PENDING, before=None)
-        self.step(pending, to, before=OperationStatus.PENDING)
-
-    @property
-    def faults(self) -> list[str]:
-        """What is wrong with the records."""
-        return chain_faults("pay_1", self.records)
-
-
-def completed() -> Trail:
-    return Trail(PaymentStatus.PROCESSING, PaymentStatus.COMPLETED)
-
-
-def authorized() -> Trail:
-    return Trail(PaymentStatus.PROCESSING, PaymentStatus.AUTHORIZED)
+from payments.core.payment import Failure, PaymentStatus
+from tests.unit.cloud import AT
+from tests.unit.trails import REFUND, Trail, authorized, completed
 
 
 class TestAmounts:

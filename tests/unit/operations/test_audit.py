@@ -6,9 +6,13 @@ import pytest
 
 from operations.audit import AuditTrail, Verification
 from operations.cli import main
+from operations.items import plain
+from payments.aws.items import serialize
 from payments.aws.payments import PaymentStore, Tables
 from payments.aws.sandbox_ledger import SandboxLedger
 from payments.core.audit import GENESIS, chain_faults, record_hash
+from payments.core.content import Content
+from payments.core.payment import PaymentRequest
 from payments.flows.charge import Charging
 from payments.gateways.sandbox import SandboxGateway
 from tests.unit.cloud import WITNESS, Cloud, create_table, payment_request
@@ -198,3 +202,41 @@ def test_the_command_names_each_fault(cloud: Cloud, capsys: pytest.CaptureFixtur
 def test_the_command_says_when_there_is_nothing_to_read(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["audit", "verify", "--env", "none"]) == 2
     assert "cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("trail")
+def test_the_command_counts_what_moved_money_before_there_were_postings(
+    cloud: Cloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    previous = GENESIS
+    for record in map(plain, records(cloud, "pay_1")):
+        del record["postings"]
+        record["previous_hash"] = previous
+        record["hash"] = previous = record_hash(record)
+        cloud.dynamodb.put_item(TableName=TABLES.audit_logs, Item=serialize(record))
+    cloud.dynamodb.update_item(
+        TableName=TABLES.payments,
+        Key={"payment_id": {"S": "pay_1"}},
+        UpdateExpression="SET audit_hash = :hash",
+        ExpressionAttributeValues={":hash": {"S": previous}},
+    )
+    assert main(["audit", "verify", "--env", "test"]) == 0
+    assert "1 records moved money before records had postings\n" in capsys.readouterr().out
+
+
+def test_the_trail_tells_what_was_asked_of_the_processor(trail: AuditTrail, cloud: Cloud) -> None:
+    content = Content("pay_4", 100, "USD", 2, "cus_1", "pm_1", "manual")
+    request = PaymentRequest(content, "api", "request-4")
+    PaymentStore(cloud.dynamodb, TABLES).create(request, actor="api", at="2026-01-01T00:00:00Z")
+    checked = trail.check("pay_4")
+    assert checked is not None
+    assert checked.faults == []
+    cloud.dynamodb.update_item(
+        TableName=TABLES.payments,
+        Key={"payment_id": {"S": "pay_4"}},
+        UpdateExpression="SET processor_payment_method = :another",
+        ExpressionAttributeValues={":another": {"S": "pm_2"}},
+    )
+    assert verified(trail).faults == [
+        "pay_4: processor_payment_method is 'pm_2', its records say 'pm_1'"
+    ]
