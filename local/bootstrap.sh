@@ -4,7 +4,8 @@
 #
 #   sh local/bootstrap.sh check     name every missing prerequisite, install nothing
 #   sh local/bootstrap.sh install   check, then bring .venv and node_modules up to the locks
-#   sh local/bootstrap.sh checkov   check, then bring .tools/checkov up to tests/scan/checkov.txt
+#   sh local/bootstrap.sh tool checkov tests/scan/checkov.txt
+#                                   check, then bring .tools/checkov up to that list of packages
 #   sh local/bootstrap.sh pipenv …  check, then run pipenv (the machine's own, or one in .tools)
 set -eu
 
@@ -144,23 +145,23 @@ install_pipenv() {
     say "  done in $(($(now) - started)) s"
 }
 
-# checkov pins an old boto3, so it lives apart from .venv.
-install_checkov() {
-    stamp="$(cksum <tests/scan/checkov.txt) $BASE_PYTHON $ROOT"
-    [ "$(cat .tools/checkov/.installed 2>/dev/null)" = "$stamp" ] && return 0
+# install_tool NAME LIST: what does not agree with the packages in .venv lives apart from it.
+install_tool() {
+    stamp="$(cksum <"$2") $BASE_PYTHON $ROOT"
+    [ "$(cat ".tools/$1/.installed" 2>/dev/null)" = "$stamp" ] && return 0
     started=$(now)
     mkdir -p "$LOGS"
-    say "Installing checkov into .tools (about a minute) ..."
-    rm -rf .tools/checkov
+    say "Installing $1 into .tools (about a minute) ..."
+    rm -rf ".tools/$1"
     if ! {
-        "$BASE_PYTHON" -m venv .tools/checkov &&
-            .tools/checkov/bin/python -m pip install --quiet --disable-pip-version-check \
-                --requirement tests/scan/checkov.txt
-    } >"$LOGS/checkov.log" 2>&1; then
-        tail_of "Installing checkov" "$LOGS/checkov.log"
+        "$BASE_PYTHON" -m venv ".tools/$1" &&
+            ".tools/$1/bin/python" -m pip install --quiet --disable-pip-version-check \
+                --requirement "$2"
+    } >"$LOGS/$1.log" 2>&1; then
+        tail_of "Installing $1" "$LOGS/$1.log"
         return 1
     fi
-    say "$stamp" >.tools/checkov/.installed
+    say "$stamp" >".tools/$1/.installed"
     say "  done in $(($(now) - started)) s"
 }
 
@@ -229,9 +230,9 @@ install() {
 case "${1:-}" in
 check) check ;;
 install) install ;;
-checkov)
+tool)
     check
-    install_checkov
+    install_tool "$2" "$3"
     ;;
 pipenv)
     shift
@@ -241,7 +242,7 @@ pipenv)
     exec "$PIPENV" --python "$BASE_PYTHON" "$@"
     ;;
 *)
-    say "usage: sh local/bootstrap.sh check | install | checkov | pipenv ARGUMENT..." >&2
+    say "usage: sh local/bootstrap.sh check | install | tool NAME LIST | pipenv ARGUMENT..." >&2
     exit 2
     ;;
 esac

@@ -1,4 +1,7 @@
 """From a commit to production: what checks, keeps and proves a release.
 
+- ``stages`` and ``bundle``: one synthesis for every stage, with a list of hashes.
 - ``gate`` reads a plan and says whether it may be applied.
+- ``smoke`` uses what was deployed, and ``alarms`` watches it.
+- ``access``: the roles that the pipeline has in AWS, a small stack of its own.
 """

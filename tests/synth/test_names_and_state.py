@@ -123,6 +123,7 @@ def test_scanners_can_read_the_stack(stack: Stack) -> None:
 
 def test_the_outputs_name_what_people_and_tools_need(stack: Stack) -> None:
     assert set(stack.document["output"]) == {
+        "version",
         "api_url",
         "api_id",
         "batch_bucket",
