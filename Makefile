@@ -11,7 +11,7 @@ PAYMENTS := $(PYTHON) -m operations
 SEEDS ?= 200
 FILES ?= 100000
 
-.PHONY: help install bundle record-plans up demo down status env batch trace doctor dashboard files-oracle simulate bench bench-publish capacity cost cost-record test lint scan iam-mutants format unit e2e synth snapshots lock clean
+.PHONY: help install bundle record-plans up demo down status env batch trace console console-pictures doctor dashboard files-oracle simulate bench bench-publish capacity cost cost-record test lint scan iam-mutants format unit e2e synth snapshots lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '\
@@ -45,6 +45,9 @@ batch: install ## Upload a CSV file and show its report: make batch FILE=samples
 trace: install ## Tell the story of one payment: make trace ID=pay_123456
 	@test -n "$(ID)" || { echo 'Name a payment: make trace ID=pay_123456' >&2; exit 2; }
 	@$(PAYMENTS) --env local trace "$(ID)"
+
+console: install ## Serve the console for the local cloud to your browser
+	@$(PAYMENTS) --env local console
 
 synth: install ## Synthesise the Terraform of the local deployment into .local/cdktf.out
 	@$(RIG) synth
@@ -118,6 +121,9 @@ record-plans: install ## Plan changes of the stack against an emulator again, fo
 
 dashboard: up ## Send payments through the local cloud and draw its dashboard into docs/dashboard.png
 	@$(RIG) dashboard
+
+console-pictures: install ## Photograph the console for the documentation, into docs/console*.png
+	@$(PYTHON) -m tests.browser
 
 lock: install ## Resolve again what Pipfile and package.json ask for, and pin it, the provider included
 	@sh local/bootstrap.sh pipenv lock

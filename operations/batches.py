@@ -50,20 +50,30 @@ class BatchFiles:
         """
         try:
             with file.open("rb") as content:
-                return self.put(file.name, content, dry_run=dry_run)
+                return self.put(f"{DRY_RUN_PREFIX if dry_run else ''}{file.name}", content)
         except OSError as error:
             raise NotABatch(f"Cannot read {file}: {error.strerror}") from error
 
-    def put(self, name: str, content: IO[bytes], *, dry_run: bool) -> str:
-        """Put what a file holds into the batch bucket; ``name`` is the file's.
+    def put(self, key: str, content: IO[bytes]) -> str:
+        """Put what a file holds into the batch bucket and return the id of its batch.
 
         Raises:
-            NotABatch: the name does not end in `.csv`.
+            NotABatch: the key does not end in `.csv`.
         """
-        if not name.lower().endswith(".csv"):
+        if not key.lower().endswith(".csv"):
+            name = key.rpartition("/")[2]
             raise NotABatch(f"Only names that end in .csv start a batch, and {name} does not.")
-        key = f"{DRY_RUN_PREFIX if dry_run else ''}{name}"
         stored = self._s3.put_object(Bucket=self._bucket, Key=key, Body=content)
+        return Batch(ObjectVersion(self._bucket, key, stored["VersionId"])).batch_id
+
+    def pay(self, dry_run_key: str, key: str) -> str:
+        """Pay the file of a dry run: copy it to where files are paid, and return its batch's id."""
+        stored = self._s3.copy_object(
+            Bucket=self._bucket,
+            Key=key,
+            CopySource={"Bucket": self._bucket, "Key": dry_run_key},
+            MetadataDirective="REPLACE",
+        )
         return Batch(ObjectVersion(self._bucket, key, stored["VersionId"])).batch_id
 
     def follow(

@@ -89,7 +89,18 @@ def _parser() -> argparse.ArgumentParser:
     dashboard_.add_argument(
         "--picture", metavar="FILE", help="where to (default: docs/dashboard.png)"
     )
+    console_ = add_command(
+        commands, "console", _console, "serve the console, a local web page, to your browser"
+    )
+    console_.add_argument("--port", type=int, default=0, help="where to (default: any free port)")
+    console_.add_argument("--no-browser", action="store_true", help="only print the address")
     return parser
+
+
+def _console(options: argparse.Namespace) -> int:
+    from operations.console import command  # noqa: PLC0415
+
+    return command.run(options)
 
 
 def _dashboard(options: argparse.Namespace) -> int:

@@ -182,7 +182,7 @@ class Redriving:
             if place in refused:
                 self._keep(letter, f"the queue refused it: {refused[place]}")
                 continue
-            self._done.payments.append(PutBack(payment_id, queue, _reason(letter)))
+            self._done.payments.append(PutBack(payment_id, queue, reason_of(letter)))
             sent.append(letter)
         return sent
 
@@ -206,7 +206,7 @@ class Redriving:
             return False
         for batch in started:
             what = f"{batch.batch_id} (s3://{batch.source.bucket}/{batch.source.key})"
-            self._done.files.append(PutBack(what, "payment-batch-workflow", _reason(letter)))
+            self._done.files.append(PutBack(what, "payment-batch-workflow", reason_of(letter)))
         return True
 
     def _batch_workflow(self) -> Workflow:
@@ -220,7 +220,7 @@ class Redriving:
 
     def _keep(self, letter: "MessageTypeDef", why: str) -> None:
         self._receipts[letter["MessageId"]] = letter["ReceiptHandle"]
-        self._done.kept.append(Kept(letter["MessageId"], why, _reason(letter), letter["Body"]))
+        self._done.kept.append(Kept(letter["MessageId"], why, reason_of(letter), letter["Body"]))
 
     def _delete(self, letters: "Sequence[MessageTypeDef]") -> None:
         """Delete letters that were put back; one that is not deleted comes again and is known then."""
@@ -289,7 +289,8 @@ def _input(batch: Batch, size: int) -> dict[str, Any]:
     return {"batch": batch.to_dict(), "size": size}
 
 
-def _reason(letter: "MessageTypeDef") -> str | None:
+def reason_of(letter: "MessageTypeDef") -> str | None:
+    """Return why a letter was set aside, if it says so."""
     reason = letter.get("MessageAttributes", {}).get("reason")
     return reason.get("StringValue") if reason else None
 

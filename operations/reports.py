@@ -18,8 +18,8 @@ SHOWN_ROWS: Final = 10
 _SHOWN_CHARACTERS: Final = 300
 _SHOWN_CURRENCIES: Final = 10
 
-_LINE, _FIELD, _CODE, _MESSAGE, _ = REPORT_COLUMNS
-_NOT_PAID_LINE, _NOT_PAID_ID, _OUTCOME = NOT_PAID_COLUMNS
+LINE, _FIELD, _CODE, _MESSAGE, _ = REPORT_COLUMNS
+NOT_PAID_LINE, NOT_PAID_ID, OUTCOME = NOT_PAID_COLUMNS
 _BETWEEN_FAULTS: Final = "; "
 
 type Row = Mapping[str, str]
@@ -95,7 +95,7 @@ def shown(text: str) -> str:
 
 def _about_rejected(report: Report) -> Iterator[str]:
     for row in report.rejected:
-        yield f"line {row[_LINE]}: {_faults(row)}"
+        yield f"line {row[LINE]}: {faults(row)}"
     if more := report.summary["rejected"] - len(report.rejected):
         codes = ", ".join(
             f"{code} in {count:,}" for code, count in report.other_codes.most_common()
@@ -103,23 +103,26 @@ def _about_rejected(report: Report) -> Iterator[str]:
         yield f"and {more:,} more rejected {_plural('row', 'rows', more)}: {codes}"
 
 
-def _faults(row: Row) -> str:
+def faults(row: Row) -> str:
+    """Return every fault of a rejected row in one line."""
     fields, codes, messages = (
         row[part].split(_BETWEEN_FAULTS) for part in (_FIELD, _CODE, _MESSAGE)
     )
     if not len(fields) == len(codes) == len(messages):
         # A message may have a semicolon of its own.
         return f"{row[_FIELD]} {row[_MESSAGE]} ({row[_CODE]})"
-    faults = zip(fields, codes, messages, strict=True)
-    return _BETWEEN_FAULTS.join(f"{field} {message} ({code})" for field, code, message in faults)
+    each_fault = zip(fields, codes, messages, strict=True)
+    return _BETWEEN_FAULTS.join(
+        f"{field} {message} ({code})" for field, code, message in each_fault
+    )
 
 
 def _about_not_paid(report: Report) -> Iterator[str]:
     others = Counter({outcome: report.summary[outcome] for outcome in ("duplicate", "conflict")})
     for row in report.not_paid:
-        others[row[_OUTCOME]] -= 1
-        what = "was not paid again" if row[_OUTCOME] == "duplicate" else "is another payment's id"
-        yield f"line {row[_NOT_PAID_LINE]}: {row[_NOT_PAID_ID]} {what}"
+        others[row[OUTCOME]] -= 1
+        what = "was not paid again" if row[OUTCOME] == "duplicate" else "is another payment's id"
+        yield f"line {row[NOT_PAID_LINE]}: {row[NOT_PAID_ID]} {what}"
     if more := others.total():
         outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in others.items() if count)
         yield f"and {more:,} more {_plural('row', 'rows', more)} not paid: {outcomes}"

@@ -38,6 +38,7 @@ class Timeline:
     moments: list[Moment]
     records: int
     faults: list[str]
+    audit: list[AuditRecord]
 
     @property
     def amount(self) -> str:
@@ -72,7 +73,7 @@ class Witnesses:
                 where = f"{payment_id} record {record.get('sequence')}"
                 faults.append(f"{where}: cannot be told, {type(error).__name__}: {error}")
         moments.sort(key=lambda moment: moment.at)
-        return Timeline(checked.payment, moments, len(checked.records), faults)
+        return Timeline(checked.payment, moments, len(checked.records), faults, checked.records)
 
     def _execution_moments(self, payment_id: str) -> Iterator[Moment]:
         for number in range(1, MOST_EXECUTIONS + 1):

@@ -290,6 +290,8 @@ def test_the_calls_of_commands_are_found() -> None:
     assert ("sqs", "ReceiveMessage") in calls(ROOT / "operations/redrive.py")
     assert ("s3", "GetBucketVersioning") in calls(ROOT / "operations/checks/state.py")
     assert ("apigateway", "GetRestApis") in calls(ROOT / "operations/api.py")
+    assert ("s3", "CopyObject") in calls(ROOT / "operations/batches.py")
+    assert ("cloudwatch", "DescribeAlarms") in calls(ROOT / "operations/console/health.py")
     assert ("s3", "PutObject") in calls(ROOT / "operations/batches.py")
     assert ("service-quotas", "ListServiceQuotas") in calls(ROOT / "operations/doctor.py")
 

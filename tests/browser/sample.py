@@ -1,0 +1,97 @@
+"""A console with something on every page, as people see it."""
+
+from typing import Any
+
+from operations.console.uploads import Upload
+from tests.unit.operations.console_server import Served, story
+from tests.unit.operations.fake_api import payment
+
+BATCH_ID = "batch_3f3a1633ca5dc84af3f3e2ff4ccaf9dd"
+PAGES = {
+    "payments": "/payments",
+    "payment": "/payments/pay_9f3c146f2f0e",
+    "refund": "/payments/pay_9f3c146f2f0e/refund",
+    "review": "/payments/pay_large/review",
+    "capture": "/payments/pay_9f3c146f2f0e/capture",
+    "cancel": "/payments/pay_9f3c146f2f0e/cancel",
+    "pay": "/pay",
+    "reviews": "/reviews",
+    "files": "/batches",
+    "file": f"/batches/{BATCH_ID}",
+    "health": "/health",
+    "unanswered": "/unanswered",
+    "missing": "/payments/pay_none",
+}
+_ROWS = (
+    ("99.99", "USD", "COMPLETED"),
+    ("1250000", "JPY", "IN_REVIEW"),
+    ("49.00", "EUR", "COMPLETED"),
+    ("400.01", "USD", "FAILED"),
+    ("12.500", "KWD", "PROCESSING"),
+    ("8300.00", "EUR", "AUTHORIZED"),
+    ("19.99", "USD", "CANCELED"),
+)
+
+
+def fill(serves: Served) -> None:
+    """Put something on every page."""
+    rows = [
+        payment(
+            status,
+            payment_id=f"pay_9f3c146f2f{number:02}",
+            amount=amount,
+            currency=currency,
+            **({"failure_code": "insufficient_funds"} if status == "FAILED" else {}),
+        )
+        for number, (amount, currency, status) in enumerate(_ROWS)
+    ]
+    page = {"data": rows, "has_more": True, "next_cursor": "MjAyNi0wMy0xMl"}
+    page["complete_until"] = "2026-03-12T19:08:01.123456Z"
+    serves.api.on("GET /payments", (200, page))
+    amounts = {
+        "authorised": "99.99",
+        "captured": "99.99",
+        "refunded": "9.99",
+        "refundable": "90.00",
+    }
+    operations: list[dict[str, Any]] = [
+        {"refund_id": "re_1", "amount": "9.99", "status": "COMPLETED", "reason": "damaged"},
+        {"refund_id": "re_2", "amount": "200.00", "status": "FAILED", "failure_code": "too_late"},
+    ]
+    paid = payment(payment_id="pay_9f3c146f2f0e", amounts=amounts, operations=operations)
+    serves.api.on("GET /payments/pay_9f3c146f2f0e", (200, paid))
+    serves.stories["pay_9f3c146f2f0e"] = story(paid)
+    large = payment(
+        "IN_REVIEW", payment_id="pay_large", amount="25000.00", currency="EUR", history=[]
+    )
+    serves.api.on("GET /payments/pay_large", (200, large))
+    folder, bucket = f"{BATCH_ID}/rejected-00000.csv", "payment-batch-results-test"
+    serves.bucket.objects[bucket, folder] = (
+        b"payment_id,amount,currency,note,[rejected line],[rejected field],[rejected code],"
+        b"[rejected message],[rejected record]\n"
+        b"pay 104,10.00,USD,rent,4,payment_id,invalid_format,must be letters and digits,\n"
+        b"pay_105,1.000,EUR,rent,5,amount,ambiguous_amount,may mean one or a thousand,\n"
+    )
+    serves.api.on(f"GET /batches/{BATCH_ID}", (200, _batch(f"s3://{bucket}/{folder}")))
+    at = "2026-03-12T19:03:58.123456Z"
+    serves.uploads.add(
+        Upload(batch_id=BATCH_ID, name="march.csv", at=at, dry_run=True, key="dry-run/0/march.csv")
+    )
+
+
+def _batch(rejected: str) -> dict[str, Any]:
+    return {
+        "batch_id": BATCH_ID,
+        "key": "dry-run/0/march.csv",
+        "status": "COMPLETED",
+        "dry_run": True,
+        "rows": 8,
+        "accepted": 6,
+        "rejected": 2,
+        "completed": 0,
+        "failed": 0,
+        "duplicate": 1,
+        "conflict": 0,
+        "accepted_amounts": {"EUR": "1050.00", "USD": "412.51"},
+        "reports": {"summary": None, "rejected": [rejected], "not_paid": []},
+    }
