@@ -17,6 +17,7 @@ from operations import (
     place,
     redrive,
     republish,
+    review,
     screen,
     trace,
 )
@@ -83,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_common(parser, default=os.environ.get("ENVIRONMENT_SUFFIX") or None)
     commands: Commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for part in (money, look, batch, trace, audit, redrive, republish, doctor):
+    for part in (money, look, batch, review, trace, audit, redrive, republish, doctor):
         part.add_to(commands)
     dashboard_ = add_command(commands, "dashboard", _dashboard, "draw the dashboard as a picture")
     dashboard_.add_argument(

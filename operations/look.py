@@ -21,7 +21,10 @@ FILTERS: Final = {
 }
 """What a list may be asked for (openapi.yaml, ``GET /payments``), and what it means."""
 
-_AMOUNTS: Final = ("authorised", "captured", "refunded", "refundable")
+_AMOUNTS: Final = (
+    *("authorized", "captured", "captures_pending", "capturable"),
+    *("refunded", "refunds_pending", "refundable"),
+)
 
 
 def add_to(commands: Commands) -> None:
@@ -58,22 +61,28 @@ def list_payments(options: argparse.Namespace) -> int:
     query = {"limit": str(options.limit)}
     query |= {name: value for name in FILTERS if (value := getattr(options, name))}
     answer = apis.find(options.env).request("GET", "/payments", query=query)
-    page = answer.json()
-    if options.json:
-        screen.document(page)
     if not answer.ok:
+        if options.json:
+            screen.document(answer.json())
         screen.complain(answer.problem)
         return NO
-    if not options.json:
-        rows = [
-            (each["created_at"], each["payment_id"], *_money(each), screen.status(each["status"]))
-            for each in page["data"]
-        ]
-        columns = ("accepted (UTC)", "payment", "amount", "", "status")
-        screen.out().print(screen.table(columns, rows, right=("amount",)))
-        if page.get("has_more"):
-            screen.err().print(screen.text(f"more: add --cursor {page['next_cursor']}", "dim"))
+    show_page(answer.json(), as_json=options.json)
     return DONE
+
+
+def show_page(page: Mapping[str, Any], *, as_json: bool) -> None:
+    """Print a page of payments, and how to go on."""
+    if as_json:
+        screen.document(page)
+        return
+    rows = [
+        (each["created_at"], each["payment_id"], *_money(each), screen.status(each["status"]))
+        for each in page["data"]
+    ]
+    columns = ("accepted (UTC)", "payment", "amount", "", "status")
+    screen.out().print(screen.table(columns, rows, right=("amount",)))
+    if page.get("has_more"):
+        screen.err().print(screen.text(f"more: add --cursor {page['next_cursor']}", "dim"))
 
 
 def show_payment(payment: Mapping[str, Any]) -> None:
@@ -87,12 +96,19 @@ def show_payment(payment: Mapping[str, Any]) -> None:
         console.print(
             screen.text(f"{payment['failure_message']} ({payment['failure_code']})", "red")
         )
-    amounts = {name: payment[name] for name in _AMOUNTS if name in payment}
-    if amounts:
-        console.print(screen.text(", ".join(f"{name} {each}" for name, each in amounts.items())))
+    if amounts := amounts_of(payment):
+        told = ", ".join(f"{name.replace('_', ' ')} {each}" for name, each in amounts.items())
+        console.print(screen.text(told))
     if history := payment.get("history"):
         rows = [(each["at"], screen.status(each["status"])) for each in history]
         console.print(screen.table(("since (UTC)", "status"), rows))
+
+
+def amounts_of(payment: Mapping[str, Any]) -> dict[str, str]:
+    """Return the amounts of a payment that the API tells, by name, without those that are zero."""
+    told = payment.get("amounts", payment)
+    amounts = {name: str(told[name]) for name in _AMOUNTS if name in told}
+    return {name: each for name, each in amounts.items() if each.strip("0.")}
 
 
 def _name(shown: Mapping[str, Any]) -> str:

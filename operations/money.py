@@ -13,7 +13,7 @@ from operations.journal import Journal, Request
 from operations.options import DONE, NO, UNKNOWN, Commands, add_command, add_yes
 from payments.core.payment import PaymentStatus
 
-_MOVING: Final = frozenset(status.value for status in PaymentStatus if status.is_open)
+_MOVING: Final = frozenset({status.value for status in PaymentStatus if status.is_open})
 _PAUSE_SECONDS: Final = 0.5
 
 
@@ -30,7 +30,7 @@ def add_to(commands: Commands) -> None:
     pay_.add_argument(
         "--processor-payment-method", metavar="ID", help="with what, at the processor"
     )
-    _add_wait(pay_)
+    add_wait(pay_)
     add_yes(pay_)
 
     refund_ = add_command(commands, "refund", refund, "give money of a payment back")
@@ -38,7 +38,7 @@ def add_to(commands: Commands) -> None:
     refund_.add_argument("amount", nargs="?", help="how much (default: all that is left)")
     refund_.add_argument("--reason", help="why, for the record")
     _add_id(refund_, "refund")
-    _add_wait(refund_)
+    add_wait(refund_)
     add_yes(refund_)
 
     capture_ = add_command(commands, "capture", capture, "take money that a payment authorised")
@@ -48,13 +48,13 @@ def add_to(commands: Commands) -> None:
         "--not-final", action="store_true", help="more will be captured: keep the rest authorised"
     )
     _add_id(capture_, "capture")
-    _add_wait(capture_)
+    add_wait(capture_)
     add_yes(capture_)
 
     cancel_ = add_command(commands, "cancel", cancel, "stop a payment that has captured nothing")
     cancel_.add_argument("payment_id", help="such as pay_123456")
     cancel_.add_argument("--reason", help="why, for the record")
-    _add_wait(cancel_)
+    add_wait(cancel_)
     add_yes(cancel_)
 
     resume_ = add_command(commands, "resume", resume, "send again what got no answer")
@@ -67,7 +67,8 @@ def _add_id(command: argparse.ArgumentParser, kind: str) -> None:
     )
 
 
-def _add_wait(command: argparse.ArgumentParser) -> None:
+def add_wait(command: argparse.ArgumentParser) -> None:
+    """Let a command ask how long to wait for the outcome."""
     command.add_argument(
         "--wait",
         type=float,
@@ -89,7 +90,7 @@ def pay(options: argparse.Namespace) -> int:
         "processor_payment_method": options.processor_payment_method,
     }
     given = {name: value for name, value in fields.items() if value is not None}
-    return _carry_out(options, api, requests.payment(given, api=api.url), given["payment_id"])
+    return carry_out(options, api, requests.payment(given, api=api.url), given["payment_id"])
 
 
 def refund(options: argparse.Namespace) -> int:
@@ -99,7 +100,7 @@ def refund(options: argparse.Namespace) -> int:
     request = requests.refund(
         options.payment_id, refund_id, options.amount, options.reason, api=api.url
     )
-    return _carry_out(options, api, request, options.payment_id)
+    return carry_out(options, api, request, options.payment_id)
 
 
 def capture(options: argparse.Namespace) -> int:
@@ -109,14 +110,14 @@ def capture(options: argparse.Namespace) -> int:
     request = requests.capture(
         options.payment_id, capture_id, options.amount, final=not options.not_final, api=api.url
     )
-    return _carry_out(options, api, request, options.payment_id)
+    return carry_out(options, api, request, options.payment_id)
 
 
 def cancel(options: argparse.Namespace) -> int:
     """Cancel a payment and wait until it is."""
     api = apis.find(options.env)
     request = requests.cancel(options.payment_id, options.reason, api=api.url)
-    return _carry_out(options, api, request, options.payment_id)
+    return carry_out(options, api, request, options.payment_id)
 
 
 def resume(options: argparse.Namespace) -> int:
@@ -158,7 +159,7 @@ def _resumed(api: PaymentsApi, journal: Journal, request: Request) -> tuple[dict
     return told, DONE if answer.ok else NO
 
 
-def _carry_out(
+def carry_out(
     options: argparse.Namespace, api: PaymentsApi, request: Request, payment_id: str
 ) -> int:
     """Ask, remember, send, and wait for what becomes of it."""
@@ -197,7 +198,8 @@ def _told(
         screen.document(told)
     else:
         look.show_payment(told)
-    return NO if told.get("status") == "FAILED" else DONE
+    rejected = request.body.get("decision") == "reject"
+    return NO if told.get("status") == "FAILED" and not rejected else DONE
 
 
 def _outcome(
@@ -210,9 +212,11 @@ def _outcome(
     """Wait until what was asked for is decided, or for so long; return how it stands then."""
     path = _path_of_outcome(request, payment_id)
     deadline = time.monotonic() + patience
+    # A payment that waits for a person is not waited for here, unless the person just decided.
+    moving = _MOVING | ({PaymentStatus.IN_REVIEW.value} if "decision" in request.body else set())
     standing = dict(told)
     with screen.progress(f"{payment_id}: {standing.get('status', '')}") as show:
-        while standing.get("status") in _MOVING and time.monotonic() < deadline:
+        while standing.get("status") in moving and time.monotonic() < deadline:
             time.sleep(_PAUSE_SECONDS)
             try:
                 answer = api.request("GET", path)

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from operations import requests
+from operations import look, requests
 from operations.api import NoAnswer
 from operations.console import views
 from operations.console.desk import Desk
@@ -78,7 +78,7 @@ def one(request: Request) -> Response:
         request,
         "payment.html",
         payment=payment,
-        amounts=views.amounts_of(payment),
+        amounts=look.amounts_of(payment),
         operations=operations,
         moments=story.moments if story else [],
         records=records,
@@ -102,10 +102,9 @@ def _operations(at: Desk, payment: Mapping[str, Any]) -> Iterator[Mapping[str, A
 
 def _possible(payment: Mapping[str, Any]) -> dict[str, bool]:
     """Say what can be done with a payment; the API decides in the end."""
-    status, amounts = payment["status"], views.amounts_of(payment)
-    left = amounts.get("refundable", payment["amount"] if status == "COMPLETED" else "0")
+    status, amounts = payment["status"], look.amounts_of(payment)
     return {
-        "refund": status == "COMPLETED" and left.strip("0.") != "",
+        "refund": status == "COMPLETED" and (not amounts or "refundable" in amounts),
         "capture": status == "AUTHORIZED",
         "cancel": status in {"PENDING", "AUTHORIZED", "IN_REVIEW"},
         "review": status == "IN_REVIEW",
@@ -176,7 +175,7 @@ def _asked(
     problem: str = "",
     status: int = HTTPStatus.OK,
 ) -> Response:
-    amounts = views.amounts_of(payment)
+    amounts = look.amounts_of(payment)
     left = amounts.get("refundable" if verb == "refund" else "capturable", payment["amount"])
     return show(
         request,

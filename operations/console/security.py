@@ -18,12 +18,16 @@ from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 KEY: Final = "key"
 """The parameter of the printed address that opens the session."""
 
+_WELCOME: Final = (
+    '<!doctype html><html lang="en"><meta http-equiv="refresh" content="0;url=/payments">'
+    '<title>Payments</title><p><a href="/payments">Payments</a>'
+)
 _CHANGES_NOTHING: Final = frozenset({"GET", "HEAD"})
 
 HEADERS: Final = {
@@ -125,7 +129,9 @@ class Guard:
         return headers.getlist("origin") == [self._session.origin]
 
     def _welcome(self) -> Response:
-        answer = RedirectResponse("/", status_code=HTTPStatus.SEE_OTHER)
+        # A page that leads on, and no redirection: after one, a browser that came from elsewhere,
+        # such as from a file, would not send the cookie.
+        answer = HTMLResponse(_WELCOME)
         answer.set_cookie(
             self._session.cookie_name,
             self._session.cookie,

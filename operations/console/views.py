@@ -1,9 +1,8 @@
 """How money, times and statuses are shown in pages."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any, Final
+from typing import Final
 
 from markupsafe import Markup
 
@@ -77,10 +76,3 @@ def status(value: object) -> Markup:
     text = str(value)
     word = _WORDS.get(text, text.replace("_", " ").capitalize())
     return Markup('<span class="badge {}">{}</span>').format(TONES.get(text, "calm"), word)
-
-
-def amounts_of(payment: Mapping[str, Any]) -> dict[str, str]:
-    """Return the amounts of a payment that the API tells, by name."""
-    told = payment.get("amounts", payment)
-    names = ("authorised", "captured", "refunded", "refundable", "capturable", "pending")
-    return {name: str(told[name]) for name in names if name in told}

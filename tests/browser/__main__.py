@@ -38,6 +38,7 @@ def main() -> None:
             )
             console.session.key = "the-key"
             page.goto(console.session.door)
+            page.wait_for_url("**/payments")
             page.goto(console.session.origin + sample.PAGES[page_name])
             page.screenshot(path=DOCS / name)
             page.close()

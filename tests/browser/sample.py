@@ -49,7 +49,7 @@ def fill(serves: Served) -> None:
     page["complete_until"] = "2026-03-12T19:08:01.123456Z"
     serves.api.on("GET /payments", (200, page))
     amounts = {
-        "authorised": "99.99",
+        "authorized": "99.99",
         "captured": "99.99",
         "refunded": "9.99",
         "refundable": "90.00",

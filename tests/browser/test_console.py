@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
+from operations.console import command
 from tests.browser import axe, sample
 from tests.unit.operations.console_server import Served, served
 from tests.unit.operations.fake_api import payment
@@ -46,6 +48,7 @@ def page(browser: Browser, console: Served, errors: list[str]) -> Iterator[Page]
 def enter(page: Page, console: Served) -> None:
     console.session.key = "the-key"
     page.goto(console.session.door)
+    page.wait_for_url("**/payments")
 
 
 @pytest.mark.parametrize("name", sample.PAGES)
@@ -66,6 +69,31 @@ def test_the_printed_address_shows_the_payments_and_is_gone_from_the_address_bar
 ) -> None:
     assert page.url == f"{console.session.origin}/payments"
     expect(page.get_by_role("heading", name="Payments", level=1)).to_be_visible()
+
+
+def test_a_file_of_the_operators_opens_the_console(
+    browser: Browser, console: Served, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As the command opens the browser, so that no list of processes shows the address."""
+    opened: list[tuple[str, int]] = []
+
+    def note(url: str) -> None:
+        opened.append((url, Path(url.removeprefix("file://")).stat().st_mode & 0o777))
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(url)
+        page.wait_for_url("**/payments")
+        expect(page.get_by_role("heading", name="Payments", level=1)).to_be_visible()
+        context.close()
+
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setattr("webbrowser.open", note)
+    console.session.key = "the-key"
+    with command._opened(console.session.door):
+        [(url, mode)] = opened
+        assert mode == 0o600
+        assert "the-key" not in url
+    assert list((tmp_path / "payments").iterdir()) == []
 
 
 def test_another_browser_sees_nothing(browser: Browser, console: Served) -> None:

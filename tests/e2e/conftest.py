@@ -20,6 +20,8 @@ from local.clients import Clients
 from local.deployment import Deployment
 from local.workspace import REPOSITORY, Workspace
 from tests.e2e.environment import Environment, Notifications
+from tests.e2e.operators import Operator, placeholders
+from tests.policies import rendered
 
 HERE = Path(__file__).parent
 ALARM_EMAIL = "on-call@example.com"
@@ -123,6 +125,41 @@ def protected(deployments: Deployments) -> Environment:
     """The deployed protected environment."""
     assert deployments.protected is not None
     return deployments.protected.result()
+
+
+@pytest.fixture(scope="module")
+def operator(protected: Environment) -> Iterator[Callable[..., Operator]]:
+    """Make an IAM user who has these of the documented policies; gone after the tests."""
+    iam, made = protected.client("iam"), []
+    values = placeholders(protected)
+
+    def make(*policies: str) -> Operator:
+        name = f"test-{'-'.join(policies)}"
+        iam.create_user(UserName=name)
+        arns = [
+            iam.create_policy(
+                PolicyName=f"{name}-{policy}",
+                PolicyDocument=json.dumps(rendered(policy, **values)),
+            )["Policy"]["Arn"]
+            for policy in policies
+        ]
+        for arn in arns:
+            iam.attach_user_policy(UserName=name, PolicyArn=arn)
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+        made.append((name, arns, key["AccessKeyId"]))
+        return Operator(
+            environment=protected,
+            access_key=key["AccessKeyId"],
+            secret_key=key["SecretAccessKey"],
+        )
+
+    yield make
+    for name, arns, access_key in made:
+        iam.delete_access_key(UserName=name, AccessKeyId=access_key)
+        for arn in arns:
+            iam.detach_user_policy(UserName=name, PolicyArn=arn)
+            iam.delete_policy(PolicyArn=arn)
+        iam.delete_user(UserName=name)
 
 
 @pytest.fixture

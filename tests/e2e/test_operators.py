@@ -1,129 +1,32 @@
 """Who uploads and who is on call: the policies of ``docs/policies`` let them do their work."""
 
 import json
-import os
-import ssl
-import subprocess
-import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
-from local import surroundings
 from payments.batches.batch import Batch, ObjectVersion
-from tests.e2e.environment import Environment, eventually
-from tests.policies import rendered
+from tests.e2e.environment import eventually
+from tests.e2e.operators import Operator
 
 PAYMENT = "pay_by_an_operator"
 FILE = "operators.csv"
 LETTER = "no payment, put here by a test"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Operator:
-    """An IAM user with one of the policies."""
-
-    environment: Environment
-    access_key: str
-    secret_key: str
-
-    def client(self, service: str) -> Any:
-        """Return a boto3 client with the user's key."""
-        return self.environment.client(
-            service, access_key=self.access_key, secret_key=self.secret_key
-        )
-
-    def run(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a command of ``operations`` as the user."""
-        return subprocess.run(
-            [sys.executable, "-m", "operations", command, *arguments],
-            env=surroundings.for_operations(os.environ)
-            | self.environment.aws_access
-            | {"AWS_ACCESS_KEY_ID": self.access_key, "AWS_SECRET_ACCESS_KEY": self.secret_key}
-            | {"XDG_STATE_HOME": str(self.environment.deployment.workspace.state)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    def get(self, path: str) -> Any:
-        """Return what the API answers to a signed request."""
-        deployment = self.environment.deployment
-        request = AWSRequest("GET", f"{deployment.api_url}{path}")
-        # Python does not resolve names below localhost everywhere: the address, with the name as host.
-        host = urlsplit(deployment.api_url).netloc
-        request.headers["Host"] = host
-        credentials = Credentials(self.access_key, self.secret_key)
-        SigV4Auth(credentials, "execute-api", deployment.workspace.region).add_auth(request)
-        url = str(request.url).replace(host, f"127.0.0.1:{deployment.emulator.port}", 1)
-        signed = urllib.request.Request(url, headers=dict(request.headers))  # noqa: S310 - ours
-        context = ssl.create_default_context(cafile=deployment.emulator.authority)
-        with urllib.request.urlopen(signed, context=context, timeout=30) as answer:  # noqa: S310 - ours
-            return json.load(answer)
-
-
 @pytest.fixture(scope="module")
-def operator(protected: Environment) -> Iterator[Callable[[str], Operator]]:
-    """Make an IAM user who has one of the documented policies; gone after the tests."""
-    iam, made = protected.client("iam"), []
-    values = placeholders(protected)
-
-    def make(policy: str) -> Operator:
-        name = f"test-{policy}"
-        arn = iam.create_policy(
-            PolicyName=name, PolicyDocument=json.dumps(rendered(policy, **values))
-        )["Policy"]["Arn"]
-        iam.create_user(UserName=name)
-        iam.attach_user_policy(UserName=name, PolicyArn=arn)
-        key = iam.create_access_key(UserName=name)["AccessKey"]
-        made.append((name, arn, key["AccessKeyId"]))
-        return Operator(
-            environment=protected,
-            access_key=key["AccessKeyId"],
-            secret_key=key["SecretAccessKey"],
-        )
-
-    yield make
-    for name, arn, access_key in made:
-        iam.delete_access_key(UserName=name, AccessKeyId=access_key)
-        iam.detach_user_policy(UserName=name, PolicyArn=arn)
-        iam.delete_user(UserName=name)
-        iam.delete_policy(PolicyArn=arn)
-
-
-def placeholders(environment: Environment) -> Mapping[str, str]:
-    [key] = [
-        alias["TargetKeyId"]
-        for alias in environment.clients.kms.list_aliases()["Aliases"]
-        if alias["AliasName"] == f"alias/payments-{environment.suffix}"
-    ]
-    return {
-        "region": environment.deployment.workspace.region,
-        "account": environment.client("sts").get_caller_identity()["Account"],
-        "suffix": environment.suffix,
-        "api": environment.outputs["api_id"],
-        "key": key,
-    }
-
-
-@pytest.fixture(scope="module")
-def uploader(operator: Callable[[str], Operator]) -> Operator:
+def uploader(operator: Callable[..., Operator]) -> Operator:
     return operator("uploads")
 
 
 @pytest.fixture(scope="module")
-def on_call(operator: Callable[[str], Operator]) -> Operator:
+def on_call(operator: Callable[..., Operator]) -> Operator:
     return operator("on-call")
 
 
@@ -176,7 +79,7 @@ def test_who_uploads_can_change_and_see_nothing_else(uploader: Operator, batch: 
 
 
 def test_support_can_pay_look_up_and_tell_the_story_of_a_payment(
-    operator: Callable[[str], Operator],
+    operator: Callable[..., Operator],
 ) -> None:
     support = operator("support")
     suffix = support.environment.suffix
@@ -190,7 +93,7 @@ def test_support_can_pay_look_up_and_tell_the_story_of_a_payment(
     assert traced.returncode == 0, traced.stdout + traced.stderr
 
 
-def test_an_approver_can_pay_nothing(operator: Callable[[str], Operator]) -> None:
+def test_an_approver_can_pay_nothing(operator: Callable[..., Operator]) -> None:
     approver = operator("approver")
     suffix = approver.environment.suffix
     refused = approver.run("pay", "12.50", "EUR", "--env", suffix, "--yes")

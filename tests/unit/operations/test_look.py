@@ -73,6 +73,15 @@ def test_a_list_is_asked_for_with_its_filters(
     assert json.loads(capsys.readouterr().out) == page
 
 
+def test_what_waits_for_a_second_person_is_listed(
+    api: FakeApi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.on("GET /payments", (200, {"data": [payment("IN_REVIEW")], "has_more": False}))
+    assert main(["--env", "test", "review", "list"]) == 0
+    assert api.asked[0].query == {"limit": "100", "status": "IN_REVIEW"}
+    assert "IN_REVIEW" in capsys.readouterr().out
+
+
 def test_a_cursor_that_is_refused_is_told(api: FakeApi, capsys: pytest.CaptureFixture[str]) -> None:
     api.on("GET /payments", (400, {"detail": "Start anew.", "errors": []}))
     assert main(["--env", "test", "list", "--cursor", "x"]) == 1

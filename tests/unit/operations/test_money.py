@@ -217,6 +217,23 @@ def test_what_is_asked_for_is_what_the_contract_says(
     assert (api.asked[0].path, api.asked[0].body) == (path, body)
 
 
+@pytest.mark.parametrize(("decision", "status"), [("approve", "COMPLETED"), ("reject", "FAILED")])
+def test_a_second_person_decides_with_a_note(api: FakeApi, decision: str, status: str) -> None:
+    api.on("POST /payments/pay_1/review", (200, payment("IN_REVIEW")))
+    api.on("GET /payments/pay_1", (200, payment(status)))
+    arguments = ["review", decision, "pay_1", "--note", "seen the contract", "--yes"]
+    assert main(["--env", "test", *arguments]) == 0
+    assert api.asked[0].body == {"decision": decision, "note": "seen the contract"}
+
+
+def test_who_submitted_a_payment_is_told_that_they_cannot_approve_it(
+    api: FakeApi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.on("POST /payments/pay_1/review", (403, {"detail": "You submitted it."}))
+    assert main(["--env", "test", "review", "approve", "pay_1", "--note", "me", "--yes"]) == 1
+    assert "403 You submitted it." in capsys.readouterr().err
+
+
 def test_the_outcome_of_a_refund_is_waited_for(
     api: FakeApi, capsys: pytest.CaptureFixture[str]
 ) -> None:
