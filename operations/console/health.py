@@ -2,11 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, Final
 
 from operations import clients
 from operations.letters import BatchLetter, PaymentLetter, UnknownLetter, UploadLetter, read_letter
 from operations.redrive import reason_of
+from payments.aws.payments import PaymentStore, Tables
+from payments.core.clock import utc_text
+from payments.flows.sweep import STUCK_AFTER
 
 QUEUES: Final = {
     "payment-events": "payments by API, on their way",
@@ -20,6 +25,7 @@ QUEUES: Final = {
 """The queues of an environment, and what waits in each."""
 
 _SHOWN_LETTERS: Final = 10
+_SHOWN_STUCK: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +59,14 @@ class DeadLetter:
 
     what: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stuck:
+    """A payment that is still open long after it was accepted, at ``since``."""
+
+    payment_id: str
+    since: str
 
 
 class Health:
@@ -112,6 +126,20 @@ class Health:
         return [
             DeadLetter(what=_what(letter["Body"]), reason=reason_of(letter) or "")
             for letter in {each["MessageId"]: each for each in received}.values()
+        ]
+
+    def stuck(self) -> Sequence[Stuck]:
+        """Return the first payments that are stuck, those that wait longest first in each shard."""
+        tables = Tables(
+            payments=f"payments-{self._suffix}",
+            processing_status=f"processing-status-{self._suffix}",
+            audit_logs=f"audit-logs-{self._suffix}",
+        )
+        before = utc_text(datetime.now(UTC) - STUCK_AFTER)
+        found = PaymentStore(clients.dynamodb(), tables).open_payments(before, {})
+        return [
+            Stuck(payment_id=each.payment_id, since=each.accepted_at)
+            for each in islice(found, _SHOWN_STUCK)
         ]
 
 

@@ -24,6 +24,7 @@ def _shown(request: Request, redriven: Redriven | None) -> Response:
     alarms, no_alarms = seen(at.alarms)
     queues, no_queues = seen(at.queues)
     letters, no_letters = seen(at.dead_letters)
+    stuck, no_stuck = seen(at.stuck)
     return show(
         request,
         "health.html",
@@ -34,5 +35,7 @@ def _shown(request: Request, redriven: Redriven | None) -> Response:
         no_queues=no_queues,
         letters=letters or [],
         no_letters=no_letters,
+        stuck=stuck or [],
+        no_stuck=no_stuck,
         redriven=redriven,
     )

@@ -1,11 +1,16 @@
 """``make console-pictures``: photograph the console for the documentation, at two widths."""
 
+import hashlib
+import io
 import tempfile
 from pathlib import Path
 from typing import Final
 
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from playwright.sync_api import sync_playwright
 
+from operations.console.page import FOLDER
 from tests.browser import chromium, sample
 from tests.unit.operations.console_server import served
 
@@ -20,15 +25,29 @@ PICTURES: Final = {
 """Which page is on a picture, at which width and height, in which scheme."""
 
 
+FINGERPRINT: Final = "Console"
+"""The key under which a picture's metadata hold the hash of the console that it shows."""
+
+
+def fingerprint() -> str:
+    """Return a hash of all that decides how the pictures look."""
+    shown = [Path(sample.__file__), FOLDER / "views.py"]
+    shown += sorted(path for part in ("templates", "static") for path in (FOLDER / part).iterdir())
+    digest = hashlib.sha256()
+    for path in shown:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
 def main() -> None:
     """Write the pictures."""
     found = chromium.find()
     with (
         tempfile.TemporaryDirectory() as folder,
-        served(Path(folder)) as console,
+        served(Path(folder), "dev") as console,
         sync_playwright() as playwright,
     ):
-        sample.fill(console)
+        sample.fill(console, "dev")
         browser = playwright.chromium.launch(executable_path=found.path, args=found.args)
         for name, (page_name, width, height, scheme) in PICTURES.items():
             page = browser.new_page(
@@ -40,7 +59,10 @@ def main() -> None:
             page.goto(console.session.door)
             page.wait_for_url("**/payments")
             page.goto(console.session.origin + sample.PAGES[page_name])
-            page.screenshot(path=DOCS / name)
+            told = PngInfo()
+            told.add_text(FINGERPRINT, fingerprint())
+            with Image.open(io.BytesIO(page.screenshot())) as picture:
+                picture.save(DOCS / name, pnginfo=told, optimize=True)
             page.close()
         browser.close()
 

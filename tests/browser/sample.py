@@ -33,7 +33,7 @@ _ROWS = (
 )
 
 
-def fill(serves: Served) -> None:
+def fill(serves: Served, suffix: str = "test") -> None:
     """Put something on every page."""
     rows = [
         payment(
@@ -65,7 +65,7 @@ def fill(serves: Served) -> None:
         "IN_REVIEW", payment_id="pay_large", amount="25000.00", currency="EUR", history=[]
     )
     serves.api.on("GET /payments/pay_large", (200, large))
-    folder, bucket = f"{BATCH_ID}/rejected-00000.csv", "payment-batch-results-test"
+    folder, bucket = f"{BATCH_ID}/rejected-00000.csv", f"payment-batch-results-{suffix}"
     serves.bucket.objects[bucket, folder] = (
         b"payment_id,amount,currency,note,[rejected line],[rejected field],[rejected code],"
         b"[rejected message],[rejected record]\n"

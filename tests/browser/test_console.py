@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from operations.console import command
+from tests.browser import __main__ as pictures
 from tests.browser import axe, sample
 from tests.unit.operations.console_server import Served, served
 from tests.unit.operations.fake_api import payment
@@ -218,3 +220,9 @@ def test_every_page_works_without_its_script(browser: Browser, console: Served) 
     expect(plain.get_by_role("heading", name="99.99 USD Completed")).to_be_visible()
     assert console.api.asked[-1].method == "GET"
     context.close()
+
+
+@pytest.mark.parametrize("name", pictures.PICTURES)
+def test_the_pictures_show_the_console_as_it_is(name: str) -> None:
+    with Image.open(pictures.DOCS / name) as picture:
+        assert picture.info[pictures.FINGERPRINT] == pictures.fingerprint(), "make console-pictures"

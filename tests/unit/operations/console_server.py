@@ -7,7 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from operations.batches import BatchFiles
 from operations.console import command
 from operations.console.app import console
 from operations.console.desk import Desk
-from operations.console.health import Alarm, DeadLetter, Queue
+from operations.console.health import Alarm, DeadLetter, Queue, Stuck
 from operations.console.security import Session
 from operations.console.uploads import Uploads
 from operations.journal import Journal
@@ -85,6 +85,10 @@ class Well:
             ),
         ]
 
+    def stuck(self) -> list[Stuck]:
+        """Return one payment that is stuck."""
+        return [Stuck(payment_id="pay_stuck", since="2026-03-12T18:00:00.000000Z")]
+
     def dead_letters(self) -> list[DeadLetter]:
         """Return the letters."""
         return self.letters
@@ -93,10 +97,13 @@ class Well:
 def story(payment: Mapping[str, Any], faults: list[str] | None = None) -> Timeline:
     """Return the story of a payment that was paid."""
     at = datetime(2026, 3, 12, 19, 3, 58, tzinfo=UTC)
-    moments = [
-        Moment(at, name, "by api; audit record 1, 0123456789ab")
-        for name in ("PENDING", "PROCESSING", "COMPLETED")
-    ]
+    told = (
+        ("PENDING", 0, "by api; audit record 1, 0123456789ab"),
+        ("PROCESSING", 1, "by payment-processor, attempt 1; audit record 2, 4ab1c9d03e77"),
+        ("COMPLETED", 2, "by payment-processor, attempt 1, reference ch_1; audit record 3, 9fe27a"),
+        ("announcement", 2, "payment.completed, event id pay_9f3c146f2f0e:3"),
+    )
+    moments = [Moment(at + timedelta(seconds=after), what, how) for what, after, how in told]
     record = {"sequence": 1, "to": "PENDING", "actor": "api", "hash": "0" * 64}
     posting = {"debit": "processor", "credit": "client", "amount_minor": 9999}
     paid = {"sequence": 3, "to": "COMPLETED", "actor": "payment-processor", "hash": "1" * 64}

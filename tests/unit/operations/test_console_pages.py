@@ -302,7 +302,7 @@ def test_a_batch_that_moves_is_looked_at_again(console: Served) -> None:
 
 def test_health_is_told_and_dead_letters_are_put_back(console: Served) -> None:
     shown = console.page("/health")
-    for part in ("1 alarm firing", "payment-events-dlq-messages", "Poison: x"):
+    for part in ("1 alarm firing", "payment-events-dlq-messages", "Poison: x", "pay_stuck"):
         assert part in shown, part
     _, shown = console.post("/health", "")
     assert "1 payments and 0 files were put back, 0 messages stay" in shown
