@@ -169,7 +169,9 @@ class PaymentsApi:
             headers["Content-Type"] = "application/json"
         request = AWSRequest(method, url, headers=headers, data=data)
         request.headers["Host"] = self._host
-        SigV4Auth(self._credentials, "execute-api", self._region).add_auth(request)
+        # Credentials that end are renewed here, all parts of them together.
+        frozen = self._credentials.get_frozen_credentials()
+        SigV4Auth(frozen, "execute-api", self._region).add_auth(request)
         prepared = request.prepare()
         prepared.url = _reachable(prepared.url)
         response = self._session.send(prepared)

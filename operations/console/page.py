@@ -81,7 +81,7 @@ def changes(act: Change) -> Callable[[Request], Any]:
     @functools.wraps(act)
     async def address(request: Request) -> Response:
         session = request.app.state.session
-        async with request.form(max_files=1, max_part_size=MOST_BYTES) as form:
+        async with request.form(max_files=1) as form:
             token = form.get("token")
             if not isinstance(token, str) or not session.is_token(token):
                 return trouble(

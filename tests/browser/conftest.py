@@ -1,4 +1,4 @@
-"""One Chromium for all browser tests."""
+"""One Chromium for all tests of a module: while it runs, asyncio is in use."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, sync_playwright
 from tests.browser import chromium
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """The browser."""
     found = chromium.find()
