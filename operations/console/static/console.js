@@ -15,7 +15,9 @@ function tellLocalTimes(root) {
   }
 }
 
-// A page whose subject still moves is looked at again, and only its main part is exchanged.
+// A page whose subject still moves is looked at again, and only its main part is exchanged, if it
+// changed: a screen reader would read it out again each time.
+let seen = document.querySelector("main").innerHTML;
 async function lookAgain() {
   const seconds = Number(document.body.dataset.refresh);
   if (!seconds) return;
@@ -25,10 +27,14 @@ async function lookAgain() {
     try {
       const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      document.querySelector("main").replaceChildren(...page.querySelector("main").childNodes);
+      const fresh = page.querySelector("main");
+      if (fresh.innerHTML !== seen) {
+        seen = fresh.innerHTML;
+        document.querySelector("main").replaceChildren(...fresh.childNodes);
+        enhance(document.querySelector("main"));
+      }
       if (page.body.dataset.refresh) document.body.dataset.refresh = page.body.dataset.refresh;
       else delete document.body.dataset.refresh;
-      enhance(document.querySelector("main"));
     } catch {
       // The console ended; the page stays as it is.
     }
