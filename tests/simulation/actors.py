@@ -1,7 +1,8 @@
 """Who acts on the system from outside: clients, uploaders, the queue's poller, and on-call."""
 
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
@@ -322,13 +323,79 @@ class Poller:
             ]
         }
         every = {message.message_id for message in messages}
-        if self._faults.is_down("lambda", self._scheduler.now):
+        now = self._scheduler.now
+        if self._faults.is_down("lambda", now) or self._faults.is_down("mapping", now):
             return every
         try:
             answer = self._processes.invoke("payment-processor", self._handler, event)
         except InvocationFailed:
             return every
         return {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
+
+
+class Sweeps:
+    """The schedule that invokes the sweep, and a watch over what the sweep leaves out.
+
+    Args:
+        due: returns the ids of the payments that a sweep should find now.
+        queues: where a sweep puts them back.
+    """
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        faults: FaultPlan,
+        processes: Processes,
+        handler: Handler,
+        *,
+        due: Callable[[], set[str]],
+        queues: Sequence[SimulatedQueue],
+    ) -> None:
+        self.overlooked: list[str] = []
+        self._scheduler = scheduler
+        self._faults = faults
+        self._processes = processes
+        self._handler = handler
+        self._due = due
+        self._queues = queues
+        self._left_out: Counter[str] = Counter()
+
+    def run(self, times: int) -> None:
+        """Sweep so many times, at the pace of the schedule."""
+        for _ in range(times):
+            self._scheduler.sleep(_SWEEP_SECONDS)
+            if self._due():
+                self.sweep()
+
+    def sweep(self) -> int:
+        """Sweep once; return how many payments were found."""
+        if self._faults.is_down("lambda", self._scheduler.now):
+            return 0
+        calm = not self._faults.active
+        due, sent = self._due(), sent_to(self._queues)
+        try:
+            answer = self._processes.invoke("payment-processor", self._handler, _SWEEP)
+        except InvocationFailed:
+            return 0
+        put_back = {_document(body).get("payment_id") for body in sent_to(self._queues) - sent}
+        for payment_id in sorted(due & self._due() - put_back):
+            self._left_out[payment_id] += 1
+            if calm or self._left_out[payment_id] > _MOST_SWEEPS_WITHOUT:
+                self.overlooked.append(f"{payment_id} is stuck, and a sweep did not put it back")
+        for attended in put_back:
+            self._left_out.pop(str(attended), None)
+        return int(answer["stuck"])
+
+
+def sent_to(queues: Sequence[SimulatedQueue]) -> Counter[str]:
+    """Return how often each message was sent so far, by its body."""
+    return Counter(body for queue in queues for body in queue.bodies)
+
+
+_SWEEP: Final = {"action": "sweep"}
+_SWEEP_SECONDS: Final = 300.0
+_MOST_SWEEPS_WITHOUT: Final = 6
+"""How many sweeps in a row may leave out a payment that they cannot read while faults go on."""
 
 
 class OnCall:

@@ -6,6 +6,8 @@ Each is a patch of the real code, and each must be caught by the invariants: the
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import timedelta
 from itertools import islice
 from random import Random
 from typing import Any, Final
@@ -15,10 +17,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 import event_publisher
 import payment_processor
+import payments.aws.batches
+import payments.aws.dry_runs
+import payments.aws.payments
 from payments.aws.batches import BatchStore
 from payments.aws.dry_runs import DryRunStore
-from payments.aws.items import Item
-from payments.aws.payments import PaymentStore
+from payments.aws.items import Item, expires_at
+from payments.aws.payments import OPEN_SHARDS, PaymentStore
 from payments.aws.queue import MessageQueue
 from payments.aws.topic import Topic
 from payments.aws.workflows import Workflow
@@ -26,11 +31,24 @@ from payments.batches.progress import RangeResult
 from payments.batches.steps import BatchProcessing
 from payments.core.announcements import announcement
 from payments.core.audit import AuditRecord
-from payments.core.faults import GatewayBusy, PaymentConflict, ServiceUnavailable
+from payments.core.faults import (
+    GatewayBusy,
+    GatewayUnavailable,
+    PaymentConflict,
+    ServiceUnavailable,
+)
 from payments.core.messages import PaymentMessage
-from payments.core.payment import Failure, OpenPayment, Payment, PaymentRequest, Transition
+from payments.core.payment import (
+    Failure,
+    OpenPayment,
+    Payment,
+    PaymentRequest,
+    PaymentStatus,
+    Transition,
+)
 from payments.flows.charge import Charging, Witness
 from payments.flows.intake import PaymentIntake
+from payments.flows.sweep import Found, PaymentSweep
 from payments.gateways.port import CANCELLED
 from tests.simulation.dynamodb import PAGE_ITEMS
 from tests.simulation.processes import ProcessKilled
@@ -219,16 +237,122 @@ def conflicts_pass_for_written() -> Iterator[None]:
 @contextmanager
 def one_shard_swept() -> Iterator[None]:
     """The sweep looks at the first shard of the index, and takes it for all."""
+    with _swept_if(lambda shard: shard == 0):
+        yield
+
+
+@contextmanager
+def last_shard_never_swept() -> Iterator[None]:
+    """The sweep counts the shards of the index from 0 and stops one too early."""
+    with _swept_if(lambda shard: shard < OPEN_SHARDS - 1):
+        yield
+
+
+@contextmanager
+def _swept_if(chosen: Callable[[int], bool]) -> Iterator[None]:
     open_payments = PaymentStore.open_payments
 
     def careless(
         self: PaymentStore, accepted_before: str, last_look: Mapping[int, OpenPayment]
     ) -> Iterator[OpenPayment]:
         for entry in open_payments(self, accepted_before, last_look):
-            if entry.shard == 0:
+            if chosen(entry.shard):
                 yield entry
 
     with patch.object(PaymentStore, "open_payments", careless):
+        yield
+
+
+@contextmanager
+def ten_put_back() -> Iterator[None]:
+    """The sweep puts back no more than one call of SQS takes."""
+    put_back = PaymentSweep.put_back
+
+    def careless(self: PaymentSweep, found: Found) -> int:
+        return put_back(self, replace(found, stuck=found.stuck[:10]))
+
+    with patch.object(PaymentSweep, "put_back", careless):
+        yield
+
+
+@contextmanager
+def timed_out_taken_for_alive() -> Iterator[None]:
+    """Of dead executions, only those that failed or were stopped are answered."""
+    restart = payment_processor.restart
+
+    def careless(event: Mapping[str, Any], sweep: PaymentSweep) -> dict[str, Any]:
+        if event["detail"]["status"] == "TIMED_OUT":
+            return {"put_back": 0}
+        return restart(event, sweep)
+
+    with patch.object(payment_processor, "restart", careless):
+        yield
+
+
+@contextmanager
+def records_expire_at_once() -> Iterator[None]:
+    """What is kept of batches expires after four seconds."""
+
+    def careless(at: str, _retention: timedelta | None = None) -> int:
+        return expires_at(at, timedelta(seconds=4))
+
+    with (
+        patch.object(payments.aws.batches, "expires_at", careless),
+        patch.object(payments.aws.payments, "expires_at", careless),
+        patch.object(payments.aws.dry_runs, "expires_at", careless),
+    ):
+        yield
+
+
+@contextmanager
+def hopeless_dropped() -> Iterator[None]:
+    """A message that nobody can handle is deleted instead of set aside."""
+    with patch.object(payment_processor, "_is_set_aside", lambda *_: True):
+        yield
+
+
+@contextmanager
+def reason_not_recorded() -> Iterator[None]:
+    """A payment fails without a reason."""
+    with patch.object(Charging, "_fail", _fail_without_reason):
+        yield
+
+
+def _fail_without_reason(
+    self: Charging, payment: Payment, _failure: Failure, witness: Witness
+) -> Payment:
+    return self._move(payment, PaymentStatus.FAILED, witness)
+
+
+@contextmanager
+def own_outage_fails_payments() -> Iterator[None]:
+    """A payment that AWS kept us from charging is settled as if the processor had been away."""
+    charge_by_id = Charging.charge_by_id
+
+    def careless(self: Charging, payment_id: str, witness: Witness) -> Payment:
+        try:
+            return charge_by_id(self, payment_id, witness)
+        except ServiceUnavailable as error:
+            raise GatewayUnavailable("charged nothing") from error
+
+    with patch.object(Charging, "charge_by_id", careless):
+        yield
+
+
+@contextmanager
+def counted_before_written() -> Iterator[None]:
+    """A status is counted before the write that decides whether it is reached."""
+    move = Charging._move
+
+    def careless(
+        self: Charging, payment: Payment, to: PaymentStatus, witness: Witness, **about: Any
+    ) -> Payment:
+        tally = self._tally
+        tally(replace(payment, status=to))
+        with patch.object(self, "_tally", lambda _: None):
+            return move(self, payment, to, witness, **about)
+
+    with patch.object(Charging, "_move", careless):
         yield
 
 
@@ -332,6 +456,14 @@ DEFECTS: Final[dict[str, Defect]] = {
         decline_by_another_name,
         conflicts_pass_for_written,
         one_shard_swept,
+        last_shard_never_swept,
+        ten_put_back,
+        timed_out_taken_for_alive,
+        records_expire_at_once,
+        hopeless_dropped,
+        reason_not_recorded,
+        own_outage_fails_payments,
+        counted_before_written,
         outcome_counted_apart,
         range_dropped,
         only_first_page,

@@ -42,8 +42,12 @@ class AwsError(Exception):
 class InMemoryDynamoDB:
     """Tables of items in wire form (``{"S": …}``), by their key attributes."""
 
-    def __init__(self, keys: dict[str, tuple[str, ...]]) -> None:
+    def __init__(
+        self, keys: dict[str, tuple[str, ...]], epoch: Callable[[], float] = lambda: 0.0
+    ) -> None:
+        """Make empty tables; ``epoch`` says the time in seconds since 1970, for what expires."""
         self._keys = keys
+        self._epoch = epoch
         self._tables: dict[str, dict[tuple[str, ...], Item]] = {table: {} for table in keys}
         self.on_store: Callable[[str, Item, Item], None] = lambda _table, _before, _after: None
         """Is told of every write: table, item before (empty if there was none), item after."""
@@ -115,6 +119,7 @@ class InMemoryDynamoDB:
         found = sorted(
             (_sort_key(names, item), item)
             for item in self._table(table).values()
+            if not self._has_expired(item)
             if _holds(request, request["KeyConditionExpression"], item)
             if _sort_key(names, item) > after
         )
@@ -195,7 +200,12 @@ class InMemoryDynamoDB:
         return after
 
     def _stored(self, table: str, key: Item) -> Item:
-        return self._table(table).get(self._key(table, key), {})
+        item = self._table(table).get(self._key(table, key), {})
+        return {} if self._has_expired(item) else item
+
+    def _has_expired(self, item: Item) -> bool:
+        """Say whether an item may be gone; DynamoDB takes its time, and here it is gone at once."""
+        return "expires_at" in item and int(item["expires_at"]["N"]) <= self._epoch()
 
     def _store(self, table: str, item: Item) -> None:
         self.on_store(table, self._stored(table, item), item)
@@ -211,7 +221,8 @@ class InMemoryDynamoDB:
 
     def _sorted(self, table: str) -> Iterator[Item]:
         for _, item in sorted(self._table(table).items(), key=lambda entry: entry[0]):
-            yield item
+            if not self._has_expired(item):
+                yield item
 
 
 def _sort_key(names: tuple[str, ...], item: Item) -> tuple[str, ...]:

@@ -26,12 +26,14 @@ class Fault(StrEnum):
     MESSAGE_EARLY = "message redelivered while at work"
     DELETE_LOST = "deleted message comes back"
     OUT_OF_ORDER = "message delivered out of order"
+    QUEUE_PURGED = "queue of payments emptied"
     EVENT_TWICE = "S3 event delivered twice"
     STREAM_TWICE = "stream records delivered twice"
     STEP_TWICE = "workflow step run twice at once"
     STEP_LOST = "step not carried out"
     STEP_ANSWER_LOST = "step's answer lost"
     EXECUTION_ABORTED = "execution aborted"
+    EXECUTION_TIMED_OUT = "execution timed out"
     PUBLISH_LOST = "publish lost"
     PUBLISH_ANSWER_LOST = "publish's answer lost"
     CLIENT_REQUEST_LOST = "client's request lost"
@@ -67,6 +69,7 @@ _WEIGHTS: Final = {
     Fault.STEP_LOST: 0.7,
     Fault.STEP_ANSWER_LOST: 1.0,
     Fault.EXECUTION_ABORTED: 0.5,
+    Fault.EXECUTION_TIMED_OUT: 0.5,
     Fault.PUBLISH_LOST: 1.0,
     Fault.PUBLISH_ANSWER_LOST: 1.0,
     Fault.CLIENT_REQUEST_LOST: 0.5,
@@ -83,6 +86,8 @@ _WEIGHTS: Final = {
 _INTENSITIES: Final = (0.03, 0.06, 0.1, 0.2)
 _SHARE_OF_KINDS: Final = 0.6
 _HIGHEST_RATE: Final = 0.6
+_SHARE_OF_FAITHFUL_GATEWAYS: Final = 0.3
+_SHARE_OF_PURGES: Final = 0.2
 _SHARE_OF_CONTENDED_WORLDS: Final = 0.06
 _CONTENDED_RATE: Final = 0.85
 
@@ -109,6 +114,11 @@ _OF_OPERATION: Final = {
 }
 
 
+_NO_ANSWER: Final = frozenset(
+    {Fault.GATEWAY_REFUSED, Fault.GATEWAY_ANSWER_LOST, Fault.GATEWAY_LATE}
+)
+
+
 class FaultPlan:
     """The faults of one run: a random selection of kinds at random rates, and outages.
 
@@ -133,13 +143,26 @@ class FaultPlan:
             self._rates[Fault.CONFLICT] = _CONTENDED_RATE
         if not deadly:
             self._rates.pop(Fault.EXECUTION_ABORTED, None)
+            self._rates.pop(Fault.EXECUTION_TIMED_OUT, None)
+        # One that answers each time, so that nothing may fail for want of an answer.
+        gateway_is_faithful = random.random() < _SHARE_OF_FAITHFUL_GATEWAYS
+        if gateway_is_faithful:
+            self._rates = {
+                kind: self._rates[kind] for kind in self._rates if kind not in _NO_ANSWER
+            }
+            self._rates[Fault.GATEWAY_PENDING] = _HIGHEST_RATE
         self._outages: dict[str, list[tuple[float, float]]] = {}
         for service in _OUTAGE_SERVICES:
-            if random.random() < 0.25:
+            if random.random() < 0.25 and not (gateway_is_faithful and service == "gateway"):
                 long = deadly and random.random() < 0.5
                 start = random.uniform(0, _OUTAGES_WITHIN_SECONDS)
                 lasts = random.uniform(*(_LONG_OUTAGE_SECONDS if long else _SHORT_OUTAGE_SECONDS))
                 self._outages.setdefault(service, []).append((start, start + lasts))
+        self.purge_at: float | None = None
+        """When all messages about payments are lost; what is not handled until then is open."""
+        if deadly and random.random() < _SHARE_OF_PURGES:
+            self.purge_at = random.uniform(60, _OUTAGES_WITHIN_SECONDS)
+            self._outages.setdefault("mapping", []).append((0.0, self.purge_at))
 
     def strikes(self, kind: Fault) -> bool:
         """Decide whether a fault happens here and now, and count it."""

@@ -19,7 +19,7 @@ from payments.gateways.port import (
 from payments.gateways.sandbox import DECLINED_AMOUNTS
 from tests.simulation.faults import Fault, FaultPlan
 from tests.simulation.processes import Processes
-from tests.simulation.scheduler import Scheduler, SimulatorError
+from tests.simulation.scheduler import Scheduler
 
 _LATEST_CHARGE_SECONDS: Final = 120.0
 
@@ -45,6 +45,10 @@ class SimulatedGateway:
         self.charges: list[Charge] = []
         self.verdicts: dict[str, Verdict] = {}
         """What it decided, by payment id."""
+        self.unanswered: set[str] = set()
+        """Ids of the payments of which some question got no answer."""
+        self.misuses: list[str] = []
+        """What it was asked that no caller may ask."""
         self.calls = 0
         self._prepared: dict[str, Charge] = {}
         self._scheduler = scheduler
@@ -60,7 +64,7 @@ class SimulatedGateway:
         def work() -> Prepared:
             known = self._prepared.setdefault(reference, charge)
             if known != charge:
-                raise SimulatorError(f"{reference} was prepared for other content")
+                self.misuses.append(f"{known} is prepared, and was prepared again as {charge}")
             return Prepared(reference)
 
         return self._answer("prepare", payment.payment_id, work)
@@ -88,6 +92,13 @@ class SimulatedGateway:
         return known or Prepared(payment.gateway_reference or "")
 
     def _answer[T](self, operation: str, payment_id: str, work: Callable[[], T]) -> T:
+        try:
+            return self._try(operation, payment_id, work)
+        except GatewayUnavailable:
+            self.unanswered.add(payment_id)
+            raise
+
+    def _try[T](self, operation: str, payment_id: str, work: Callable[[], T]) -> T:
         self.calls += 1
         self._processes.point()
         if self._faults.is_down("gateway", self._scheduler.now):

@@ -5,13 +5,15 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from payments.core.announcements import announcement, describe
 from payments.core.audit import chain_faults
 from payments.core.money import EXPONENTS, to_decimal_text
 from payments.core.payment import Payment, PaymentStatus
 from payments.gateways.port import CANCELLED, Approved, Declined
+from payments.gateways.sandbox import TROUBLED_AMOUNTS, SandboxAmount
+from tests.simulation.faults import Fault
 from tests.simulation.scenario import POISON_MESSAGES, Content
 
 if TYPE_CHECKING:
@@ -32,6 +34,9 @@ def violations_of(world: "World") -> list[str]:
         _events_are_announced,
         _events_agree_with_payments,
         _outcomes_are_the_processors,
+        _nobody_is_failed_for_our_own_outages,
+        _metrics_count_statuses,
+        _stuck_payments_are_put_back,
         _money_adds_up,
         _readers_see_time_go_forward,
         _one_execution_at_a_time,
@@ -88,6 +93,8 @@ def _what_is_hopeless_is_set_aside(world: "World") -> Iterator[str]:
     for body in world.sqs.set_aside:
         if body not in POISON_MESSAGES:
             yield f"a message that can be handled was set aside: {body}"
+    if Fault.QUEUE_PURGED in world.faults.struck:
+        return
     for _, body in world.scenario.poison:
         if body not in world.on_call.discarded:
             yield f"a message that nobody can handle was never set aside: {body!r}"
@@ -200,6 +207,7 @@ def _outcomes_are_the_processors(world: "World") -> Iterator[str]:
     """What is stored is what the processor decided: outcome, reference and reason."""
     if world.gateway is None:
         return
+    yield from world.gateway.misuses
     for payment in world.end.payments.values():
         verdict = world.gateway.verdicts.get(payment.payment_id)
         match verdict:
@@ -212,6 +220,57 @@ def _outcomes_are_the_processors(world: "World") -> Iterator[str]:
                 right = payment.failure in {CANCELLED, None}
         if payment.status.is_settled and not right:
             yield f"{payment}: the processor decided {verdict}"
+
+
+def _nobody_is_failed_for_our_own_outages(world: "World") -> Iterator[str]:
+    """A payment fails as ``gateway_unavailable`` only if the processor gave no answer about it."""
+    for payment in world.end.payments.values():
+        if payment.failure != CANCELLED:
+            continue
+        if world.gateway is not None:
+            unanswered = payment.payment_id in world.gateway.unanswered
+        else:
+            unanswered = TROUBLED_AMOUNTS.get(payment.amount_minor) in _NO_ANSWER
+        if not unanswered:
+            yield f"{payment} failed, although the processor answered each time it was asked"
+
+
+_NO_ANSWER: Final = frozenset(
+    {SandboxAmount.DOWN, SandboxAmount.UNAVAILABLE_ONCE, SandboxAmount.ANSWER_LOST_ONCE}
+)
+
+
+def _metrics_count_statuses(world: "World") -> Iterator[str]:
+    """No status is counted twice, or counted and not reached; where no write is in doubt, all are."""
+    reached = {
+        (payment_id, entry.status)
+        for payment_id, history in world.end.history.items()
+        for entry in history
+    }
+    for (payment_id, status), times in world.counted.items():
+        if times > 1 or (payment_id, status) not in reached:
+            yield f"{payment_id} was counted {times} times as {status}"
+    if not _LOSE_COUNTS & set(world.faults.struck):
+        for payment_id, status in sorted(reached - set(world.counted)):
+            yield f"{payment_id} reached {status}, which was not counted"
+
+
+_LOSE_COUNTS: Final = frozenset(
+    {
+        Fault.ANSWER_LOST,
+        Fault.LATE_COMMIT,
+        Fault.SERVER_ERROR_AFTER_COMMIT,
+        Fault.KILLED,
+        Fault.TIMED_OUT,
+    }
+)
+"""With these, whoever made a write may not learn of it; metrics are promised at most once."""
+
+
+def _stuck_payments_are_put_back(world: "World") -> Iterator[str]:
+    """A sweep puts back all that is stuck, and a death is answered before any sweep comes."""
+    yield from world.sweeping.overlooked
+    yield from world.unheard_deaths
 
 
 def _money_adds_up(world: "World") -> Iterator[str]:

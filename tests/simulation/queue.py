@@ -102,6 +102,10 @@ class SimulatedQueue:
                 message.visible_at = self._scheduler.now + seconds
                 self._scheduler.notify(self.arrival)
 
+    def purge(self) -> None:
+        """Lose every message, as a person can make it."""
+        self._messages.clear()
+
     def redrive(self, message: Message) -> None:
         """Move a message from the dead-letter queue back, its receives forgotten."""
         self.dead.remove(message)

@@ -131,15 +131,17 @@ class Scenario:
     poison: list[tuple[float, str]] = field(default_factory=list)
 
 
-def draw_scenario(random: Random, *, sandbox: bool) -> Scenario:
+def draw_scenario(random: Random, *, sandbox: bool, crowded: bool) -> Scenario:
     """Draw a run: few payments, much contention.
 
     Args:
         random: the run's one source of chance.
         sandbox: whether amounts that give the sandbox trouble may occur.
+        crowded: whether there are dozens of payments.
     """
     scenario = Scenario()
-    contents = [_content(random, f"pay_{n}", sandbox=sandbox) for n in range(random.randint(3, 7))]
+    many = random.randint(20, 40) if crowded else random.randint(3, 7)
+    contents = [_content(random, f"pay_{n}", sandbox=sandbox) for n in range(many)]
     for content in contents:
         start = random.uniform(0, _BUSY_SECONDS)
         for number in range(random.choice((1, 1, 2, 3))):

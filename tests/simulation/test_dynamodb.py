@@ -20,7 +20,7 @@ def moto() -> Iterator[MotoDynamoDB]:
 
 @pytest.mark.parametrize("seed", range(1, 5))
 def test_a_run_is_the_same_over_moto(seed: int, moto: MotoDynamoDB) -> None:
-    outcome = simulate(seed, lambda _: moto)
+    outcome = simulate(seed, lambda *_: moto)
     assert outcome.trace == simulate(seed).trace
     assert outcome.violations == ()
 

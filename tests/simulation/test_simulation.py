@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -26,10 +27,17 @@ def test_no_payment_is_lost_or_charged_twice(seeds: range) -> None:
         assert not outcome.violations, f"{found}\nreplay: {REPLAY.format(seed=seed)}"
 
 
+_FIRST_SEEDS: Final = {
+    "dead_execution_counts": 47,
+    "own_outage_fails_payments": 32,
+}
+"""Seeds that catch what few seeds catch: tried first, to save time."""
+
+
 @pytest.mark.parametrize("name", DEFECTS)
 def test_a_deliberate_defect_is_caught(name: str) -> None:
     with DEFECTS[name]():
-        for seed in range(1, _SEEDS_TO_CATCH_A_DEFECT + 1):
+        for seed in (_FIRST_SEEDS.get(name, 1), *range(1, _SEEDS_TO_CATCH_A_DEFECT + 1)):
             violations = simulate(seed).violations
             if violations:
                 print(f"{name} is caught by seed {seed}: {violations[0]}")  # noqa: T201

@@ -104,8 +104,12 @@ class TaskFailed(Exception):
         self.error = error
 
 
-class _Aborted(Exception):
-    """Somebody stopped the execution."""
+class _Ended(Exception):
+    """The execution ends from outside: stopped by somebody, or out of time. No catcher sees that."""
+
+    def __init__(self, status: str) -> None:
+        super().__init__(status)
+        self.status = status
 
 
 @dataclass(slots=True)
@@ -194,10 +198,10 @@ class StateMachine:
         try:
             self._walk(walk, definition, json.loads(execution.input))
         except TaskFailed as failed:
-            execution.status = "TIMED_OUT" if failed.error == "States.Timeout" else "FAILED"
+            execution.status = "FAILED"
             execution.error = failed.error
-        except _Aborted:
-            execution.status = "ABORTED"
+        except _Ended as ended:
+            execution.status = ended.status
         else:
             execution.status = "SUCCEEDED"
         execution.ended_at = self._scheduler.now
@@ -224,9 +228,10 @@ class StateMachine:
         tries: dict[int, int] = {}
         while True:
             if walk.is_stopped() or self._faults.strikes(Fault.EXECUTION_ABORTED):
-                raise _Aborted
-            if self._scheduler.now >= walk.deadline:
-                raise TaskFailed("States.Timeout")
+                raise _Ended("ABORTED")
+            is_late = self._scheduler.now >= walk.deadline
+            if is_late or self._faults.strikes(Fault.EXECUTION_TIMED_OUT):
+                raise _Ended("TIMED_OUT")
             context = {
                 "Execution": {"Id": walk.id},
                 "State": {"RetryCount": sum(tries.values())},
@@ -296,7 +301,7 @@ class StateMachine:
                 selected = json.loads(json.dumps(_template(state["ItemSelector"], data, known)))
                 try:
                     results[number] = self._walk(child, processor, selected)
-                except (TaskFailed, _Aborted):
+                except (TaskFailed, _Ended):
                     failed.append(number)
                 self._scheduler.notify(progress)
 

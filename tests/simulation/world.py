@@ -35,6 +35,7 @@ from payments.aws.workflows import Workflow
 from payments.batches.progress import BatchProgress, NotPaidRow
 from payments.batches.steps import BatchProcessing, Portions
 from payments.core.audit import AuditRecord
+from payments.core.clock import utc_text
 from payments.core.payment import HistoryEntry, Payment, PaymentStatus
 from payments.flows.charge import Charging
 from payments.flows.delivery import Delivery
@@ -48,7 +49,7 @@ from payments.runtime import payment_processor as payment_runtime
 from payments.runtime.event_publisher import Announcing
 from payments.runtime.payment_processor import Deliveries
 from payments.telemetry.logs import logger
-from tests.simulation.actors import Asynchronous, Clients, OnCall, Poller, Uploads
+from tests.simulation.actors import Asynchronous, Clients, OnCall, Poller, Sweeps, Uploads, sent_to
 from tests.simulation.dynamodb import InMemoryDynamoDB, Item
 from tests.simulation.faults import Fault, FaultPlan
 from tests.simulation.gateway import Charge, SimulatedGateway
@@ -57,7 +58,7 @@ from tests.simulation.processes import Processes
 from tests.simulation.queue import Message, SimulatedQueue
 from tests.simulation.scenario import Scenario, Upload, draw_scenario
 from tests.simulation.scheduler import Scheduler, SimulatorError
-from tests.simulation.sdk import SdkPool
+from tests.simulation.sdk import Quotas, SdkPool
 from tests.simulation.services import ObjectService, QueueService, TopicService, WorkflowService
 from tests.simulation.stream import Stream, StreamedTables
 from tests.simulation.wire import Service, Wire
@@ -83,13 +84,16 @@ _ON_CALL_EVERY_SECONDS: Final = 4 * 3600.0
 _TASK_SECONDS: Final = 3600.0
 _DRAIN_ROUNDS: Final = 20
 
-type MakeDatabase = Callable[[dict[str, tuple[str, ...]]], Service]
+_SWEEPS_WHILE_FAULTS_GO_ON: Final = (0, 2, 6, 30)
+
+type MakeDatabase = Callable[[dict[str, tuple[str, ...]], Callable[[], float]], Service]
 
 
 @dataclass(slots=True)
 class Environment:
     """What one execution environment of a function holds."""
 
+    quotas: Quotas = field(default_factory=Quotas)
     store: PaymentStore | None = None
     intake: PaymentIntake | None = None
     deliveries: Deliveries | None = None
@@ -135,12 +139,18 @@ class World:
         self._deadly = random.random() < 0.4
         self.scheduler = Scheduler(random)
         self.faults = FaultPlan(random, deadly=self._deadly)
+        scheduler, faults = self.scheduler, self.faults
         sandbox = random.random() < 0.25
-        self.scenario: Scenario = draw_scenario(random, sandbox=sandbox)
+        self.scenario: Scenario = draw_scenario(
+            random, sandbox=sandbox, crowded=faults.purge_at is not None
+        )
         self.rewrites: list[str] = []
         self.announcements: list[tuple[dict[str, Any], dict[str, str]]] = []
+        self.unheard_deaths: list[str] = []
+        self.counted: Counter[tuple[str, PaymentStatus]] = Counter()
+        """How often metrics counted that a payment reached a status."""
         self.end = EndState()
-        scheduler, faults = self.scheduler, self.faults
+        self._quotas_of_readers = Quotas()
         self.processes = Processes(scheduler, faults, random, self._make_environment)
         dead: list[Message] = []
         self.queue = SimulatedQueue(scheduler, faults, random, prefix="m", dead=dead)
@@ -171,7 +181,7 @@ class World:
         self.stream = Stream(
             scheduler, faults, random, self.processes, _HANDLERS["event-publisher"]
         )
-        self.database = database(KEYS)
+        self.database = database(KEYS, lambda: self._moment().timestamp())
         if isinstance(self.database, InMemoryDynamoDB):
             self.database.on_store = self._watch
         self.sqs = QueueService(
@@ -208,6 +218,14 @@ class World:
             )
             for name, queue in (("payment-events", self.queue), ("payment-rows", self.rows))
         ]
+        self.sweeping = Sweeps(
+            scheduler,
+            faults,
+            self.processes,
+            _HANDLERS["payment-processor"],
+            due=self._stuck,
+            queues=(self.queue, self.rows),
+        )
         self.on_call = OnCall(self.queue, self.rows, self.uploads, self.batches)
 
     @property
@@ -220,12 +238,14 @@ class World:
 
     def now(self) -> str:
         """Return the virtual time as the code under test writes times."""
-        moment = _START + timedelta(seconds=self.scheduler.now)
-        return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+        return utc_text(self._moment())
+
+    def _moment(self) -> datetime:
+        return _START + timedelta(seconds=self.scheduler.now)
 
     def run(self) -> list[str]:
         """Run to the end and return the violations, each a sentence."""
-        _SDK.start_run(self.wire.send)
+        _SDK.start_run(self.wire.send, self._quotas)
         with self._in_place_of_the_real_one():
             self._spawn_actors()
             self.scheduler.run_until_idle(_CALM_AFTER_SECONDS)
@@ -239,6 +259,10 @@ class World:
         if self.scheduler.is_exhausted or blocked:
             return [f"the run never came to rest; still at work: {blocked}"]
         return violations_of(self)
+
+    def _quotas(self) -> Quotas:
+        process = self.scheduler.current.context
+        return self._quotas_of_readers if process is None else process.environment.quotas
 
     def charges(self) -> list[Charge]:
         """Return every charge that was made, however often."""
@@ -266,10 +290,20 @@ class World:
             spawn(f"reader {payment_id}", partial(clients.read, at, payment_id))
         for at, body in scenario.nonsense:
             spawn("fool", partial(clients.post_nonsense, at, body))
+        if self.faults.purge_at is not None:
+            self.scheduler.call_later(self.faults.purge_at, self._purge)
         for at, body in scenario.poison:
             self.scheduler.call_later(at, partial(self.queue.send, body))
+        if self._deadly:
+            sweeps = self.random.choice(_SWEEPS_WHILE_FAULTS_GO_ON)
+            spawn("schedule", partial(self.sweeping.run, sweeps))
         for upload in scenario.uploads:
             spawn(upload.key, partial(self._upload, upload))
+
+    def _purge(self) -> None:
+        if self.faults.active:
+            self.faults.struck[Fault.QUEUE_PURGED] += 1
+            self.queue.purge()
 
     def _upload(self, upload: Upload) -> None:
         batch = self.uploads.upload(upload)
@@ -280,20 +314,28 @@ class World:
         for _ in range(_DRAIN_ROUNDS):
             work = self.on_call.empty_dead_letters() + self.on_call.restart_stopped_batches()
             if self.sweeps:
-                work += self._in_task("sweep", self._sweep)
+                work += self._in_task("sweep", self._sweep_in_calm)
             # A batch waits for payments that may wait for on-call: look again while it does.
             self.scheduler.run_until_idle(_ON_CALL_EVERY_SECONDS)
             if not work and self.scheduler.is_at_rest:
                 return
 
-    def _sweep(self) -> int:
-        """Let the schedule invoke the sweep, once what is open has been open for long enough."""
-        self.scheduler.sleep(STUCK_AFTER.total_seconds())
-        handler = _HANDLERS["payment-processor"]
-        found: int = self.processes.invoke("payment-processor", handler, {"action": "sweep"})[
-            "stuck"
-        ]
-        return found
+    def _sweep_in_calm(self) -> int:
+        self.scheduler.sleep(STUCK_AFTER.total_seconds() + 1)
+        return self.sweeping.sweep()
+
+    def _stuck(self) -> set[str]:
+        """Return the ids of the payments that have been open for so long that a sweep finds them."""
+        before = utc_text(self._moment() - STUCK_AFTER)
+        return {payment_id for payment_id, since in self._open().items() if since < before}
+
+    def _open(self) -> dict[str, str]:
+        """Return since when each open payment has been accepted, by its id."""
+        return {
+            item["payment_id"]["S"]: item["created_at"]["S"]
+            for item in self.items(TABLES.payments)
+            if PaymentStatus(item["status"]["S"]).is_open
+        }
 
     def _telling(self, function: str) -> Callable[[Execution], None]:
         """Let EventBridge tell a function of deaths, as often as Lambda tries by itself."""
@@ -309,9 +351,18 @@ class World:
                 },
             }
             name = f"death of {execution.name}"
-            self.scheduler.spawn(name, lambda: self.asynchronous.invoke(function, event))
+            self.scheduler.spawn(name, lambda: self._tell(function, execution.subject, event))
 
         return tell
+
+    def _tell(self, function: str, subject: str, event: dict[str, Any]) -> None:
+        queues = (self.queue, self.rows)
+        sent = sent_to(queues)
+        if not self.asynchronous.invoke(function, event):
+            return
+        told = any(f'"{subject}"' in body for body in sent_to(queues) - sent)
+        if not told and subject in self._open():
+            self.unheard_deaths.append(f"{subject} was not put back when its workflow died")
 
     def _watch(self, table: str, before: Item, after: Item) -> None:
         """Note every write that changes what must never change."""
@@ -342,6 +393,9 @@ class World:
             self.end.not_paid[batch.batch_id] = list(batches.not_paid(batch.batch_id))
             self.processes.trace("ends as", batch.batch_id, str(progress))
         return 0
+
+    def _count(self, payment: Payment) -> None:
+        self.counted[payment.payment_id, payment.status] += 1
 
     def _stored_payments(self) -> list[Payment]:
         store = self._store()
@@ -404,18 +458,18 @@ class World:
         queues = PaymentQueues(events, rows)
         if function != "payment-processor":
             return Environment(
-                store,
-                intake=PaymentIntake(store, queues, self.now),
+                store=store,
+                intake=PaymentIntake(store, queues, self.now, self._count),
                 batch_store=BatchStore(dynamodb, TABLES.processing_status),
             )
         ledger = SandboxLedger(dynamodb, TABLES.processing_status)
         workflow = Workflow(_SDK.client("stepfunctions"), payment_machine().arn)
         gateway: PaymentGateway = self.gateway or SandboxGateway(ledger, sleep=sleep)
-        charging = Charging(store, gateway, self.now)
+        charging = Charging(store, gateway, self.now, self._count)
         return Environment(
-            store,
+            store=store,
             deliveries=Deliveries(
-                delivery=Delivery(store, charging, workflow, self.now),
+                delivery=Delivery(store, charging, workflow, self.now, self._count),
                 queues=queues,
                 dead_letters=dead_letters,
                 events=events,
