@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from inspect import unwrap
 from types import SimpleNamespace
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -118,15 +118,15 @@ def _usual_handler() -> Any:
 
 @contextlib.contextmanager
 def _stubbed() -> Iterator[None]:
-    intake, batches = runtime.payment_intake, runtime.batch_store
-    runtime.payment_intake = lambda: _INTAKE  # type: ignore[assignment]  # stands in for it
-    runtime.batch_store = lambda: None  # type: ignore[assignment]  # is not asked
+    services, nobody = runtime.services, cast("Any", None)
+    stubbed = runtime.Services(intake=_INTAKE, listing=nobody, batches=nobody)
+    runtime.services = lambda: stubbed  # type: ignore[assignment]  # stands in for it
     try:
         # Metrics are written to stdout.
         with contextlib.redirect_stdout(io.StringIO()):
             yield
     finally:
-        runtime.payment_intake, runtime.batch_store = intake, batches
+        runtime.services = services
 
 
 def measure() -> list[Measurement]:

@@ -6,6 +6,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from payments.api.answers import Response, json_response
+from payments.api.lists import describe_page, parse_list_query
 from payments.api.refusals import refuse
 from payments.api.requests import UnknownRoute, json_body, parse_payment_json, path_parameter
 from payments.batches.batch import BATCH_ID
@@ -15,7 +16,9 @@ from payments.core.faults import BatchNotFound, PaymentNotFound
 from payments.core.fields import PAYMENT_ID
 from payments.core.payment import PaymentRequest
 from payments.flows.intake import PaymentIntake
+from payments.flows.listing import PaymentListing
 from payments.runtime import api_handler as runtime
+from payments.runtime.api_handler import Services
 from payments.telemetry.logs import about_payment, logger
 from payments.telemetry.traces import traced
 
@@ -26,29 +29,27 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Response:
     """Answer one request of API Gateway (REST, Lambda proxy integration, payload 1.0)."""
     request_id: str = event.get("requestContext", {}).get("requestId", context.aws_request_id)
     logger.set_correlation_id(request_id)
-    return answer(event, request_id, runtime.payment_intake(), runtime.batch_store())
+    return answer(event, request_id, runtime.services())
 
 
-def answer(
-    event: dict[str, Any], request_id: str, intake: PaymentIntake, batches: Records
-) -> Response:
+def answer(event: dict[str, Any], request_id: str, services: Services) -> Response:
     """Route a request to the service and turn every outcome, error or not, into a response."""
     try:
-        return _route(event, request_id, intake, batches)
+        return _route(event, request_id, services)
     except Exception as error:  # noqa: BLE001 - a client must never see a stack trace
         return refuse(error, request_id)
 
 
-def _route(
-    event: dict[str, Any], request_id: str, intake: PaymentIntake, batches: Records
-) -> Response:
+def _route(event: dict[str, Any], request_id: str, services: Services) -> Response:
     match event.get("httpMethod"), event.get("resource"):
         case "POST", "/payments":
-            return _submit(event, request_id, intake)
+            return _submit(event, request_id, services.intake)
+        case "GET", "/payments":
+            return _list(event, services.listing)
         case "GET", "/payments/{payment_id}":
-            return _look_up(event, intake)
+            return _look_up(event, services.intake)
         case "GET", "/batches/{batch_id}":
-            return _look_up_batch(event, batches)
+            return _look_up_batch(event, services.batches)
         case _:
             raise UnknownRoute
 
@@ -77,6 +78,12 @@ def _look_up(event: dict[str, Any], intake: PaymentIntake) -> Response:
         for entry in history
     ]
     return json_response(HTTPStatus.OK, {**describe(payment), "history": timeline})
+
+
+def _list(event: dict[str, Any], listing: PaymentListing) -> Response:
+    query = parse_list_query(event)
+    page = listing.page(query.filters, query.limit, query.bookmark)
+    return json_response(HTTPStatus.OK, describe_page(page, query))
 
 
 def _look_up_batch(event: dict[str, Any], batches: Records) -> Response:

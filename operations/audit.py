@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 _OUTCOME_FIELDS = ("failure_code", "failure_message", "gateway_reference")
 # A tuple, because what was tampered with may be of any type, and not every type has a hash.
 _OPEN_STATUSES = tuple(status.value for status in PaymentStatus if status.is_open)
-# Not told in the trail: where an open payment stands in the index of open payments.
-_UNWITNESSED_FIELDS = frozenset({"open_shard"})
+# Not told in the trail: where a payment stands in the indexes.
+_UNWITNESSED_FIELDS = frozenset({"open_shard", "time_shard"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ ACCESS_LOG_FORMAT: Final = {
 
 
 class Api(Construct):
-    """``POST /payments``, ``GET /payments/{payment_id}`` and ``GET /batches/{batch_id}``."""
+    """The routes of payments and batches, all answered by one function."""
 
     def __init__(
         self,
@@ -120,10 +120,19 @@ class Api(Construct):
             request_validator_id=validator.id,
             request_models={"application/json": model.name},
         )
+        list_payments = ApiGatewayMethod(
+            self,
+            "list-payments",
+            rest_api_id=self.rest_api.id,
+            resource_id=payments.id,
+            http_method="GET",
+            authorization=self._environment.profile.authorization,
+        )
         read_payment = self._reading("payment", payment, validator)
         read_batch = self._reading("batch", batch, validator)
         # In the ARN of a request, a path parameter is written as "*".
         self._integrate(submit_payment, handler, request_arn="POST/payments")
+        self._integrate(list_payments, handler, request_arn="GET/payments")
         self._integrate(read_payment, handler, request_arn="GET/payments/*")
         self._integrate(read_batch, handler, request_arn="GET/batches/*")
 

@@ -126,10 +126,7 @@ def _not_found(response_type: str) -> Problem:
         status=404,
         title="Not Found",
         code="unknown_route",
-        message=(
-            "There is POST /payments, GET /payments/{payment_id} and GET /batches/{batch_id},"
-            " and nothing else."
-        ),
+        message="There is no such route. The contract of this API, openapi.yaml, has all of them.",
     )
 
 

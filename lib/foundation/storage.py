@@ -28,6 +28,13 @@ CHANGING_ACTIONS: Final = (
 OPEN_PAYMENTS: Final = Index(name="open-payments", key={"open_shard": "N", "accepted_at": "S"})
 """Payments that are not final, the oldest of each shard first; it empties as they finish."""
 
+BY_TIME: Final = Index(
+    name="by-time",
+    key={"time_shard": "N", "created_at": "S"},
+    include=("currency", "source"),
+)
+"""All payments by the time of their acceptance. Nothing in it changes, so it is written once."""
+
 
 class Storage(Construct):
     """The batch, report and access log buckets, and the three tables."""
@@ -67,7 +74,7 @@ class Storage(Construct):
             "payments",
             environment=environment,
             key={"payment_id": "S"},
-            indexes=[OPEN_PAYMENTS],
+            indexes=[OPEN_PAYMENTS, BY_TIME],
         )
         self.processing_status_table = add_table(
             self,

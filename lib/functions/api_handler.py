@@ -5,7 +5,7 @@ from constructs import Construct
 from lib.config import Function
 from lib.environment import Environment
 from lib.foundation.messaging import Messaging
-from lib.foundation.storage import Storage
+from lib.foundation.storage import BY_TIME, OPEN_PAYMENTS, Storage
 from lib.kit.function import FunctionCode, Limits, PythonFunction
 from lib.kit.iam import Statement
 
@@ -45,8 +45,16 @@ def add_api_handler(
             ),
             Statement(
                 sid="ReadPayments",
-                actions=("dynamodb:GetItem",),
+                actions=("dynamodb:BatchGetItem", "dynamodb:GetItem"),
                 resources=(storage.payments_table.arn,),
+            ),
+            Statement(
+                sid="ListPayments",
+                actions=("dynamodb:Query",),
+                resources=tuple(
+                    f"{storage.payments_table.arn}/index/{index.name}"
+                    for index in (BY_TIME, OPEN_PAYMENTS)
+                ),
             ),
             Statement(
                 sid="ReadHistoryAndBatches",

@@ -23,10 +23,14 @@ type Key = Mapping[str, Literal["S", "N"]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Index:
-    """A second order of a table's keys; an item without the attributes of ``key`` is not in it."""
+    """A second order of a table's keys; an item without the attributes of ``key`` is not in it.
+
+    It holds keys, and what ``include`` names: attributes that change are written here once more.
+    """
 
     name: str
     key: Key
+    include: Sequence[str] = ()
 
 
 def add_table(
@@ -54,7 +58,7 @@ def add_table(
         attribute=[
             DynamodbTableAttribute(name=attribute, type=type_) for attribute, type_ in types.items()
         ],
-        global_secondary_index=[_keys_only(index) for index in indexes] or None,
+        global_secondary_index=[_projected(index) for index in indexes] or None,
         ttl=(
             None
             if ttl_attribute is None
@@ -73,8 +77,12 @@ def add_table(
     )
 
 
-def _keys_only(index: Index) -> DynamodbTableGlobalSecondaryIndex:
+def _projected(index: Index) -> DynamodbTableGlobalSecondaryIndex:
     hash_key, range_key = index.key
     return DynamodbTableGlobalSecondaryIndex(
-        name=index.name, hash_key=hash_key, range_key=range_key, projection_type="KEYS_ONLY"
+        name=index.name,
+        hash_key=hash_key,
+        range_key=range_key,
+        projection_type="INCLUDE" if index.include else "KEYS_ONLY",
+        non_key_attributes=list(index.include) or None,
     )

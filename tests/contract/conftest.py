@@ -17,6 +17,7 @@ from tests.unit.conftest import (
     objects,
     queues,
     rows,
+    services,
     store,
     workflow,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "prod",
     "queues",
     "rows",
+    "services",
     "stack",
     "stacks",
     "store",

@@ -108,8 +108,8 @@ class Contract:
         if content is None:
             return [*faults, f"{status} is documented as {set(response['content'])}: {media_type}"]
         value = json.loads(body)
-        if isinstance(value, dict) and value.get("status") not in {status, *_STATUSES}:
-            faults.append(f"status {value.get('status')} in a {status}")
+        if value.get("status", status) not in {status, *_STATUSES}:
+            faults.append(f"status {value['status']} in a {status}")
         faults += self.faults(content["schema"], value)
         return faults + list(self.unknown_members(value, content["schema"]))
 

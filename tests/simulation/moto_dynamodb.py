@@ -9,7 +9,7 @@ from moto.core.models import botocore_stubber
 from local.clients import session
 from tests.simulation.dynamodb import INDEXES, PAGE_ITEMS, AwsError
 
-_NUMBERS = frozenset({"sequence", "open_shard"})
+_NUMBERS = frozenset({"sequence", "open_shard", "time_shard"})
 _NOT_COMPARED = frozenset({"ResponseMetadata", "ConsumedCapacity", "ItemCollectionMetrics"})
 
 

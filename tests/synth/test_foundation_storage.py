@@ -3,6 +3,7 @@
 import pytest
 
 from payments.aws.items import TIMELINE_RETENTION
+from payments.aws.lists import TIME_INDEX
 from tests.synth.terraform import Resource, Stack, denies_plain_http
 
 pytestmark = pytest.mark.xdist_group("synth")
@@ -178,7 +179,7 @@ def test_tables_have_the_keys_of_the_design(
 def test_payments_that_are_not_final_are_found_without_reading_the_others(stack: Stack) -> None:
     """Only open payments have these attributes, so the index holds nothing else."""
     table = stack.one("aws_dynamodb_table", name=stack.name("payments"))
-    (index,) = table["global_secondary_index"]
+    index, _ = table["global_secondary_index"]
     assert index == {
         "name": "open-payments",
         "hash_key": "open_shard",
@@ -186,7 +187,26 @@ def test_payments_that_are_not_final_are_found_without_reading_the_others(stack:
         "projection_type": "KEYS_ONLY",
     }
     types = {attribute["name"]: attribute["type"] for attribute in table["attribute"]}
-    assert types == {"payment_id": "S", "open_shard": "N", "accepted_at": "S"}
+    assert types == {
+        "payment_id": "S",
+        "open_shard": "N",
+        "accepted_at": "S",
+        "time_shard": "N",
+        "created_at": "S",
+    }
+
+
+def test_payments_are_in_the_order_of_time_by_attributes_that_never_change(stack: Stack) -> None:
+    """Whatever changes would be written to the index once more with each status."""
+    table = stack.one("aws_dynamodb_table", name=stack.name("payments"))
+    _, index = table["global_secondary_index"]
+    assert index == {
+        "name": TIME_INDEX,
+        "hash_key": "time_shard",
+        "range_key": "created_at",
+        "projection_type": "INCLUDE",
+        "non_key_attributes": ["currency", "source"],
+    }
 
 
 def test_only_the_timeline_expires(stack: Stack) -> None:

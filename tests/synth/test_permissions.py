@@ -33,6 +33,7 @@ DATA_ACTIONS = {
 
 ACTIONS = {
     "api-handler": {
+        "dynamodb:BatchGetItem",
         "dynamodb:GetItem",
         "dynamodb:PutItem",
         "dynamodb:Query",

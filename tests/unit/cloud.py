@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from payments.aws.lists import TIME_INDEX
 from payments.aws.payments import OPEN_INDEX, PaymentStore, Tables
 from payments.batches.batch import Batch, ObjectVersion
 from payments.batches.steps import BatchProcessing
@@ -224,21 +225,38 @@ def create_table(dynamodb: "DynamoDBClient", name: str, keys: dict[str, str]) ->
 
 def add_open_index(dynamodb: "DynamoDBClient", table: str) -> None:
     """Give the payments table its sparse index, which few tests need and moto takes time for."""
+    _add_index(dynamodb, table, OPEN_INDEX, ("open_shard", "accepted_at"))
+
+
+def add_indexes(dynamodb: "DynamoDBClient", table: str) -> None:
+    """Give the payments table both its indexes."""
+    add_open_index(dynamodb, table)
+    _add_index(dynamodb, table, TIME_INDEX, ("time_shard", "created_at"), "currency", "source")
+
+
+def _add_index(
+    dynamodb: "DynamoDBClient", table: str, name: str, key: tuple[str, str], *include: str
+) -> None:
+    shard, at = key
     dynamodb.update_table(
         TableName=table,
         AttributeDefinitions=[
-            {"AttributeName": "open_shard", "AttributeType": "N"},
-            {"AttributeName": "accepted_at", "AttributeType": "S"},
+            {"AttributeName": shard, "AttributeType": "N"},
+            {"AttributeName": at, "AttributeType": "S"},
         ],
         GlobalSecondaryIndexUpdates=[
             {
                 "Create": {
-                    "IndexName": OPEN_INDEX,
+                    "IndexName": name,
                     "KeySchema": [
-                        {"AttributeName": "open_shard", "KeyType": "HASH"},
-                        {"AttributeName": "accepted_at", "KeyType": "RANGE"},
+                        {"AttributeName": shard, "KeyType": "HASH"},
+                        {"AttributeName": at, "KeyType": "RANGE"},
                     ],
-                    "Projection": {"ProjectionType": "KEYS_ONLY"},
+                    "Projection": (
+                        {"ProjectionType": "INCLUDE", "NonKeyAttributes": include}
+                        if include
+                        else {"ProjectionType": "KEYS_ONLY"}
+                    ),
                 }
             }
         ],

@@ -14,6 +14,7 @@ os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "payments-test")
 
 from payments.aws.batches import BatchStore
 from payments.aws.dry_runs import DryRunStore
+from payments.aws.lists import PaymentLists
 from payments.aws.objects import ObjectStore
 from payments.aws.payments import PaymentStore
 from payments.aws.queue import MessageQueue, PaymentQueues
@@ -22,7 +23,9 @@ from payments.batches.steps import BatchProcessing, Portions
 from payments.flows.charge import Charging
 from payments.flows.delivery import Delivery
 from payments.flows.intake import PaymentIntake
+from payments.flows.listing import PaymentListing
 from payments.gateways.sandbox import SandboxGateway
+from payments.runtime.api_handler import Services
 from payments.runtime.payment_processor import Deliveries
 from tests.unit.cloud import TABLES, Cloud, Started, create_table
 
@@ -93,6 +96,13 @@ def queues(events: MessageQueue, rows: MessageQueue) -> PaymentQueues:
 def intake(store: PaymentStore, queues: PaymentQueues) -> PaymentIntake:
     """The service behind the API on an empty account."""
     return PaymentIntake(store, queues)
+
+
+@pytest.fixture
+def services(cloud: Cloud, intake: PaymentIntake, batch_store: BatchStore) -> Services:
+    """What requests are answered with, on an empty account."""
+    lists = PaymentLists(cloud.dynamodb, TABLES.payments, sleep=lambda _: None)
+    return Services(intake=intake, listing=PaymentListing(lists, batch_store), batches=batch_store)
 
 
 @pytest.fixture

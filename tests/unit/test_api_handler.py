@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from inspect import unwrap
 from typing import Any
 
@@ -10,13 +11,13 @@ import pytest
 
 from api_handler import answer, handler
 from payments.api.requests import MAX_BODY_BYTES
-from payments.aws.batches import BatchStore
 from payments.aws.payments import PaymentStore
 from payments.batches.batch import Batch, ObjectVersion
 from payments.batches.steps import BatchProcessing
 from payments.core.faults import ServiceUnavailable
 from payments.flows.intake import PaymentIntake
 from payments.runtime import api_handler as runtime
+from payments.runtime.api_handler import Services
 from tests.unit.aws_events import context, load
 from tests.unit.cloud import Cloud, FailingQueue, process
 
@@ -26,33 +27,35 @@ PAYMENT = {"payment_id": "pay_123456", "amount": 99.99, "currency": "USD"}
 
 
 @pytest.fixture
-def post(intake: PaymentIntake, batch_store: BatchStore) -> Client:
+def post(services: Services) -> Client:
     """POST a body to /payments."""
 
     def call(
-        content: object = PAYMENT, /, *, intake: PaymentIntake = intake, **event: Any
+        content: object = PAYMENT, /, *, intake: PaymentIntake = services.intake, **event: Any
     ) -> tuple[int, dict[str, str], dict[str, Any]]:
         text = content if isinstance(content, str) else json.dumps(content)
-        return _answered({**load("api_post_payment"), "body": text, **event}, intake, batch_store)
+        return _answered(
+            {**load("api_post_payment"), "body": text, **event}, replace(services, intake=intake)
+        )
 
     return call
 
 
 @pytest.fixture
-def get(intake: PaymentIntake, batch_store: BatchStore) -> Client:
+def get(services: Services) -> Client:
     """GET /payments/{payment_id}."""
 
     def call(payment_id: str) -> tuple[int, dict[str, str], dict[str, Any]]:
         event = {**load("api_get_payment"), "pathParameters": {"payment_id": payment_id}}
-        return _answered(event, intake, batch_store)
+        return _answered(event, services)
 
     return call
 
 
 def _answered(
-    event: dict[str, Any], intake: PaymentIntake, batches: BatchStore
+    event: dict[str, Any], services: Services
 ) -> tuple[int, dict[str, str], dict[str, Any]]:
-    response = answer(event, event["requestContext"]["requestId"], intake, batches)
+    response = answer(event, event["requestContext"]["requestId"], services)
     return response["statusCode"], response["headers"], json.loads(response["body"])
 
 
@@ -73,9 +76,9 @@ def test_a_payment_is_accepted_and_queued(post: Client, cloud: Cloud) -> None:
 
 @pytest.mark.parametrize("event", ["api_post_payment", "api_test_invoke"])
 def test_the_documented_request_is_the_one_in_the_event_file(
-    intake: PaymentIntake, batch_store: BatchStore, event: str
+    services: Services, event: str
 ) -> None:
-    status, _, _ = _answered(load(event), intake, batch_store)
+    status, _, _ = _answered(load(event), services)
     assert status == 202
 
 
@@ -238,43 +241,40 @@ def test_a_request_without_a_content_type_is_unsupported(
 @pytest.mark.parametrize("resource", ["/payments/{payment_id}", "/batches/{batch_id}"])
 @pytest.mark.parametrize("parameters", [None, {}, {"payment_id": None, "batch_id": None}])
 def test_a_path_without_an_id_is_not_found(
-    intake: PaymentIntake,
-    batch_store: BatchStore,
+    services: Services,
     resource: str,
     parameters: dict[str, str | None] | None,
 ) -> None:
     event = {**load("api_get_payment"), "resource": resource, "pathParameters": parameters}
-    assert _answered(event, intake, batch_store)[0] == 404
+    assert _answered(event, services)[0] == 404
 
 
 @pytest.mark.parametrize(
     "other", [{"resource": "/refunds"}, {"httpMethod": "DELETE"}, {"resource": None}]
 )
 def test_a_route_that_is_none_is_not_found(
-    intake: PaymentIntake, batch_store: BatchStore, other: dict[str, str | None]
+    services: Services, other: dict[str, str | None]
 ) -> None:
     event = {**load("api_get_payment"), **other}
-    status, headers, body = _answered(event, intake, batch_store)
+    status, headers, body = _answered(event, services)
     assert status == 404
     assert headers["Content-Type"] == "application/problem+json"
     assert _codes(body) == {("request", "unknown_route")}
 
 
 def test_an_event_of_an_http_api_is_for_no_route_of_a_rest_api(
-    monkeypatch: pytest.MonkeyPatch, intake: PaymentIntake, batch_store: BatchStore
+    monkeypatch: pytest.MonkeyPatch, services: Services
 ) -> None:
-    monkeypatch.setattr(runtime, "payment_intake", lambda: intake)
-    monkeypatch.setattr(runtime, "batch_store", lambda: batch_store)
+    monkeypatch.setattr(runtime, "services", lambda: services)
     response = unwrap(handler)(load("http_api_post_payment"), context())
     assert response["statusCode"] == 404
     assert json.loads(response["body"])["request_id"] == "JKJaXmPLvHcESHA="
 
 
 def test_an_event_without_a_context_has_the_invocations_id(
-    monkeypatch: pytest.MonkeyPatch, intake: PaymentIntake, batch_store: BatchStore
+    monkeypatch: pytest.MonkeyPatch, services: Services
 ) -> None:
-    monkeypatch.setattr(runtime, "payment_intake", lambda: intake)
-    monkeypatch.setattr(runtime, "batch_store", lambda: batch_store)
+    monkeypatch.setattr(runtime, "services", lambda: services)
     event = load("api_post_payment")
     del event["requestContext"]
     response = unwrap(handler)(event, context())
@@ -307,7 +307,7 @@ def test_a_defect_of_ours_shows_no_detail(post: Client, store: PaymentStore) -> 
 
 
 def test_a_batch_can_be_looked_up(
-    cloud: Cloud, intake: PaymentIntake, batch_store: BatchStore, batches: BatchProcessing
+    cloud: Cloud, services: Services, batches: BatchProcessing
 ) -> None:
     content = b"payment_id,amount,currency\npay_1,1,USD\npay 2,1,USD\n"
     version = cloud.s3.put_object(Bucket="files", Key="a.csv", Body=content)["VersionId"]
@@ -318,7 +318,7 @@ def test_a_batch_can_be_looked_up(
         "resource": "/batches/{batch_id}",
         "pathParameters": {"batch_id": batch.batch_id},
     }
-    status, _, body = _answered(event, intake, batch_store)
+    status, _, body = _answered(event, services)
     assert status == 200
     assert (body["status"], body["rows"], body["accepted"], body["rejected"]) == (
         "PROCESSING",
@@ -330,15 +330,13 @@ def test_a_batch_can_be_looked_up(
 
 
 @pytest.mark.parametrize("batch_id", ["batch_none", "pay_1", f"batch_{'0' * 32}"])
-def test_an_unknown_batch_is_not_found(
-    intake: PaymentIntake, batch_store: BatchStore, batch_id: str
-) -> None:
+def test_an_unknown_batch_is_not_found(services: Services, batch_id: str) -> None:
     event = {
         **load("api_get_payment"),
         "resource": "/batches/{batch_id}",
         "pathParameters": {"batch_id": batch_id},
     }
-    status, headers, body = _answered(event, intake, batch_store)
+    status, headers, body = _answered(event, services)
     assert status == 404
     assert headers["Content-Type"] == "application/problem+json"
     assert _codes(body) == {("batch_id", "not_found")}

@@ -60,8 +60,7 @@ REFUSALS: Final[dict[type[Exception], Refusal]] = {
     UnknownRoute: Refusal(
         HTTPStatus.NOT_FOUND,
         "unknown-route",
-        "There is POST /payments, GET /payments/{payment_id} and GET /batches/{batch_id},"
-        " and nothing else.",
+        "There is no such route. The contract of this API, openapi.yaml, has all of them.",
         (FieldError("request", "unknown_route", "is for no route of this API"),),
     ),
     UnsupportedMediaType: Refusal(

@@ -116,6 +116,11 @@ class BatchStore:
                     outcomes[outcome.value] += item.get(outcome.value, 0)
         return BatchProgress(timeline, ranges, outcomes)
 
+    def times(self, batch_id: str) -> tuple[str | None, str | None]:
+        """Return when reading a batch began and when its last payment was settled, if known."""
+        at = {item["sequence"]: item["at"] for item in self._query(batch_statuses(batch_id))}
+        return at.get(_SEQUENCE[BatchStatus.PROCESSING]), at.get(_SEQUENCE[BatchStatus.COMPLETED])
+
     def not_paid(
         self, batch_id: str, shards: Iterable[int] = range(ROW_SHARDS)
     ) -> Iterator[NotPaidRow]:

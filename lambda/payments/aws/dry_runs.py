@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from payments.aws.batch_reads import read_items
 from payments.aws.failures import unavailable
 from payments.aws.items import CLAIM_RETENTION, Item, deserialize, expires_at, serialize
 from payments.aws.keys import claim_key, dry_run_outcomes_key, payment_key, row_key
@@ -101,29 +102,14 @@ class DryRunStore:
 
     def _content_hashes(self, payment_ids: Iterable[str]) -> dict[str, str]:
         """Return the content hash of each of these ids that a payment has."""
-        keys = [serialize(payment_key(payment_id)) for payment_id in sorted(payment_ids)]
-        found: dict[str, str] = {}
-        for attempt in range(_ATTEMPTS):
-            with unavailable("payments could not be read"):
-                answer = self._client.batch_get_item(
-                    RequestItems={
-                        self._payments: {
-                            "Keys": keys,
-                            "ConsistentRead": True,
-                            "ProjectionExpression": "payment_id, content_hash",
-                        }
-                    }
-                )
-            for item in map(deserialize, answer["Responses"].get(self._payments, [])):
-                found[item["payment_id"]] = item["content_hash"]
-            # An answer has as much as the table could give at that moment.
-            unread = answer["UnprocessedKeys"].get(self._payments)
-            if not unread:
-                return found
-            if len(unread["Keys"]) == len(keys):
-                self._wait(attempt)
-            keys = list(unread["Keys"])
-        raise ServiceUnavailable("not all payments could be read")
+        items = read_items(
+            self._client,
+            self._payments,
+            map(payment_key, sorted(payment_ids)),
+            sleep=self._sleep,
+            only="payment_id, content_hash",
+        )
+        return {item["payment_id"]: item["content_hash"] for item in items}
 
     def _put(self, items: Iterable[Item], condition: str | None = None) -> list[dict[str, Any]]:
         """Write all items or none; return why, item by item, if none is written."""

@@ -26,6 +26,12 @@ from typing import Any, Final
 type Key = dict[str, Any]
 """The key attributes of an item, in plain Python."""
 
+TIME_SHARDS: Final = 32
+"""Over how many partitions the index of all payments by time is spread.
+
+A million payments a minute are 521 writes a second to each, of the 1,000 that a partition key takes:
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html"""
+
 OUTCOME_SHARDS: Final = 512
 """How many items the outcomes of a batch's rows are counted over."""
 
@@ -43,6 +49,11 @@ ROW_SHARDS: Final = 16
 def payment_key(payment_id: str) -> Key:
     """Return the key of a payment in the table of payments."""
     return {"payment_id": payment_id}
+
+
+def time_shard(payment_id: str) -> int:
+    """Return the partition of a payment in the index of all payments by time."""
+    return zlib.crc32(payment_id.encode()) % TIME_SHARDS
 
 
 def audit_key(payment_id: str, sequence: int) -> Key:

@@ -19,6 +19,7 @@ from payments.aws.keys import (
     payment_key,
     row_key,
     sweep_key,
+    time_shard,
 )
 from payments.core.amounts import Amounts
 from payments.core.audit import KIND, AuditRecord, acceptance_record, transition_record
@@ -107,7 +108,7 @@ class PaymentStore:
         )
         put: PutTypeDef = {
             "TableName": self._tables.payments,
-            "Item": serialize(_payment_item(payment)),
+            "Item": serialize(payment_item(payment)),
             "ConditionExpression": "attribute_not_exists(payment_id)",
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
@@ -136,7 +137,7 @@ class PaymentStore:
 
     def _update(self, payment: Payment, moved: Payment) -> "UpdateTypeDef":
         """Return the write of what has changed, given that the payment is still as it was."""
-        before, after = _payment_item(payment), _payment_item(moved)
+        before, after = payment_item(payment), payment_item(moved)
         changes = {name: value for name, value in after.items() if before.get(name) != value}
         if moved.amounts != payment.amounts:
             # All or none is stored, see _amounts.
@@ -169,7 +170,7 @@ class PaymentStore:
                 Key=serialize(payment_key(payment_id)),
                 ConsistentRead=True,
             )
-        return _payment(deserialize(answer["Item"])) if "Item" in answer else None
+        return payment_of(deserialize(answer["Item"])) if "Item" in answer else None
 
     def history(self, payment_id: str) -> list[HistoryEntry]:
         """Return every status a payment has had, oldest first: its audit trail tells."""
@@ -303,7 +304,7 @@ class PaymentStore:
         if reasons[0].get("Code") == "ConditionalCheckFailed":
             if "Item" not in reasons[0]:
                 raise PaymentNotFound(record["payment_id"])
-            return _payment(deserialize(reasons[0]["Item"]))
+            return payment_of(deserialize(reasons[0]["Item"]))
         raise ServiceUnavailable("the audit trail is ahead of the payment")
 
     def _write(self, writes: list["TransactWriteItemTypeDef"]) -> list[dict[str, Any]]:
@@ -328,7 +329,8 @@ class PaymentStore:
         raise ServiceUnavailable("the payment is being written by too many at once")
 
 
-def _payment_item(payment: Payment) -> Item:
+def payment_item(payment: Payment) -> Item:
+    """Return the item of the payments table that holds a payment."""
     item: Item = {
         **payment.content.to_dict(),
         "status": payment.status.value,
@@ -339,6 +341,7 @@ def _payment_item(payment: Payment) -> Item:
         "created_at": payment.created_at,
         "updated_at": payment.updated_at,
         "audit_hash": payment.audit_hash,
+        "time_shard": time_shard(payment.payment_id),
     }
     if payment.failure is not None:
         item["failure_code"] = payment.failure.code
@@ -355,7 +358,8 @@ def _payment_item(payment: Payment) -> Item:
     return item
 
 
-def _payment(item: Item) -> Payment:
+def payment_of(item: Item) -> Payment:
+    """Return the payment that an item of the payments table holds."""
     failure = None
     if "failure_code" in item:
         failure = Failure(item["failure_code"], item["failure_message"])

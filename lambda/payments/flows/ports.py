@@ -1,8 +1,9 @@
 """What the rules need of the world: a store, a queue, a workflow, a count."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
+from payments.core.lists import Entry, Filters, Position
 from payments.core.payment import (
     HistoryEntry,
     OpenPayment,
@@ -60,6 +61,26 @@ class Queue(Protocol):
 
     def send_payments(self, payments: Iterable[Payment]) -> int:
         """Make many payments durable in their queues and return how many."""
+        ...
+
+
+class Lists(Protocol):
+    """What the rules need of the indexes of payments."""
+
+    def entries(self, filters: Filters, after: Position | None) -> Iterator[Entry]:
+        """Yield entries behind a position, the newest first; raise ``ReadsSpent`` at the limit."""
+        ...
+
+    def payments(self, payment_ids: Sequence[str]) -> list[Payment]:
+        """Return at most 100 payments as they stand, in this order."""
+        ...
+
+
+class BatchTimes(Protocol):
+    """What the rules need to know of batches."""
+
+    def times(self, batch_id: str) -> tuple[str | None, str | None]:
+        """Return when reading a batch began and when its last payment was settled, if known."""
         ...
 
 

@@ -1,17 +1,35 @@
 """What the API handler runs on."""
 
+from dataclasses import dataclass
 from functools import cache
 
+from payments.aws.lists import PaymentLists
+from payments.batches.ports import Records
 from payments.flows.intake import PaymentIntake
+from payments.flows.listing import PaymentListing
 from payments.runtime.batch_records import batch_store
+from payments.runtime.clients import client
 from payments.runtime.queues import payment_queues
+from payments.runtime.settings import setting
 from payments.runtime.stores import payment_store
 from payments.telemetry.metrics import count_payment
 
-__all__ = ["batch_store", "payment_intake"]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What requests are answered with."""
+
+    intake: PaymentIntake
+    listing: PaymentListing
+    batches: Records
 
 
 @cache
-def payment_intake() -> PaymentIntake:
-    """Return the service behind the API."""
-    return PaymentIntake(payment_store(), payment_queues(), tally=count_payment)
+def services() -> Services:
+    """Return what requests are answered with."""
+    lists = PaymentLists(client("dynamodb"), setting("PAYMENTS_TABLE"))
+    return Services(
+        intake=PaymentIntake(payment_store(), payment_queues(), tally=count_payment),
+        listing=PaymentListing(lists, batch_store()),
+        batches=batch_store(),
+    )

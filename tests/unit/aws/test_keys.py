@@ -14,6 +14,7 @@ from payments.aws.payments import PaymentStore
 from payments.batches.progress import BatchStatus
 from payments.core.faults import ServiceUnavailable
 from payments.flows.intake import PaymentIntake
+from payments.runtime.api_handler import Services
 from tests.unit.aws_events import api_post
 from tests.unit.cloud import TABLES, Cloud, payment_request
 
@@ -60,7 +61,7 @@ def test_every_kind_is_in_the_table_at_the_top() -> None:
 
 
 def test_a_payment_named_like_a_batch_leaves_the_batch_as_it_is(
-    intake: PaymentIntake, batch_store: BatchStore
+    services: Services, intake: PaymentIntake, batch_store: BatchStore
 ) -> None:
     details = {
         "batch_id": BATCH_ID,
@@ -73,7 +74,7 @@ def test_a_payment_named_like_a_batch_leaves_the_batch_as_it_is(
     batch_store.record(BATCH_ID, BatchStatus.PROCESSING, "2026-01-01T00:00:00Z", details=details)
     before = batch_store.progress(BATCH_ID)
     payment = {"payment_id": BATCH_ID, "amount": 1, "currency": "USD"}
-    response = answer(api_post(payment), "request", intake, batch_store)
+    response = answer(api_post(payment), "request", services)
     assert response["statusCode"] == 202
     assert batch_store.progress(BATCH_ID) == before
     payment_now, history = intake.look_up(BATCH_ID)

@@ -17,7 +17,7 @@ from payments.core.messages import decode_message
 from payments.core.money import EXPONENTS
 from payments.core.payment import PaymentStatus
 from payments.flows.delivery import Delivery, Done
-from payments.flows.intake import PaymentIntake
+from payments.runtime.api_handler import Services
 from tests.unit.aws_events import api_post, load
 from tests.unit.cloud import WITNESS, Cloud, payment_content, process
 
@@ -32,13 +32,12 @@ def _listed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_queued_payment_is_paid_and_shown(
     cloud: Cloud,
-    intake: PaymentIntake,
+    services: Services,
     delivery: Delivery,
     store: PaymentStore,
-    batch_store: BatchStore,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    accepted = answer(api_post(PAYMENT), "request", intake, batch_store)
+    accepted = answer(api_post(PAYMENT), "request", services)
     assert accepted["statusCode"] == 202
     monkeypatch.delitem(EXPONENTS, "BGN")
     [message] = cloud.messages()
@@ -51,8 +50,7 @@ def test_a_queued_payment_is_paid_and_shown(
     shown = answer(
         {**load("api_get_payment"), "pathParameters": {"payment_id": "pay_1"}},
         "request",
-        intake,
-        batch_store,
+        services,
     )
     assert shown["statusCode"] == 200
     assert json.loads(shown["body"])["amount"] == "12.34"
@@ -78,12 +76,11 @@ def test_a_row_that_was_not_paid_is_reported(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_new_payments_in_it_are_refused(
-    intake: PaymentIntake,
-    batch_store: BatchStore,
+    services: Services,
     store: PaymentStore,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delitem(EXPONENTS, "BGN")
-    refused = answer(api_post(PAYMENT), "request", intake, batch_store)
+    refused = answer(api_post(PAYMENT), "request", services)
     assert refused["statusCode"] == 400
     assert store.get("pay_1") is None
