@@ -20,6 +20,9 @@ from benchmarks import fixed_costs
 from benchmarks.measurement import REPOSITORY
 from benchmarks.page import markdown_table, replace_table
 from benchmarks.recording import RECORD
+from payments.aws.keys import TIME_SHARDS
+from payments.aws.lists import MOST_QUERIES
+from payments.flows.listing import MOST_AT_ONCE, MOST_LOOKS
 
 PRICES: Final = REPOSITORY / "benchmarks/prices.json"
 PAGE: Final = REPOSITORY / "docs/cost.md"
@@ -203,6 +206,49 @@ def lines(stack: Mapping[str, Any]) -> list[list[str]]:
     return [*rows, ["all together", *(f"{sum(column.values()):,.2f}" for column in usd)]]
 
 
+PAGE_HEADINGS: Final = [
+    "USD a million pages of a list",
+    *("20 payments", "100 payments", "filters, at most"),
+]
+
+_UNITS_OF_ENTRIES: Final = 0.5
+"""Up to 4 KB of an index, eventually consistent: 32 entries."""
+_UNITS_OF_ENTRIES_TO_FILTER: Final = 2
+"""100 entries of at most 160 bytes: id, shard, time, currency and source."""
+
+
+def page_lines(stack: Mapping[str, Any]) -> list[list[str]]:
+    """Return the table: USD for a million pages of a list.
+
+    A page reads each shard of the index once, and its payments strongly consistent. With filters it
+    may read until its reads are used up.
+    """
+    book = json.loads(PRICES.read_text())
+    prices = {name: price["usd_per_million"] for name, price in book["prices"].items()}
+    assumed = book["assumptions"]
+    seconds = assumed["seconds of work for a page of a list"]
+    everywhere = {
+        "api gateway request": 1,
+        "lambda invocation": 1,
+        "lambda GB-second": memory_gb(stack)["api-handler"] * seconds,
+        "log MB": _log_megabytes(0, 1, assumed),
+    }
+    columns = [
+        {**everywhere, "dynamodb read unit": units}
+        for units in (
+            TIME_SHARDS * _UNITS_OF_ENTRIES + 20,
+            TIME_SHARDS * _UNITS_OF_ENTRIES + 100,
+            MOST_QUERIES * _UNITS_OF_ENTRIES_TO_FILTER + MOST_LOOKS * MOST_AT_ONCE,
+        )
+    ]
+    usd = [{name: column[name] * prices[name] for name in column} for column in columns]
+    rows = [
+        [name, *(f"{column[name]:,.2f}" for column in usd)]
+        for name in sorted(usd[0], key=lambda name: -usd[0][name])
+    ]
+    return [*rows, ["all together", *(f"{sum(column.values()):,.2f}" for column in usd)]]
+
+
 HEADINGS: Final = [
     "USD a million payments",
     *("API", "API, version before", "API, naive"),
@@ -212,7 +258,8 @@ HEADINGS: Final = [
 
 def main() -> int:
     """Print the table and put it into the page."""
-    rows = lines(synthesised())
+    stack = synthesised()
+    rows = lines(stack)
     console = Console(highlight=False)
     table = Table(*HEADINGS, box=None, pad_edge=False)
     for row in rows:
@@ -221,6 +268,8 @@ def main() -> int:
     book = json.loads(PRICES.read_text())
     console.print(f"{book['about']} ({book['as_of']})")
     PAGE.write_text(replace_table(PAGE.read_text(), "cost", markdown_table(HEADINGS, rows)))
+    pages = markdown_table(PAGE_HEADINGS, page_lines(stack))
+    PAGE.write_text(replace_table(PAGE.read_text(), "pages", pages))
     PAGE.write_text(fixed_costs.update(PAGE.read_text()))
     console.print(f"Written to {PAGE.relative_to(REPOSITORY)}")
     return 0

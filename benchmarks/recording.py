@@ -65,6 +65,8 @@ class Recorder:
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
+        self._stored: dict[str, dict[str, int]] = {}
+        """The bytes of each attribute of each item that was written."""
 
     def watch(self, client: Any) -> Any:
         """Count the calls of a client; executions are started nowhere."""
@@ -79,10 +81,10 @@ class Recorder:
         if model.name == "TransactWriteItems":
             for action in params["TransactItems"]:
                 [(kind, write)] = action.items()
-                self._count_write(write, _size_of_write(kind, write), transactional=True)
+                self._count_write(write, self._size_of_write(kind, write), transactional=True)
         elif model.name in {"PutItem", "UpdateItem"}:
             kind = model.name.removesuffix("Item")
-            self._count_write(params, _size_of_write(kind, params), transactional=False)
+            self._count_write(params, self._size_of_write(kind, params), transactional=False)
         elif model.name in {"GetItem", "Query"}:
             # All that is read here fits into one unit; consistent reads cost a whole one.
             self.counts["dynamodb read units"] += 1
@@ -101,15 +103,38 @@ class Recorder:
             write.get("UpdateExpression", "")
         ):
             self.counts[f"dynamodb write units of {table} index"] += 1
+        # Into the index of all payments by time, where it stays as it is.
+        if "time_shard" in write.get("Item", {}):
+            self.counts[f"dynamodb write units of {table} by-time index"] += 1
+
+    def _size_of_write(self, kind: str, write: Mapping[str, Any]) -> int:
+        """Return how many bytes an item has after a write, or a few more.
+
+        https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
+        """
+        if kind == "Put":
+            sizes = {name: _size(name, value) for name, value in write["Item"].items()}
+            key = _key_of(write["TableName"], write["Item"])
+        else:
+            key = _key_of(write["TableName"], write["Key"])
+            changes = {
+                name.removeprefix(":"): value
+                for name, value in write.get("ExpressionAttributeValues", {}).items()
+            }
+            sizes = self._stored.get(key, {}) | {
+                name: _size(name, value) for name, value in changes.items()
+            }
+        self._stored[key] = sizes
+        return sum(sizes.values())
 
 
-def _size_of_write(kind: str, write: Mapping[str, Any]) -> int:
-    """Return about how many bytes an item has; an update's are those of the stored payment."""
-    if kind == "Put":
-        return len(json.dumps(write["Item"]))
-    values = write.get("ExpressionAttributeValues", {})
-    # The attributes that an update leaves are at most as many again as those that it sets.
-    return 2 * len(json.dumps(values))
+def _key_of(table: str, item: Mapping[str, Any]) -> str:
+    return json.dumps([table, *(item.get(name) for name in _TABLES[table])])
+
+
+def _size(name: str, value: Any) -> int:
+    # JSON has the text of a value, and some signs more than are stored.
+    return len(name) + len(json.dumps(value))
 
 
 def _started(**_: Any) -> AWSResponse:

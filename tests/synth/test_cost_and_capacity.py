@@ -23,6 +23,10 @@ def test_the_page_of_costs_shows_what_the_model_derives(prod: Stack) -> None:
     assert shows(cost.PAGE, "cost", cost.HEADINGS, cost.lines(prod.document))
 
 
+def test_the_page_of_costs_shows_what_a_page_of_a_list_costs(prod: Stack) -> None:
+    assert shows(cost.PAGE, "pages", cost.PAGE_HEADINGS, cost.page_lines(prod.document))
+
+
 def test_the_page_of_capacity_shows_what_the_model_derives(prod: Stack) -> None:
     assert shows(capacity.PAGE, "capacity", capacity.HEADINGS, capacity.lines(prod.document))
 
