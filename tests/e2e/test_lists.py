@@ -24,7 +24,7 @@ def everything(environment: Environment, **query: str) -> list[dict[str, Any]]:
     while told["has_more"]:
         found += told["data"]
         told = page(environment, **query, cursor=told["next_cursor"])
-    return found + told["data"]
+    return [*found, *told["data"]]
 
 
 def test_payments_are_listed_the_newest_first_page_by_page(
@@ -40,14 +40,14 @@ def test_payments_are_listed_the_newest_first_page_by_page(
         environment.api.final(name)
     rows = [payment_id() for _ in range(3)]
     file = tmp_path / "listed.csv"
-    file.write_text(
-        "payment_id,amount,currency\n" + "".join(f"{name},1.00,USD\n" for name in rows)
-    )
+    file.write_text("payment_id,amount,currency\n" + "".join(f"{name},1.00,USD\n" for name in rows))
     batch_id = batches.upload(environment.deployment, file)
     for name in rows:
         eventually(
-            lambda name=name: environment.api.request("GET", f"/payments/{name}").status == 200  # type: ignore[misc]  # bound now
-            or None,
+            lambda name=name: (
+                environment.api.request("GET", f"/payments/{name}").status == 200  # type: ignore[misc]  # bound now
+                or None
+            ),
             patience=60,
         )
         environment.api.final(name)
