@@ -1,17 +1,26 @@
 """Payments on their way: queue messages, what a workflow carries on, and the sweep."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, Final
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from payments.core.faults import InvalidMessage, NewerMessage, PaymentError, PaymentNotFound
-from payments.core.messages import PaymentMessage, decode_message
+from payments.core.faults import (
+    InvalidMessage,
+    NewerMessage,
+    OperationNotFound,
+    PaymentError,
+    PaymentNotFound,
+)
+from payments.core.messages import Message, decode_message
+from payments.core.operation import OperationKind, OperationRef, OperationStatus
+from payments.core.payment import PaymentStatus
 from payments.flows.charge import Charging, Witness
 from payments.flows.delivery import Again, Done, Failed, delay_seconds
-from payments.flows.sweep import PaymentSweep
+from payments.flows.performing import Performing
+from payments.flows.sweep import OperationSweep, PaymentSweep
 from payments.runtime import payment_processor as runtime
 from payments.runtime.payment_processor import Deliveries
 from payments.telemetry import metrics
@@ -41,9 +50,11 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if "Records" in event:
         return consume(event, runtime.deliveries(), context)
     if "detail-type" in event:
-        return restart(event, runtime.payment_sweep())
+        return restart(event, runtime.payment_sweep(), runtime.operation_sweep())
     if event["action"] == "sweep":
-        return sweep(runtime.payment_sweep(), context)
+        return sweep(runtime.payment_sweep(), runtime.operation_sweep(), context)
+    if event["action"] == "perform":
+        return perform(event, context.aws_request_id, runtime.performing())
     return run_step(event, context.aws_request_id, runtime.charging())
 
 
@@ -70,10 +81,10 @@ def _is_done(record: Mapping[str, Any], deliveries: Deliveries, request_id: str)
     receives = int(record["attributes"]["ApproximateReceiveCount"])
     try:
         message = decode_message(record["body"])
-        with about(message.request.payment_id, message.request.correlation_id):
+        with about(message.payment_id, message.correlation_id):
             witness = Witness(actor=FUNCTION, request_id=request_id, attempt=message.tries)
             is_first = receives == 1 and message.tries == 0
-            match deliveries.delivery.deliver(message, witness, is_first=is_first):
+            match deliveries.deliver(message, witness, is_first=is_first):
                 case Again(seconds, reason):
                     logger.warning("payment waits", extra={"reason": reason})
                     deliveries.queues.send_again(message.again(), delay_seconds=seconds)
@@ -82,7 +93,7 @@ def _is_done(record: Mapping[str, Any], deliveries: Deliveries, request_id: str)
                     return _waits(record, message, receives, deliveries)
                 case Done():
                     return True
-    except (InvalidMessage, PaymentNotFound) as fault:
+    except (InvalidMessage, PaymentNotFound, OperationNotFound) as fault:
         return _is_set_aside(record["body"], fault, deliveries)
     except NewerMessage as newer:
         logger.warning("message waits for a newer release", extra={"reason": str(newer)})
@@ -95,7 +106,7 @@ def _is_done(record: Mapping[str, Any], deliveries: Deliveries, request_id: str)
 
 
 def _waits(
-    record: Mapping[str, Any], message: PaymentMessage, receives: int, deliveries: Deliveries
+    record: Mapping[str, Any], message: Message, receives: int, deliveries: Deliveries
 ) -> bool:
     """Let a message wait, longer each time; return whether a copy waits in its place.
 
@@ -141,46 +152,81 @@ def run_step(event: Mapping[str, Any], request_id: str, charging: Charging) -> d
         PaymentNotFound: no retry can help.
         ServiceUnavailable: try again.
     """
-    payment_id = event["payment_id"]
     steps = {"charge": charging.charge_by_id, "settle": charging.settle}
+    step = steps[event["action"]]
+    return _step(event, request_id, lambda witness: step(event["payment_id"], witness).status)
+
+
+def perform(event: Mapping[str, Any], request_id: str, performing: Performing) -> dict[str, Any]:
+    """Carry out an operation that one try could not finish: a step of the workflow.
+
+    Returns and raises as :func:`run_step`, and ``OperationNotFound``.
+    """
+    which = _operation(event)
+    return _step(event, request_id, lambda witness: performing.perform(which, witness).status)
+
+
+def _step(
+    event: Mapping[str, Any],
+    request_id: str,
+    step: Callable[[Witness], PaymentStatus | OperationStatus],
+) -> dict[str, Any]:
+    payment_id = event["payment_id"]
     # Without what all executions of an account have in common: each KB of a record costs.
     execution = event["execution_arn"].partition(":execution:")[2]
     witness = Witness(actor=execution, request_id=request_id, attempt=event["attempt"])
     with about(payment_id, event["correlation_id"]):
         try:
-            payment = steps[event["action"]](payment_id, witness)
+            status = step(witness)
         except PaymentError:
             # Lambda's own line about it knows no payment.
             logger.exception("step has no outcome yet")
             raise
-        logger.info("step is done", extra={"status": payment.status.value})
-    return {"payment_id": payment_id, "status": payment.status.value}
+        logger.info("step is done", extra={"status": status.value})
+    return {"payment_id": payment_id, "status": status.value}
 
 
-def restart(event: Mapping[str, Any], payments: PaymentSweep) -> dict[str, Any]:
-    """Put the payment back on its queue whose workflow died (EventBridge, status change).
+def _operation(event: Mapping[str, Any]) -> OperationRef:
+    """Return the operation that an execution's input, or a step of it, is about."""
+    return OperationRef(
+        event["payment_id"], OperationKind(event["operation"]), event["operation_id"]
+    )
+
+
+def restart(
+    event: Mapping[str, Any], payments: PaymentSweep, operations: OperationSweep
+) -> dict[str, Any]:
+    """Put back on its queue what a workflow died of (EventBridge, status change).
 
     See https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
     """
     detail = event["detail"]
-    payment_id = json.loads(detail["input"])["payment_id"]
+    workflow_input = json.loads(detail["input"])
+    payment_id = workflow_input["payment_id"]
     about_payment(payment_id)
     logger.error("workflow died", extra={"execution": detail["name"], "status": detail["status"]})
+    if "operation" in workflow_input:
+        return {"put_back": operations.put_back(_operation(workflow_input))}
     return {"put_back": payments.put_back_by_id(payment_id)}
 
 
-def sweep(payments: PaymentSweep, context: LambdaContext) -> dict[str, Any]:
-    """Put payments that are stuck back on their queue, as many as time allows.
+def sweep(
+    payments: PaymentSweep, operations: OperationSweep, context: LambdaContext
+) -> dict[str, Any]:
+    """Put payments and operations that are stuck back on their queue, as many as time allows.
 
     Returns:
-        ``stuck``, how many were found; the alarm hangs on the metric of that, 0 included.
+        ``stuck``, how many payments were found, and ``stuck_operations``; the alarms hang on the
+        metrics of these, 0 included.
 
     Raises:
         ServiceUnavailable: the next sweep looks again.
     """
-    found = payments.look(
-        has_time=lambda: context.get_remaining_time_in_millis() > _SWEEP_MARGIN_MS
-    )
+
+    def has_time() -> bool:
+        return context.get_remaining_time_in_millis() > _SWEEP_MARGIN_MS
+
+    found = payments.look(has_time=has_time)
     metrics.count({"StuckPayments": len(found.stuck), "UnreadablePayments": len(found.unreadable)})
     for payment in found.stuck:
         with about(payment.payment_id, payment.correlation_id):
@@ -188,4 +234,9 @@ def sweep(payments: PaymentSweep, context: LambdaContext) -> dict[str, Any]:
     for payment_id, error in found.unreadable.items():
         logger.error("payment cannot be read", exc_info=error, extra={"payment_id": payment_id})
     payments.put_back(found)
-    return {"stuck": len(found.stuck)}
+    stuck = operations.look(has_time=has_time)
+    metrics.count({"StuckOperations": len(stuck)})
+    for operation in stuck:
+        with about(operation.payment_id, operation.correlation_id):
+            logger.warning("operation is stuck", extra={"operation": operation.ref})
+    return {"stuck": len(found.stuck), "stuck_operations": len(stuck)}

@@ -96,6 +96,7 @@ def _add_outputs(stack: TerraformStack, storage: Storage, parts: Watched) -> Non
         "payments_table": storage.payments_table.name,
         "processing_status_table": storage.processing_status_table.name,
         "audit_logs_table": storage.audit_logs_table.name,
+        "payment_operations_table": storage.operations_table.name,
         "payment_events_queue_url": parts.messaging.events_queue.url,
         "payment_rows_queue_url": parts.messaging.rows_queue.url,
         "payment_events_dlq_url": parts.messaging.dead_letter_queue.url,

@@ -17,7 +17,7 @@ _DAMAGED: Final = (LookupError, TypeError, ValueError, AttributeError)
 
 @dataclass(frozen=True, slots=True)
 class PaymentLetter:
-    """A payment's message, and the queue that it belongs to, without the environment's suffix."""
+    """The message of a payment or of an operation on one, and the queue that it belongs to, without the environment's suffix."""
 
     payment_id: str
     queue: str
@@ -51,13 +51,13 @@ type Letter = PaymentLetter | BatchLetter | UploadLetter | UnknownLetter
 def read_letter(body: str) -> Letter:
     """Say what the body of a dead letter is; whatever it holds, this does not fail."""
     try:
-        request = decode_message(body).request
+        message = decode_message(body)
     except NewerMessage as newer:
         return UnknownLetter(f"a newer release must put it back: {newer}")
     except InvalidMessage as fault:
         return _file(body) or UnknownLetter(f"nothing that can be put back: {fault}")
-    queue = "payment-events" if request.source == API else "payment-rows"
-    return PaymentLetter(request.payment_id, queue)
+    queue = "payment-events" if message.source == API else "payment-rows"
+    return PaymentLetter(message.payment_id, queue)
 
 
 def _file(body: str) -> Letter | None:

@@ -36,8 +36,12 @@ BY_TIME: Final = Index(
 """All payments by the time of their acceptance. Nothing in it changes, so it is written once."""
 
 
+DUE_OPERATIONS: Final = Index(name="due-operations", key={"due_shard": "N", "due_at": "S"})
+"""Operations that the sweep looks at again, and when: open ones, and refunds that may come back."""
+
+
 class Storage(Construct):
-    """The batch, report and access log buckets, and the three tables."""
+    """The batch, report and access log buckets, and the tables."""
 
     def __init__(self, scope: Construct, id_: str, *, environment: Environment) -> None:
         super().__init__(scope, id_)
@@ -75,6 +79,13 @@ class Storage(Construct):
             environment=environment,
             key={"payment_id": "S"},
             indexes=[OPEN_PAYMENTS, BY_TIME],
+        )
+        self.operations_table = add_table(
+            self,
+            "payment-operations",
+            environment=environment,
+            key={"payment_id": "S", "operation": "S"},
+            indexes=[DUE_OPERATIONS],
         )
         self.processing_status_table = add_table(
             self,

@@ -13,7 +13,11 @@ from lib.kit.queue import add_queue
 
 # Alarms carry no attributes, and nothing else on the topic has a name of an alarm in its body.
 ONLY_ALARMS: Final = {"AlarmName": [{"exists": True}]}
-ONLY_UPDATES: Final = {"event_type": [{"prefix": "payment."}, {"prefix": "batch."}]}
+ONLY_UPDATES: Final = {
+    "event_type": [
+        {"prefix": f"{subject}."} for subject in ("payment", "refund", "capture", "batch")
+    ]
+}
 
 
 class Subscriptions(Construct):

@@ -34,6 +34,7 @@ def add_api_handler(
             "PAYMENTS_TABLE": storage.payments_table.name,
             "PROCESSING_STATUS_TABLE": storage.processing_status_table.name,
             "AUDIT_LOGS_TABLE": storage.audit_logs_table.name,
+            "PAYMENT_OPERATIONS_TABLE": storage.operations_table.name,
             "PAYMENT_EVENTS_QUEUE_URL": messaging.events_queue.url,
             "PAYMENT_ROWS_QUEUE_URL": messaging.rows_queue.url,
         },

@@ -16,7 +16,7 @@ from constructs import Construct
 from lib.config import Function, Workflow
 from lib.environment import Environment
 from lib.foundation.messaging import Messaging
-from lib.foundation.storage import OPEN_PAYMENTS, Storage
+from lib.foundation.storage import DUE_OPERATIONS, OPEN_PAYMENTS, Storage
 from lib.kit.function import COUNT_EVENTS, FunctionCode, Limits, PythonFunction
 from lib.kit.iam import Statement
 from lib.kit.state_machine import may_run, state_machine_arn
@@ -46,6 +46,7 @@ def add_payment_processor(
             "PAYMENTS_TABLE": storage.payments_table.name,
             "PROCESSING_STATUS_TABLE": storage.processing_status_table.name,
             "AUDIT_LOGS_TABLE": storage.audit_logs_table.name,
+            "PAYMENT_OPERATIONS_TABLE": storage.operations_table.name,
             "PAYMENT_EVENTS_QUEUE_URL": messaging.events_queue.url,
             "PAYMENT_ROWS_QUEUE_URL": messaging.rows_queue.url,
             "PAYMENT_EVENTS_DLQ_URL": messaging.dead_letter_queue.url,
@@ -59,7 +60,13 @@ def add_payment_processor(
                     storage.payments_table.arn,
                     storage.processing_status_table.arn,
                     storage.audit_logs_table.arn,
+                    storage.operations_table.arn,
                 ),
+            ),
+            Statement(
+                sid="ReadOperations",
+                actions=("dynamodb:GetItem",),
+                resources=(storage.operations_table.arn,),
             ),
             Statement(
                 # In processing-status, the sandbox gateway keeps what it did and batches their counts.
@@ -68,9 +75,12 @@ def add_payment_processor(
                 resources=(storage.payments_table.arn, storage.processing_status_table.arn),
             ),
             Statement(
-                sid="FindOpenPayments",
+                sid="FindWhatIsOpen",
                 actions=("dynamodb:Query",),
-                resources=(f"{storage.payments_table.arn}/index/{OPEN_PAYMENTS.name}",),
+                resources=(
+                    f"{storage.payments_table.arn}/index/{OPEN_PAYMENTS.name}",
+                    f"{storage.operations_table.arn}/index/{DUE_OPERATIONS.name}",
+                ),
             ),
             Statement(
                 sid="SendAgainOrSetAside",

@@ -1,5 +1,6 @@
 """The state machine that carries on with a payment which one try could not finish."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from constructs import Construct
@@ -70,16 +71,41 @@ _NOT_REACHED: Final = (
 def definition(payment_processor: PythonFunction, arns: Arns) -> dict[str, Any]:
     """Return the workflow in the Amazon States Language.
 
-    Its input is ``{"payment_id", "correlation_id"}``: a payment that one try could not finish. A
+    Its input is ``{"payment_id", "correlation_id"}``: a payment that one try could not finish; or an
+    operation on one, with ``operation``, its kind, and ``operation_id`` besides. A
     declined payment is a success of the workflow; the workflow fails only if the outcome could not
     be found out. Only a charge whose outcome stays unknown leads to ``Settle``; whatever is busy,
     waits or fails on our own side is tried again for as long as it takes.
     """
     return {
-        "Comment": "One payment that one try could not finish",
-        "StartAt": "Charge",
+        "Comment": "One payment, or operation on one, that one try could not finish",
+        "StartAt": "What",
         "TimeoutSeconds": EXECUTION_TIMEOUT_SECONDS,
         "States": {
+            "What": {
+                "Type": "Choice",
+                "Choices": [{"Variable": "$.operation", "IsPresent": True, "Next": "Perform"}],
+                "Default": "Charge",
+            },
+            # Asks what became of it and has it done, for as long as it takes; never guesses.
+            "Perform": {
+                **_task(
+                    payment_processor,
+                    arns,
+                    action="perform",
+                    subject={
+                        "operation.$": "$.operation",
+                        "operation_id.$": "$.operation_id",
+                    },
+                ),
+                "Retry": [
+                    {**_NO_RETRY, "ErrorEquals": ["PaymentNotFound", "OperationNotFound"]},
+                    retry("GatewayRefused", seconds=60, attempts=ENDLESS, at_most_seconds=900),
+                    retry("ChargePending", seconds=60, attempts=ENDLESS, at_most_seconds=3600),
+                    retry("States.ALL", seconds=5, attempts=ENDLESS, at_most_seconds=300),
+                ],
+                "End": True,
+            },
             "Charge": {
                 **_task(payment_processor, arns, action="charge"),
                 "Retry": [
@@ -112,7 +138,9 @@ def definition(payment_processor: PythonFunction, arns: Arns) -> dict[str, Any]:
     }
 
 
-def _task(function: PythonFunction, arns: Arns, *, action: str) -> dict[str, Any]:
+def _task(
+    function: PythonFunction, arns: Arns, *, action: str, subject: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     task = invoke_task(
         function,
         arns,
@@ -122,6 +150,7 @@ def _task(function: PythonFunction, arns: Arns, *, action: str) -> dict[str, Any
             "correlation_id.$": "$.correlation_id",
             "execution_arn.$": "$$.Execution.Id",
             "attempt.$": "$$.State.RetryCount",
+            **(subject or {}),
         },
         timeout_seconds=TASK_TIMEOUT_SECONDS,
     )

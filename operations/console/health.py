@@ -134,6 +134,7 @@ class Health:
             payments=f"payments-{self._suffix}",
             processing_status=f"processing-status-{self._suffix}",
             audit_logs=f"audit-logs-{self._suffix}",
+            operations=f"payment-operations-{self._suffix}",
         )
         before = utc_text(datetime.now(UTC) - STUCK_AFTER)
         found = PaymentStore(clients.dynamodb(), tables).open_payments(before, {})

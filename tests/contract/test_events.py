@@ -36,7 +36,10 @@ def faults(contract: Contract, event: dict[str, Any]) -> list[str]:
 def test_every_event_that_can_be_announced_is_described_and_no_other() -> None:
     payments = {status.event_type for status in PaymentStatus if status.event_type}
     batches = {f"batch.{status.lower()}" for status in BatchStatus if status.has_ended}
-    assert set(SCHEMAS) == payments | batches | {"batch.started"}
+    operations = {
+        f"{kind}.{end}" for kind in ("refund", "capture") for end in ("completed", "failed")
+    }
+    assert set(SCHEMAS) == payments | batches | operations | {"batch.started"}
 
 
 def _examples() -> Iterator[Any]:

@@ -43,7 +43,7 @@ from payments.core.fields import (
     PROCESSOR_ID,
     check_fields,
 )
-from payments.core.messages import decode_message
+from payments.core.messages import PaymentMessage, decode_message
 from payments.core.money import EXPONENTS
 from payments.core.payment import Failure, PaymentStatus, RowOutcome, Transition
 from payments.flows.delivery import Delivery
@@ -674,7 +674,9 @@ def test_the_sample_becomes_the_documented_batch_and_its_reports(
     batches = BatchProcessing(objects, rows, batch_store, dry_runs, "results")
     process(batches, batch, len(content))
     for message in cloud.messages():
-        delivery.deliver(decode_message(message["Body"]), WITNESS, is_first=True)
+        read = decode_message(message["Body"])
+        assert isinstance(read, PaymentMessage)
+        delivery.deliver(read, WITNESS, is_first=True)
     assert batches.follow(batch, 2)["settled"] is True
     body = _read_batch(send, batch.batch_id)[1]
     varying = ("bucket", "version_id", "batch_id", "created_at", "updated_at", "reports")

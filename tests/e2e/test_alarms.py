@@ -68,6 +68,7 @@ def _lose_a_message(environment: Environment) -> str:
         payments=outputs["payments_table"],
         processing_status=outputs["processing_status_table"],
         audit_logs=outputs["audit_logs_table"],
+        operations=outputs["payment_operations_table"],
     )
     request = PaymentRequest(
         Content("stuck_for_twenty_minutes", 100, "EUR", exponent=2), "api", "request-lost"

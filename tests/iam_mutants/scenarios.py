@@ -49,6 +49,7 @@ class Scenarios:
                 payments=self._outputs["payments_table"],
                 processing_status=self._outputs["processing_status_table"],
                 audit_logs=self._outputs["audit_logs_table"],
+                operations=self._outputs["payment_operations_table"],
             ),
         )
 

@@ -430,12 +430,12 @@ class OnCall:
                 self._retry(document)
                 continue
             try:
-                request = decode_message(message.body).request
+                source = decode_message(message.body).source
             except InvalidMessage:
                 self._queue.dead.remove(message)
                 self.discarded.append(message.body)
             else:
-                queue = self._queue if request.source == API else self._rows
+                queue = self._queue if source == API else self._rows
                 queue.redrive(message)
         return len(letters)
 

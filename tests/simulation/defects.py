@@ -26,6 +26,7 @@ from payments.aws.items import Item, expires_at
 from payments.aws.payments import OPEN_SHARDS, PaymentStore
 from payments.aws.queue import MessageQueue
 from payments.aws.topic import Topic
+from payments.aws.transactions import Transactions
 from payments.aws.workflows import Workflow
 from payments.batches.progress import RangeResult
 from payments.batches.steps import BatchProcessing
@@ -48,7 +49,7 @@ from payments.core.payment import (
 )
 from payments.flows.charge import Charging, Witness
 from payments.flows.intake import PaymentIntake
-from payments.flows.sweep import Found, PaymentSweep
+from payments.flows.sweep import Found, OperationSweep, PaymentSweep
 from payments.gateways.port import CANCELLED
 from tests.simulation.dynamodb import PAGE_ITEMS
 from tests.simulation.processes import ProcessKilled
@@ -220,9 +221,9 @@ def decline_by_another_name() -> Iterator[None]:
 @contextmanager
 def conflicts_pass_for_written() -> Iterator[None]:
     """A write that met conflicts to its last try passes for one that was made."""
-    write = PaymentStore._write
+    write = Transactions.write
 
-    def careless(self: PaymentStore, writes: Any) -> list[dict[str, Any]]:
+    def careless(self: Transactions, writes: Any) -> list[dict[str, Any]]:
         try:
             return write(self, writes)
         except ServiceUnavailable as error:
@@ -230,7 +231,7 @@ def conflicts_pass_for_written() -> Iterator[None]:
                 return []
             raise
 
-    with patch.object(PaymentStore, "_write", careless):
+    with patch.object(Transactions, "write", careless):
         yield
 
 
@@ -280,10 +281,12 @@ def timed_out_taken_for_alive() -> Iterator[None]:
     """Of dead executions, only those that failed or were stopped are answered."""
     restart = payment_processor.restart
 
-    def careless(event: Mapping[str, Any], sweep: PaymentSweep) -> dict[str, Any]:
+    def careless(
+        event: Mapping[str, Any], sweep: PaymentSweep, operations: OperationSweep
+    ) -> dict[str, Any]:
         if event["detail"]["status"] == "TIMED_OUT":
             return {"put_back": 0}
-        return restart(event, sweep)
+        return restart(event, sweep, operations)
 
     with patch.object(payment_processor, "restart", careless):
         yield
@@ -359,19 +362,19 @@ def counted_before_written() -> Iterator[None]:
 @contextmanager
 def outcome_counted_apart() -> Iterator[None]:
     """A row's outcome is counted after the transaction that brings it about, not in it."""
-    transition, count = PaymentStore.transition, PaymentStore._count
+    transition, count = PaymentStore.transition, payments.aws.payments.row_count
 
     def careless(self: PaymentStore, payment: Payment, change: Transition) -> Payment:
         moved = transition(self, payment, change)
         if change.to.is_settled:
-            writes = count(self, payment, change)
+            writes = count(self._tables.processing_status, payment, change)
             if writes:
-                self._write(writes)
+                self._transactions.write(writes)
         return moved
 
     with (
         patch.object(PaymentStore, "transition", careless),
-        patch.object(PaymentStore, "_count", lambda *_: []),
+        patch.object(payments.aws.payments, "row_count", lambda *_: []),
     ):
         yield
 

@@ -27,9 +27,10 @@ from payments.aws.dry_runs import DryRunStore
 from payments.aws.items import deserialize
 from payments.aws.keys import SANDBOX_PREFIX
 from payments.aws.objects import ObjectStore
+from payments.aws.operations import OperationStore
 from payments.aws.payments import PaymentStore, Tables
 from payments.aws.queue import MessageQueue, PaymentQueues
-from payments.aws.sandbox_ledger import SandboxLedger
+from payments.aws.sandbox_ledger import SandboxLedger, SandboxOperationLedger
 from payments.aws.topic import Topic
 from payments.aws.workflows import Workflow
 from payments.batches.progress import BatchProgress, NotPaidRow
@@ -38,10 +39,12 @@ from payments.core.audit import AuditRecord
 from payments.core.clock import utc_text
 from payments.core.payment import HistoryEntry, Payment, PaymentStatus
 from payments.flows.charge import Charging
-from payments.flows.delivery import Delivery
+from payments.flows.delivery import Delivery, OperationDelivery
 from payments.flows.intake import PaymentIntake
-from payments.flows.sweep import STUCK_AFTER, PaymentSweep
+from payments.flows.performing import Performing
+from payments.flows.sweep import STUCK_AFTER, OperationSweep, PaymentSweep
 from payments.gateways.sandbox import SandboxGateway
+from payments.gateways.sandbox_operations import SandboxOperations
 from payments.runtime import api_handler as api_runtime
 from payments.runtime import batch_processor as batch_runtime
 from payments.runtime import event_publisher as publisher_runtime
@@ -67,11 +70,14 @@ from tests.simulation.workflow import Execution, StateMachine, batch_machine, pa
 if TYPE_CHECKING:
     from payments.gateways.port import PaymentGateway
 
-TABLES: Final = Tables(payments="payments", processing_status="status", audit_logs="audit")
+TABLES: Final = Tables(
+    payments="payments", processing_status="status", audit_logs="audit", operations="operations"
+)
 KEYS: Final = {
     TABLES.payments: ("payment_id",),
     TABLES.processing_status: ("entity_id", "sequence"),
     TABLES.audit_logs: ("payment_id", "sequence"),
+    TABLES.operations: ("payment_id", "operation"),
 }
 RESULTS_BUCKET: Final = "results"
 _START: Final = datetime(2026, 1, 1, tzinfo=UTC)
@@ -100,6 +106,8 @@ class Environment:
     charging: Charging | None = None
     sweep: PaymentSweep | None = None
     announcing: Announcing | None = None
+    performing: Performing | None = None
+    operation_sweep: OperationSweep | None = None
     batches: BatchProcessing | None = None
     batch_workflow: Workflow | None = None
     batch_store: BatchStore | None = None
@@ -466,10 +474,18 @@ class World:
         workflow = Workflow(_SDK.client("stepfunctions"), payment_machine().arn)
         gateway: PaymentGateway = self.gateway or SandboxGateway(ledger, sleep=sleep)
         charging = Charging(store, gateway, self.now, self._count)
+        operations = OperationStore(dynamodb, TABLES, sleep=sleep)
+        performing = Performing(
+            store,
+            operations,
+            SandboxOperations(SandboxOperationLedger(dynamodb, TABLES.processing_status)),
+            self.now,
+        )
         return Environment(
             store=store,
             deliveries=Deliveries(
                 delivery=Delivery(store, charging, workflow, self.now, self._count),
+                operations=OperationDelivery(performing, workflow),
                 queues=queues,
                 dead_letters=dead_letters,
                 events=events,
@@ -477,6 +493,8 @@ class World:
             ),
             charging=charging,
             sweep=PaymentSweep(store, queues, self.now),
+            performing=performing,
+            operation_sweep=OperationSweep(operations, queues, self.now),
         )
 
     @contextmanager
@@ -494,6 +512,8 @@ class World:
                 (payment_runtime, "deliveries", service("deliveries")),
                 (payment_runtime, "charging", service("charging")),
                 (payment_runtime, "payment_sweep", service("sweep")),
+                (payment_runtime, "performing", service("performing")),
+                (payment_runtime, "operation_sweep", service("operation_sweep")),
                 (publisher_runtime, "announcing", service("announcing")),
                 (batch_runtime, "batch_processing", service("batches")),
                 (batch_runtime, "batch_workflow", service("batch_workflow")),

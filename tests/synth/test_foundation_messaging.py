@@ -110,7 +110,12 @@ def test_only_updates_go_to_who_asks_for_updates(prod: Stack) -> None:
     assert updates["endpoint"].endswith(":ledger-updates")
     assert updates["filter_policy_scope"] == "MessageAttributes"
     assert json.loads(updates["filter_policy"]) == {
-        "event_type": [{"prefix": "payment."}, {"prefix": "batch."}]
+        "event_type": [
+            {"prefix": "payment."},
+            {"prefix": "refund."},
+            {"prefix": "capture."},
+            {"prefix": "batch."},
+        ]
     }
 
 

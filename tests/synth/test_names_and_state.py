@@ -131,6 +131,7 @@ def test_the_outputs_name_what_people_and_tools_need(stack: Stack) -> None:
         "payments_table",
         "processing_status_table",
         "audit_logs_table",
+        "payment_operations_table",
         "payment_events_queue_url",
         "payment_events_dlq_url",
         "payment_rows_queue_url",

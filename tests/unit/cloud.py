@@ -5,11 +5,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from payments.aws.lists import TIME_INDEX
+from payments.aws.operations import DUE_INDEX
 from payments.aws.payments import OPEN_INDEX, PaymentStore, Tables
 from payments.batches.batch import Batch, ObjectVersion
 from payments.batches.steps import BatchProcessing
 from payments.core.content import Content
 from payments.core.faults import ServiceUnavailable
+from payments.core.messages import PaymentMessage, decode_message
 from payments.core.money import EXPONENTS
 from payments.core.payment import Payment, PaymentRequest
 from payments.flows.charge import Witness
@@ -26,7 +28,9 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
 
-TABLES = Tables(payments="payments", processing_status="status", audit_logs="audit")
+TABLES = Tables(
+    payments="payments", processing_status="status", audit_logs="audit", operations="operations"
+)
 
 BATCH_ID = f"batch_{'0' * 32}"
 ROW = f"batch:{BATCH_ID}:2"
@@ -188,6 +192,13 @@ def payment_request(
     )
 
 
+def payment_message(body: str) -> PaymentMessage:
+    """Return a message of the queue, which must be about a payment."""
+    message = decode_message(body)
+    assert isinstance(message, PaymentMessage)
+    return message
+
+
 def planned(batches: BatchProcessing, batch: Batch, size: int) -> dict[str, Any]:
     """Plan a batch, call by call, to the end of its file."""
     plan = batches.plan(batch, size)
@@ -219,6 +230,29 @@ def create_table(dynamodb: "DynamoDBClient", name: str, keys: dict[str, str]) ->
         KeySchema=[
             {"AttributeName": key, "KeyType": role}  # type: ignore[typeddict-item]  # in this order
             for key, role in zip(keys, ("HASH", "RANGE"), strict=False)
+        ],
+    )
+
+
+def add_due_index(dynamodb: "DynamoDBClient") -> None:
+    """Give the table of operations its sparse index."""
+    dynamodb.update_table(
+        TableName=TABLES.operations,
+        AttributeDefinitions=[
+            {"AttributeName": "due_shard", "AttributeType": "N"},
+            {"AttributeName": "due_at", "AttributeType": "S"},
+        ],
+        GlobalSecondaryIndexUpdates=[
+            {
+                "Create": {
+                    "IndexName": DUE_INDEX,
+                    "KeySchema": [
+                        {"AttributeName": "due_shard", "KeyType": "HASH"},
+                        {"AttributeName": "due_at", "KeyType": "RANGE"},
+                    ],
+                    "Projection": {"ProjectionType": "KEYS_ONLY"},
+                }
+            }
         ],
     )
 

@@ -16,18 +16,23 @@ from payments.aws.batches import BatchStore
 from payments.aws.dry_runs import DryRunStore
 from payments.aws.lists import PaymentLists
 from payments.aws.objects import ObjectStore
+from payments.aws.operations import OperationStore
 from payments.aws.payments import PaymentStore
 from payments.aws.queue import MessageQueue, PaymentQueues
-from payments.aws.sandbox_ledger import SandboxLedger
+from payments.aws.sandbox_ledger import SandboxLedger, SandboxOperationLedger
 from payments.batches.steps import BatchProcessing, Portions
 from payments.flows.charge import Charging
-from payments.flows.delivery import Delivery
+from payments.flows.delivery import Delivery, OperationDelivery
 from payments.flows.intake import PaymentIntake
 from payments.flows.listing import PaymentListing
+from payments.flows.operations import OperationIntake
+from payments.flows.performing import Performing
+from payments.flows.sweep import OperationSweep
 from payments.gateways.sandbox import SandboxGateway
+from payments.gateways.sandbox_operations import SandboxOperations
 from payments.runtime.api_handler import Services
 from payments.runtime.payment_processor import Deliveries
-from tests.unit.cloud import TABLES, Cloud, Started, create_table
+from tests.unit.cloud import TABLES, Cloud, Started, add_due_index, create_table
 
 
 @pytest.fixture
@@ -43,6 +48,7 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
             (TABLES.payments, {"payment_id": "S"}),
             (TABLES.processing_status, {"entity_id": "S", "sequence": "N"}),
             (TABLES.audit_logs, {"payment_id": "S", "sequence": "N"}),
+            (TABLES.operations, {"payment_id": "S", "operation": "S"}),
         ):
             create_table(dynamodb, name, keys)
         s3 = boto3.client("s3")
@@ -168,12 +174,48 @@ def dead_letters(cloud: Cloud) -> MessageQueue:
 
 
 @pytest.fixture
+def operation_store(cloud: Cloud) -> OperationStore:
+    """The real store of operations on an empty account."""
+    return OperationStore(cloud.dynamodb, TABLES, sleep=lambda _: None)
+
+
+@pytest.fixture
+def operation_intake(
+    store: PaymentStore, operation_store: OperationStore, queues: PaymentQueues
+) -> OperationIntake:
+    """What accepts operations, on an empty account."""
+    return OperationIntake(store, operation_store, queues)
+
+
+@pytest.fixture
+def performing(store: PaymentStore, operation_store: OperationStore, cloud: Cloud) -> Performing:
+    """The real rules of operations, on the sandbox."""
+    ledger = SandboxOperationLedger(cloud.dynamodb, TABLES.processing_status)
+    return Performing(store, operation_store, SandboxOperations(ledger))
+
+
+@pytest.fixture
+def operation_sweep(
+    operation_store: OperationStore, queues: PaymentQueues, cloud: Cloud
+) -> OperationSweep:
+    """What finds operations that are due."""
+    add_due_index(cloud.dynamodb)
+    return OperationSweep(operation_store, queues)
+
+
+@pytest.fixture
 def deliveries(
-    delivery: Delivery, queues: PaymentQueues, dead_letters: MessageQueue, cloud: Cloud
+    delivery: Delivery,
+    performing: Performing,
+    workflow: Started,
+    queues: PaymentQueues,
+    dead_letters: MessageQueue,
+    cloud: Cloud,
 ) -> Deliveries:
     """What messages are handled with, on an empty account and the sandbox."""
     return Deliveries(
         delivery=delivery,
+        operations=OperationDelivery(performing, workflow),
         queues=queues,
         dead_letters=dead_letters,
         events=MessageQueue(cloud.sqs, cloud.events_url),

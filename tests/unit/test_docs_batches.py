@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from payments.batches.steps import BatchProcessing
-from payments.core.messages import decode_message
+from payments.core.messages import PaymentMessage, decode_message
 from tests.unit.cloud import Cloud, process
 
 PAGE = (Path(__file__).parents[2] / "docs/batches.md").read_text()
@@ -51,7 +51,8 @@ def test_an_example_becomes_what_the_page_says(
 ) -> None:
     batch = cloud.upload(example.content)
     process(batches, batch, len(example.content))
-    requests = [decode_message(message["Body"]).request for message in cloud.messages()]
+    messages = [decode_message(message["Body"]) for message in cloud.messages()]
+    requests = [each.request for each in messages if isinstance(each, PaymentMessage)]
     paid = {(row.payment_id, row.content.amount, row.currency) for row in requests}
     assert paid == set(re.findall(r"`(\w+)` ([0-9.]+) ([A-Z]{3})", _told(example, "Paid")))
     rejected = set(re.findall(r"line (\d+) `(\w+)`", _told(example, "Rejected")))

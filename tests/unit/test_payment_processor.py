@@ -26,7 +26,7 @@ from payments.core.messages import FORMAT, PaymentMessage, decode_message, encod
 from payments.core.payment import Payment
 from payments.flows.charge import Charging
 from payments.flows.delivery import Delivery
-from payments.flows.sweep import PaymentSweep
+from payments.flows.sweep import OperationSweep, PaymentSweep
 from payments.gateways.port import ChargeOutcome, Pending
 from payments.runtime import payment_processor as runtime
 from payments.runtime.payment_processor import Deliveries
@@ -196,7 +196,7 @@ class TestHopeless:
             ("{}", "InvalidMessage: version must be a positive integer"),
             (
                 json.dumps({"version": FORMAT, "kind": "x"}),
-                "InvalidMessage: kind must be 'payment'",
+                "InvalidMessage: kind must be 'payment' or 'operation'",
             ),
             (encode_message(PaymentMessage(payment_request())), "PaymentNotFound: pay_1"),
         ],
@@ -433,13 +433,15 @@ class TestSweep:
         stuck: int,
         store: PaymentStore,
         queues: PaymentQueues,
+        operation_sweep: OperationSweep,
         cloud: Cloud,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
         add_open_index(cloud.dynamodb, TABLES.payments)
         for number in range(stuck):
             store.create(payment_request(f"pay_{number}"), actor="api", at=AT)
-        assert sweep(PaymentSweep(store, queues), context()) == {"stuck": stuck}
+        result = sweep(PaymentSweep(store, queues), operation_sweep, context())
+        assert result == {"stuck": stuck, "stuck_operations": 0}
         told = json.loads(capsys.readouterr().out.splitlines()[0])
         assert (told["StuckPayments"], told["UnreadablePayments"]) == ([stuck], [0])
         assert told["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service"]]
@@ -449,6 +451,7 @@ class TestSweep:
         self,
         store: PaymentStore,
         queues: PaymentQueues,
+        operation_sweep: OperationSweep,
         cloud: Cloud,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
@@ -462,18 +465,24 @@ class TestSweep:
             ExpressionAttributeNames={"#status": "status"},
             ExpressionAttributeValues={":none": {"S": "NO_STATUS"}},
         )
-        assert sweep(PaymentSweep(store, queues), context()) == {"stuck": 1}
+        result = sweep(PaymentSweep(store, queues), operation_sweep, context())
+        assert result == {"stuck": 1, "stuck_operations": 0}
         told = json.loads(capsys.readouterr().out.splitlines()[0])
         assert (told["StuckPayments"], told["UnreadablePayments"]) == ([1], [1])
         [message] = cloud.messages()
-        assert decode_message(message["Body"]).request.payment_id == "stuck"
+        assert decode_message(message["Body"]).payment_id == "stuck"
 
     def test_it_leaves_time_to_put_back_what_it_found(
-        self, store: PaymentStore, queues: PaymentQueues, cloud: Cloud
+        self,
+        store: PaymentStore,
+        queues: PaymentQueues,
+        operation_sweep: OperationSweep,
+        cloud: Cloud,
     ) -> None:
         add_open_index(cloud.dynamodb, TABLES.payments)
         store.create(payment_request(), actor="api", at=AT)
-        assert sweep(PaymentSweep(store, queues), context(10_000)) == {"stuck": 0}
+        result = sweep(PaymentSweep(store, queues), operation_sweep, context(10_000))
+        assert result == {"stuck": 0, "stuck_operations": 0}
 
 
 class TestRestart:
@@ -484,25 +493,34 @@ class TestRestart:
         return PaymentSweep(store, queues)
 
     def test_the_payment_of_a_dead_workflow_goes_back_to_its_queue(
-        self, store: PaymentStore, payments: PaymentSweep, cloud: Cloud
+        self,
+        store: PaymentStore,
+        payments: PaymentSweep,
+        operation_sweep: OperationSweep,
+        cloud: Cloud,
     ) -> None:
         store.create(payment_request("pay_123456"), actor="api", at=AT)
-        assert restart(load("execution_timed_out"), payments) == {"put_back": 1}
+        assert restart(load("execution_timed_out"), payments, operation_sweep) == {"put_back": 1}
         [message] = cloud.taken(cloud.events_url)
-        assert decode_message(message["Body"]).request.payment_id == "pay_123456"
+        assert decode_message(message["Body"]).payment_id == "pay_123456"
 
     def test_a_payment_that_came_to_its_end_all_the_same_stays_as_it_is(
-        self, store: PaymentStore, payments: PaymentSweep, charging: Charging, cloud: Cloud
+        self,
+        store: PaymentStore,
+        payments: PaymentSweep,
+        operation_sweep: OperationSweep,
+        charging: Charging,
+        cloud: Cloud,
     ) -> None:
         store.create(payment_request("pay_123456"), actor="api", at=AT)
         charging.charge_by_id("pay_123456", WITNESS)
-        assert restart(load("execution_timed_out"), payments) == {"put_back": 0}
+        assert restart(load("execution_timed_out"), payments, operation_sweep) == {"put_back": 0}
         assert cloud.messages() == []
 
     def test_a_workflow_of_a_payment_that_is_not_there_is_done_with(
-        self, payments: PaymentSweep
+        self, payments: PaymentSweep, operation_sweep: OperationSweep
     ) -> None:
-        assert restart(load("execution_timed_out"), payments) == {"put_back": 0}
+        assert restart(load("execution_timed_out"), payments, operation_sweep) == {"put_back": 0}
 
 
 class TestHandler:
@@ -516,9 +534,11 @@ class TestHandler:
         charging: Charging,
         store: PaymentStore,
         queues: PaymentQueues,
+        operation_sweep: OperationSweep,
         cloud: Cloud,
     ) -> None:
         add_open_index(cloud.dynamodb, TABLES.payments)
+        monkeypatch.setattr(runtime, "operation_sweep", lambda: operation_sweep)
         monkeypatch.setattr(runtime, "deliveries", lambda: deliveries)
         monkeypatch.setattr(runtime, "charging", lambda: charging)
         monkeypatch.setattr(runtime, "payment_sweep", lambda: PaymentSweep(store, queues))
@@ -529,7 +549,7 @@ class TestHandler:
         [
             (load("sqs_messages"), {"batchItemFailures": []}),
             (load("execution_timed_out"), {"put_back": 1}),
-            ({"action": "sweep"}, {"stuck": 1}),
+            ({"action": "sweep"}, {"stuck": 1, "stuck_operations": 0}),
             (
                 TestSteps().step(payment_id="pay_123456"),
                 {"payment_id": "pay_123456", "status": "COMPLETED"},

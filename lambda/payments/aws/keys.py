@@ -12,6 +12,7 @@ outcomes of its rows      processing-status            ``outcomes#{n}#{batch_id}
 row that was not paid     processing-status            ``row#{shard}#{batch_id}``  line
 claim of a dry run        processing-status            ``claim#{batch_id}#{id}``   0
 sandbox's memory          processing-status            ``sandbox#{payment_id}``    0
+its memory of operations  processing-status            ``sandbox-operation#…``     0
 end of the last sweep     processing-status            ``sweep#``                  0
 ========================  ===========================  ==========================  ==============
 
@@ -120,6 +121,11 @@ def claim_key(batch_id: str, payment_id: str) -> Key:
 def sandbox_key(payment_id: str) -> Key:
     """Return the key of what the sandbox gateway remembers of a payment."""
     return _status_key(f"{SANDBOX_PREFIX}{payment_id}", 0)
+
+
+def sandbox_operation_key(payment_id: str, kind: str, operation_id: str) -> Key:
+    """Return the key of what the sandbox gateway remembers of an operation."""
+    return _status_key(f"sandbox-operation#{payment_id}#{kind}#{operation_id}", 0)
 
 
 def sweep_key() -> Key:

@@ -4,7 +4,6 @@ Each status has one transaction of two writes: the payment, guarded by the hash 
 record, and its next audit record. Every AWS failure is a :class:`ServiceUnavailable`.
 """
 
-import random
 import time
 import zlib
 from collections import deque
@@ -21,6 +20,7 @@ from payments.aws.keys import (
     sweep_key,
     time_shard,
 )
+from payments.aws.transactions import Transactions
 from payments.core.amounts import Amounts
 from payments.core.audit import KIND, AuditRecord, acceptance_record, transition_record
 from payments.core.content import Content
@@ -52,20 +52,17 @@ OPEN_INDEX: Final = "open-payments"
 OPEN_SHARDS: Final = 16
 """Over how many partitions of that index they are spread."""
 
-_TRANSACTION_ATTEMPTS = 8
-
 _OPEN_PAGE = 100
-
-_BACKOFF_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tables:
-    """Names of the three tables."""
+    """Names of the tables."""
 
     payments: str
     processing_status: str
     audit_logs: str
+    operations: str
 
 
 class PaymentStore:
@@ -80,7 +77,7 @@ class PaymentStore:
     ) -> None:
         self._client = client
         self._tables = tables
-        self._sleep = sleep
+        self._transactions = Transactions(client, sleep=sleep)
 
     def create(self, request: PaymentRequest, *, actor: str, at: str) -> tuple[Payment, bool]:
         """Write a payment ``PENDING``, unless its id is taken: the write decides.
@@ -129,38 +126,14 @@ class PaymentStore:
         """
         record = transition_record(payment, transition)
         moved = payment.after(transition, record["hash"])
-        update = self._update(payment, moved)
-        stored = self._transact({"Update": update}, record, *self._count(payment, transition))
+        stored = self._transact(
+            payment_update(self._tables.payments, payment, moved),
+            record,
+            *row_count(self._tables.processing_status, payment, transition),
+        )
         if stored is not None and stored.audit_hash != record["hash"]:
             raise StaleTransition(stored)
         return moved
-
-    def _update(self, payment: Payment, moved: Payment) -> "UpdateTypeDef":
-        """Return the write of what has changed, given that the payment is still as it was."""
-        before, after = payment_item(payment), payment_item(moved)
-        changes = {name: value for name, value in after.items() if before.get(name) != value}
-        if moved.amounts != payment.amounts:
-            # All or none is stored, see _amounts.
-            changes |= moved.amounts.to_dict()
-        gone = sorted(before.keys() - after.keys())
-        expression = "SET " + ", ".join(f"#{name} = :{name}" for name in changes)
-        if gone:
-            expression += " REMOVE " + ", ".join(f"#{name}" for name in gone)
-        return {
-            "TableName": self._tables.payments,
-            "Key": serialize(payment_key(payment.payment_id)),
-            "UpdateExpression": expression,
-            # The hash of the last record stands for status, version and all that came before.
-            "ConditionExpression": "#audit_hash = :expected_hash",
-            "ExpressionAttributeNames": {f"#{name}": name for name in (*changes, *gone)},
-            "ExpressionAttributeValues": serialize(
-                {
-                    **{f":{name}": value for name, value in changes.items()},
-                    ":expected_hash": payment.audit_hash,
-                }
-            ),
-            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-        }
 
     def get(self, payment_id: str) -> Payment | None:
         """Return a payment as it stands (strongly consistent), or ``None``."""
@@ -263,27 +236,12 @@ class PaymentStore:
             "ConditionExpression": "attribute_not_exists(entity_id)",
         }
         # Refused means that it was recorded and counted before.
-        self._write([{"Put": put}, self._counted(batch_id, request.payment_id, outcome, at)])
-
-    def _count(self, payment: Payment, transition: Transition) -> list["TransactWriteItemTypeDef"]:
-        row, outcome = batch_row(payment.source), transition.to.row_outcome
-        # A row ends once: that of an authorised payment has ended before the capture.
-        if row is None or outcome is None or payment.status.row_outcome is not None:
-            return []
-        return [self._counted(row[0], payment.payment_id, outcome, transition.at)]
-
-    def _counted(
-        self, batch_id: str, payment_id: str, outcome: RowOutcome, at: str
-    ) -> "TransactWriteItemTypeDef":
-        return {
-            "Update": {
-                "TableName": self._tables.processing_status,
-                "Key": serialize(outcomes_key(batch_id, payment_id)),
-                "UpdateExpression": "SET expires_at = :expires_at ADD #outcome :one",
-                "ExpressionAttributeNames": {"#outcome": outcome.value},
-                "ExpressionAttributeValues": serialize({":one": 1, ":expires_at": expires_at(at)}),
-            }
-        }
+        self._transactions.write(
+            [
+                {"Put": put},
+                _counted(self._tables.processing_status, batch_id, request.payment_id, outcome, at),
+            ]
+        )
 
     def _transact(
         self,
@@ -292,13 +250,8 @@ class PaymentStore:
         *others: "TransactWriteItemTypeDef",
     ) -> Payment | None:
         """Write a payment and its audit record; return what stood in the way, if anything."""
-        # This condition keeps the trail append-only even if this code has a fault.
-        audit: PutTypeDef = {
-            "TableName": self._tables.audit_logs,
-            "Item": serialize(record),
-            "ConditionExpression": "attribute_not_exists(payment_id)",
-        }
-        reasons = self._write([write, {"Put": audit}, *others])
+        audit = audit_put(self._tables.audit_logs, record)
+        reasons = self._transactions.write([write, audit, *others])
         if not reasons:
             return None
         if reasons[0].get("Code") == "ConditionalCheckFailed":
@@ -307,26 +260,70 @@ class PaymentStore:
             return payment_of(deserialize(reasons[0]["Item"]))
         raise ServiceUnavailable("the audit trail is ahead of the payment")
 
-    def _write(self, writes: list["TransactWriteItemTypeDef"]) -> list[dict[str, Any]]:
-        """Write all or nothing; return the cancellation reasons if a condition does not hold."""
-        for attempt in range(_TRANSACTION_ATTEMPTS):
-            with unavailable("the payment could not be written"):
-                try:
-                    self._client.transact_write_items(TransactItems=writes)
-                except self._client.exceptions.TransactionCanceledException as error:
-                    reasons: list[dict[str, Any]] = [
-                        dict(reason) for reason in error.response["CancellationReasons"]
-                    ]
-                    codes = {reason.get("Code") for reason in reasons}
-                else:
-                    return []
-            # While another transaction is under way on one of the items, nothing that the other
-            # conditions say is certain: [TransactionConflict, None, ConditionalCheckFailed] was
-            # seen on AWS. Its outcome is known shortly.
-            if "ConditionalCheckFailed" in codes and "TransactionConflict" not in codes:
-                return reasons
-            self._sleep(random.uniform(0, _BACKOFF_SECONDS * 2**attempt))
-        raise ServiceUnavailable("the payment is being written by too many at once")
+
+def payment_update(table: str, payment: Payment, moved: Payment) -> "TransactWriteItemTypeDef":
+    """Return the write of what has changed, given that the payment is still as it was."""
+    before, after = payment_item(payment), payment_item(moved)
+    changes = {name: value for name, value in after.items() if before.get(name) != value}
+    if moved.amounts != payment.amounts:
+        # All or none is stored, see _amounts.
+        changes |= moved.amounts.to_dict()
+    gone = sorted(before.keys() - after.keys())
+    expression = "SET " + ", ".join(f"#{name} = :{name}" for name in changes)
+    if gone:
+        expression += " REMOVE " + ", ".join(f"#{name}" for name in gone)
+    update: UpdateTypeDef = {
+        "TableName": table,
+        "Key": serialize(payment_key(payment.payment_id)),
+        "UpdateExpression": expression,
+        # The hash of the last record stands for status, version and all that came before.
+        "ConditionExpression": "#audit_hash = :expected_hash",
+        "ExpressionAttributeNames": {f"#{name}": name for name in (*changes, *gone)},
+        "ExpressionAttributeValues": serialize(
+            {
+                **{f":{name}": value for name, value in changes.items()},
+                ":expected_hash": payment.audit_hash,
+            }
+        ),
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+    }
+    return {"Update": update}
+
+
+def audit_put(table: str, record: AuditRecord) -> "TransactWriteItemTypeDef":
+    """Return the write of an audit record."""
+    # This condition keeps the trail append-only even if this code has a fault.
+    put: PutTypeDef = {
+        "TableName": table,
+        "Item": serialize(record),
+        "ConditionExpression": "attribute_not_exists(payment_id)",
+    }
+    return {"Put": put}
+
+
+def row_count(
+    table: str, payment: Payment, transition: Transition
+) -> list["TransactWriteItemTypeDef"]:
+    """Return the count of the row that ends with a transition, if one does."""
+    row, outcome = batch_row(payment.source), transition.to.row_outcome
+    # A row ends once: that of an authorised payment has ended before the capture.
+    if row is None or outcome is None or payment.status.row_outcome is not None:
+        return []
+    return [_counted(table, row[0], payment.payment_id, outcome, transition.at)]
+
+
+def _counted(
+    table: str, batch_id: str, payment_id: str, outcome: RowOutcome, at: str
+) -> "TransactWriteItemTypeDef":
+    return {
+        "Update": {
+            "TableName": table,
+            "Key": serialize(outcomes_key(batch_id, payment_id)),
+            "UpdateExpression": "SET expires_at = :expires_at ADD #outcome :one",
+            "ExpressionAttributeNames": {"#outcome": outcome.value},
+            "ExpressionAttributeValues": serialize({":one": 1, ":expires_at": expires_at(at)}),
+        }
+    }
 
 
 def payment_item(payment: Payment) -> Item:

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Final
 
 from payments.aws.failures import unavailable
 from payments.core.faults import ServiceUnavailable
-from payments.core.messages import PaymentMessage, encode_message, message_of
+from payments.core.messages import (
+    Message,
+    encode_message,
+    message_of,
+    operation_message,
+)
+from payments.core.operation import Operation
 from payments.core.payment import API, Payment
 
 if TYPE_CHECKING:
@@ -138,9 +144,13 @@ class PaymentQueues:
         """Make a payment durable in its queue."""
         self.send_again(message_of(payment))
 
-    def send_again(self, message: PaymentMessage, *, delay_seconds: int = 0) -> None:
+    def send_operation(self, operation: Operation, *, tries: int = 0) -> None:
+        """Make an operation durable in its queue."""
+        self.send_again(operation_message(operation, tries))
+
+    def send_again(self, message: Message, *, delay_seconds: int = 0) -> None:
         """Make a message durable in the queue that it belongs to."""
-        queue = self._events if message.request.source == API else self._rows
+        queue = self._events if message.source == API else self._rows
         queue.send(encode_message(message), delay_seconds=delay_seconds)
 
     def send_payments(self, payments: Iterable[Payment]) -> int:

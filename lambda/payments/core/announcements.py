@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from payments.core.audit import AuditRecord
+from payments.core.audit import KIND, AuditRecord
 from payments.core.content import Content
+from payments.core.money import to_decimal_text
+from payments.core.operation import Operation, OperationKind, OperationStatus
 from payments.core.payment import Failure, Payment, PaymentStatus
 
 
@@ -42,37 +44,114 @@ def announcement(record: AuditRecord) -> tuple[dict[str, Any], dict[str, str]]:
     failure = None
     if "failure_code" in record:
         failure = Failure(str(record["failure_code"]), str(record["failure_message"]))
-    content, status = Content.from_dict(record), PaymentStatus(record["to"])
     document = {
         "event_id": f"{record['payment_id']}:{record['sequence']}",
         "event_type": record["event_type"],
         "sequence": record["sequence"],
         "occurred_at": record["at"],
         "correlation_id": record["correlation_id"],
-        "payment": _described(
-            content,
-            status,
-            created_at=record["created_at"],
-            updated_at=record["at"],
-            failure=failure,
-        ),
     }
-    return document, _attributes(document)
+    content = Content.from_dict(record)
+    if record["kind"] != KIND:
+        document["payment"] = _subject(content)
+        document["operation"] = _operation(record, content, failure)
+        return document, _attributes(document, document["operation"]["status"])
+    document["payment"] = _described(
+        content,
+        PaymentStatus(record["to"]),
+        created_at=record["created_at"],
+        updated_at=record["at"],
+        failure=failure,
+    )
+    return document, _attributes(document, document["payment"]["status"])
 
 
 _TYPES: Final = {
-    str: ("payment_id", "event_type", "at", "created_at", "correlation_id", "currency", "to"),
+    str: (
+        "kind",
+        "payment_id",
+        "event_type",
+        "at",
+        "created_at",
+        "correlation_id",
+        "currency",
+        "to",
+    ),
     int: ("sequence", "amount_minor", "exponent"),
 }
 """What an announcement needs of a record."""
 
 
-def _attributes(document: Mapping[str, Any]) -> dict[str, str]:
-    payment = document["payment"]
+def _attributes(document: Mapping[str, Any], status: str) -> dict[str, str]:
     return {
         "event_type": document["event_type"],
-        "status": payment["status"],
-        "currency": payment["currency"],
+        "status": status,
+        "currency": document["payment"]["currency"],
+    }
+
+
+def describe_operation(operation: Operation, payment: Payment) -> dict[str, Any]:
+    """Return an operation as clients see it, in answers and events alike."""
+    return _described_operation(
+        operation.kind,
+        operation.operation_id,
+        operation.status,
+        to_decimal_text(operation.amount_minor, payment.content.exponent),
+        operation.amount_minor,
+        requested_at=operation.requested_at,
+        updated_at=operation.updated_at,
+        failure=operation.failure,
+    )
+
+
+def _operation(record: AuditRecord, content: Content, failure: Failure | None) -> dict[str, Any]:
+    amount = record["operation_minor"]
+    if not isinstance(amount, int) or not isinstance(record["operation_id"], str):
+        raise TypeError("the operation is damaged")
+    return _described_operation(
+        OperationKind(record["kind"]),
+        record["operation_id"],
+        OperationStatus(record["to"]),
+        to_decimal_text(amount, content.exponent),
+        amount,
+        requested_at=record["created_at"],
+        updated_at=record["at"],
+        failure=failure,
+    )
+
+
+def _described_operation(
+    kind: OperationKind,
+    operation_id: str,
+    status: OperationStatus,
+    amount: str,
+    amount_minor: int,
+    *,
+    requested_at: str,
+    updated_at: str,
+    failure: Failure | None,
+) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "kind": kind.value,
+        "operation_id": operation_id,
+        "amount": amount,
+        "amount_minor": amount_minor,
+        "status": status.value,
+        "requested_at": requested_at,
+        "updated_at": updated_at,
+    }
+    if failure is not None:
+        body["failure_code"] = failure.code
+        body["failure_message"] = failure.message
+    return body
+
+
+def _subject(content: Content) -> dict[str, Any]:
+    return {
+        "payment_id": content.payment_id,
+        "amount": content.amount,
+        "amount_minor": content.amount_minor,
+        "currency": content.currency,
     }
 
 
@@ -85,10 +164,7 @@ def _described(
     failure: Failure | None,
 ) -> dict[str, Any]:
     body: dict[str, Any] = {
-        "payment_id": content.payment_id,
-        "amount": content.amount,
-        "amount_minor": content.amount_minor,
-        "currency": content.currency,
+        **_subject(content),
         "status": status.value,
         "created_at": created_at,
         "updated_at": updated_at,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from payments.core.operation import Operation
     from payments.core.payment import Payment
 
 
@@ -40,6 +41,39 @@ class PaymentConflict(PaymentError):
 
 class PaymentNotFound(PaymentError):
     """No payment has this id."""
+
+
+class OperationNotFound(PaymentError):
+    """The payment has no operation of this kind and id."""
+
+
+class OperationConflict(PaymentError):
+    """The operation's id is taken by another request, whose operation stays untouched."""
+
+    def __init__(self, stored: Operation) -> None:
+        super().__init__(stored.operation_id)
+        self.stored = stored
+
+
+class OperationRefused(PaymentError):
+    """A payment does not allow an operation as it stands now; ``code`` says why."""
+
+    def __init__(self, code: str, payment: Payment) -> None:
+        super().__init__(f"{payment.payment_id}: {code}")
+        self.code = code
+        self.payment = payment
+
+
+class NotRefundable(OperationRefused):
+    """A payment cannot be refunded so: ``payment_state``, ``nothing_left``, ``exceeds_refundable``."""
+
+
+class StaleOperation(PaymentError):
+    """Somebody else moved the operation first; ``current`` is what is stored, if anything."""
+
+    def __init__(self, current: Operation | None) -> None:
+        super().__init__("not there" if current is None else f"{current.name} is {current.status}")
+        self.current = current
 
 
 class BatchNotFound(PaymentError):

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
@@ -9,6 +10,7 @@ from payments.core.content import Content
 from payments.core.faults import FieldError, InvalidMessage, NewerMessage
 from payments.core.fields import CURRENCY, OPTIONAL_FIELDS, PAYMENT_ID, option_fault
 from payments.core.money import MAX_EXPONENT, MAX_MINOR_UNITS
+from payments.core.operation import Operation, OperationKind, OperationRef
 from payments.core.payment import API, Payment, PaymentRequest, PaymentStatus
 
 FORMAT: Final = 2
@@ -22,6 +24,9 @@ _BASIC_FORMAT: Final = 1
 
 PAYMENT: Final = "payment"
 """The kind of a message that asks for a payment to be carried through."""
+
+OPERATION: Final = "operation"
+"""The kind of a message that asks for an operation on a payment to be carried through."""
 
 SOURCE: Final = re.compile(r"api|batch:batch_[0-9a-f]{32}:[1-9][0-9]{0,17}")
 """What the source of a payment looks like; always used with ``fullmatch``."""
@@ -42,13 +47,60 @@ class PaymentMessage:
     accepted: Payment | None = None
     tries: int = 0
 
+    @property
+    def payment_id(self) -> str:
+        """The payment's id."""
+        return self.request.payment_id
+
+    @property
+    def source(self) -> str:
+        """Where the payment came from."""
+        return self.request.source
+
+    @property
+    def correlation_id(self) -> str:
+        """The one request or row that asked for the payment."""
+        return self.request.correlation_id
+
     def again(self) -> Self:
         """Return the message as it is sent again."""
         return replace(self, tries=self.tries + 1)
 
 
-def encode_message(message: PaymentMessage) -> str:
+@dataclass(frozen=True, slots=True)
+class OperationMessage:
+    """An operation on its way through a queue; ``tries`` is as a payment's.
+
+    ``source`` and ``correlation_id`` are the operation's.
+    """
+
+    which: OperationRef
+    source: str
+    correlation_id: str
+    tries: int = 0
+
+    @property
+    def payment_id(self) -> str:
+        """The payment that the operation is on."""
+        return self.which.payment_id
+
+    def again(self) -> Self:
+        """Return the message as it is sent again."""
+        return replace(self, tries=self.tries + 1)
+
+
+type Message = PaymentMessage | OperationMessage
+
+
+def operation_message(operation: Operation, tries: int = 0) -> OperationMessage:
+    """Return the message about an operation."""
+    return OperationMessage(operation.ref, operation.source, operation.correlation_id, tries)
+
+
+def encode_message(message: Message) -> str:
     """Return the text of a message."""
+    if isinstance(message, OperationMessage):
+        return _encode_operation(message)
     request, accepted = message.request, message.accepted
     document = {
         "kind": PAYMENT,
@@ -60,6 +112,21 @@ def encode_message(message: PaymentMessage) -> str:
     if accepted is not None:
         document["created_at"] = accepted.created_at
         document["audit_hash"] = accepted.audit_hash
+    if message.tries:
+        document["tries"] = message.tries
+    return json.dumps(document, separators=(",", ":"))
+
+
+def _encode_operation(message: OperationMessage) -> str:
+    document = {
+        "kind": OPERATION,
+        "version": FORMAT,
+        "payment_id": message.payment_id,
+        "operation": message.which.kind.value,
+        "operation_id": message.which.operation_id,
+        "source": message.source,
+        "correlation_id": message.correlation_id,
+    }
     if message.tries:
         document["tries"] = message.tries
     return json.dumps(document, separators=(",", ":"))
@@ -93,7 +160,7 @@ def encode_row(batch_id: str, line: int, content: Content) -> str:
     )
 
 
-def decode_message(body: str) -> PaymentMessage:
+def decode_message(body: str) -> Message:
     """Read a message back, checked like a request.
 
     Raises:
@@ -111,12 +178,36 @@ def decode_message(body: str) -> PaymentMessage:
         raise InvalidMessage("version must be a positive integer")
     if version > FORMAT:
         raise NewerMessage(f"its version is {version}, and this release reads up to {FORMAT}")
-    if document.get("kind") != PAYMENT:
-        raise InvalidMessage(f"kind must be {PAYMENT!r}")
-    faults = _faults(document)
-    if faults:
-        raise InvalidMessage("; ".join(f"{fault.field} {fault.message}" for fault in faults))
-    return _message(document)
+    match document.get("kind"):
+        case kind if kind == PAYMENT:
+            return _checked(document, _payment_faults, _message)
+        case kind if kind == OPERATION:
+            return _checked(document, _operation_faults, _operation)
+        case _:
+            raise InvalidMessage(f"kind must be {PAYMENT!r} or {OPERATION!r}")
+
+
+def _checked[M](
+    document: dict[str, Any],
+    faults: Callable[[dict[str, Any]], list[FieldError]],
+    read: Callable[[dict[str, Any]], M],
+) -> M:
+    found = faults(document)
+    if found:
+        raise InvalidMessage("; ".join(f"{fault.field} {fault.message}" for fault in found))
+    return read(document)
+
+
+def _operation(document: dict[str, Any]) -> OperationMessage:
+    which = OperationRef(
+        document["payment_id"], OperationKind(document["operation"]), document["operation_id"]
+    )
+    return OperationMessage(
+        which,
+        document["source"],
+        document["correlation_id"],
+        document.get("tries", 0),
+    )
 
 
 def _message(document: dict[str, Any]) -> PaymentMessage:
@@ -138,27 +229,35 @@ def _message(document: dict[str, Any]) -> PaymentMessage:
     return PaymentMessage(request, accepted, document.get("tries", 0))
 
 
-def _faults(document: dict[str, Any]) -> list[FieldError]:
+def _operation_faults(document: dict[str, Any]) -> list[FieldError]:
+    return [
+        *_malformed(
+            document,
+            ("payment_id", PAYMENT_ID, "a payment id"),
+            ("operation", _OPERATION_KIND, "a kind of operation"),
+            ("operation_id", PAYMENT_ID, "an id"),
+            *_ORIGIN,
+        ),
+        *_miscounted(document, ("tries", 0, MAX_MINOR_UNITS, 0)),
+    ]
+
+
+def _payment_faults(document: dict[str, Any]) -> list[FieldError]:
     faults = [
-        FieldError(name, "invalid_format", f"must be {expected}")
-        for name, form, expected in (
+        *_malformed(
+            document,
             ("payment_id", PAYMENT_ID, "a payment id"),
             # Not today's list of currencies: what was accepted in one is paid also after its end.
             ("currency", CURRENCY, "an ISO 4217 code"),
-            ("source", SOURCE, f"{API!r} or a row of a batch"),
-            ("correlation_id", _CORRELATION_ID, "1 to 128 printable characters"),
-        )
-        if not (isinstance(document.get(name), str) and form.fullmatch(document[name]))
-    ]
-    faults.extend(
-        FieldError(name, "invalid_type", f"must be an integer from {least} to {most}")
-        for name, least, most, default in (
+            *_ORIGIN,
+        ),
+        *_miscounted(
+            document,
             ("amount_minor", 1, MAX_MINOR_UNITS, None),
             ("exponent", 0, MAX_EXPONENT, None),
             ("tries", 0, MAX_MINOR_UNITS, 0),
-        )
-        if not _is_integer(document.get(name, default), least, most)
-    )
+        ),
+    ]
     faults.extend(
         fault
         for name in OPTIONAL_FIELDS
@@ -166,14 +265,33 @@ def _faults(document: dict[str, Any]) -> list[FieldError]:
     )
     if "audit_hash" in document or "created_at" in document:
         faults.extend(
-            FieldError(name, "invalid_format", f"must be {expected}")
-            for name, form, expected in (
+            _malformed(
+                document,
                 ("audit_hash", _SHA256, "a SHA-256 in hexadecimal"),
                 ("created_at", _TIME, "a time in UTC"),
             )
-            if not (isinstance(document.get(name), str) and form.fullmatch(document[name]))
         )
     return faults
+
+
+def _malformed(
+    document: dict[str, Any], *forms: tuple[str, re.Pattern[str], str]
+) -> list[FieldError]:
+    return [
+        FieldError(name, "invalid_format", f"must be {expected}")
+        for name, form, expected in forms
+        if not (isinstance(document.get(name), str) and form.fullmatch(document[name]))
+    ]
+
+
+def _miscounted(
+    document: dict[str, Any], *ranges: tuple[str, int, int, int | None]
+) -> list[FieldError]:
+    return [
+        FieldError(name, "invalid_type", f"must be an integer from {least} to {most}")
+        for name, least, most, default in ranges
+        if not _is_integer(document.get(name, default), least, most)
+    ]
 
 
 def _is_integer(value: object, least: int, most: int) -> bool:
@@ -182,3 +300,8 @@ def _is_integer(value: object, least: int, most: int) -> bool:
 
 _CORRELATION_ID: Final = re.compile(r"[!-~]{1,128}")
 _TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,20}Z")
+_OPERATION_KIND: Final = re.compile("|".join(OperationKind))
+_ORIGIN: Final = (
+    ("source", SOURCE, f"{API!r} or a row of a batch"),
+    ("correlation_id", _CORRELATION_ID, "1 to 128 printable characters"),
+)

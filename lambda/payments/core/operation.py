@@ -8,10 +8,12 @@ that wants another try after a failure chooses another id.
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from payments.core.amounts import Amounts
+from payments.core.clock import utc_text
 from payments.core.payment import Failure, Payment
 
 
@@ -44,7 +46,8 @@ _COMPLETED: Final[Step] = (OperationStatus.PENDING, OperationStatus.COMPLETED)
 _FAILED: Final[Step] = (OperationStatus.PENDING, OperationStatus.FAILED)
 _RETURNED: Final[Step] = (OperationStatus.COMPLETED, OperationStatus.FAILED)
 _AT_ONCE: Final[Step] = (None, OperationStatus.COMPLETED)
-"""A payment that is not at the processor yet is cancelled in one step."""
+"""A payment that is not at the processor yet is cancelled in one step, and what the processor has
+captured without us is recorded in one."""
 
 STEPS: Final[dict[OperationKind, dict[Step, Callable[[Amounts, int, int], Amounts]]]] = {
     OperationKind.REFUND: {
@@ -57,6 +60,9 @@ STEPS: Final[dict[OperationKind, dict[Step, Callable[[Amounts, int, int], Amount
         _REQUESTED: Amounts.capture_requested,
         _COMPLETED: Amounts.capture_completed,
         _FAILED: Amounts.capture_failed,
+        _AT_ONCE: lambda before, amount, rest: before.capture_requested(
+            amount, rest
+        ).capture_completed(amount, rest),
     },
     OperationKind.CANCEL: {
         _REQUESTED: lambda before, amount, _: before.capture_requested(0, amount),
@@ -69,6 +75,44 @@ STEPS: Final[dict[OperationKind, dict[Step, Callable[[Amounts, int, int], Amount
 
 It is given those before, the operation's amount and the rest that it releases beside.
 """
+
+
+STUCK_AFTER: Final = timedelta(minutes=15)
+"""An operation that is still open so long after it was requested is stuck."""
+
+RETURNED_WITHIN: Final = tuple(timedelta(days=days) for days in (1, 3, 7, 14, 31))
+"""How long after a refund the processor is asked whether it came back.
+
+A bank may send one back for about a month: https://docs.stripe.com/refunds#failed-refunds
+"""
+
+
+def look_again_at(kind: OperationKind, status: OperationStatus, since: str, now: str) -> str | None:
+    """Return when the sweep shall look at an operation that is in a status ``since``, if ever."""
+    if status.is_open:
+        return utc_text(datetime.fromisoformat(now) + STUCK_AFTER)
+    if (kind, status) != (OperationKind.REFUND, OperationStatus.COMPLETED):
+        return None
+    times = (utc_text(datetime.fromisoformat(since) + after) for after in RETURNED_WITHIN)
+    return next((time for time in times if time > now), None)
+
+
+class OperationRef(NamedTuple):
+    """Which operation."""
+
+    payment_id: str
+    kind: OperationKind
+    operation_id: str
+
+    @property
+    def name(self) -> str:
+        """A name of its own among all operations: the key for the processor, and of a workflow.
+
+        Of 40 characters at most, all letters, digits and ``-``, whatever the ids are: processors
+        allow 64 characters and more, Step Functions 80.
+        """
+        text = "\n".join(self)
+        return f"{self.kind}-{hashlib.sha256(text.encode()).hexdigest()[:32]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +169,7 @@ class Operation:
 
     ``amount_minor`` is what is refunded or captured, or what a cancellation releases; ``rest_minor``
     what a capture releases beside. ``attempts`` says how often the step that brought the outcome
-    was tried, 0 while there is none.
+    was tried, 0 while there is none. ``due_at`` is when the sweep looks at it again, if at all.
     """
 
     kind: OperationKind
@@ -144,6 +188,7 @@ class Operation:
     attempts: int = 0
     failure: Failure | None = None
     gateway_reference: str | None = None
+    due_at: str | None = None
 
     @classmethod
     def requested(
@@ -164,17 +209,18 @@ class Operation:
             rest_minor=rest_minor,
             final=request.final,
             reason=request.reason,
+            due_at=look_again_at(OperationKind(request.kind), OperationStatus.PENDING, at, at),
         )
 
     @property
-    def name(self) -> str:
-        """A name of its own among all operations: the key for the processor, and of a workflow.
+    def ref(self) -> OperationRef:
+        """Which operation it is."""
+        return OperationRef(self.payment_id, self.kind, self.operation_id)
 
-        Of 40 characters at most, all letters, digits and ``-``, whatever the ids are: processors
-        allow 64 characters and more, Step Functions 80.
-        """
-        text = f"{self.payment_id}\n{self.kind}\n{self.operation_id}"
-        return f"{self.kind}-{hashlib.sha256(text.encode()).hexdigest()[:32]}"
+    @property
+    def name(self) -> str:
+        """See :attr:`OperationRef.name`: the key by which the processor knows the operation."""
+        return self.ref.name
 
     def after(self, change: OperationChange) -> Self:
         """Return the operation after a change."""
@@ -185,6 +231,7 @@ class Operation:
             attempts=change.attempt + 1,
             failure=change.failure or self.failure,
             gateway_reference=change.gateway_reference or self.gateway_reference,
+            due_at=look_again_at(self.kind, change.to, change.at, change.at),
         )
 
     def moves(self, payment: Payment, before: OperationStatus | None) -> Amounts:
@@ -196,3 +243,12 @@ class Operation:
         """
         step = STEPS[self.kind][before, self.status]
         return step(payment.amounts, self.amount_minor, self.rest_minor)
+
+
+@dataclass(frozen=True, slots=True)
+class OperationStep:
+    """What an operation was (``None``: not there) and is, and what changed it."""
+
+    before: Operation | None
+    after: Operation
+    change: OperationChange

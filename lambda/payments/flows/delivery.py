@@ -14,9 +14,10 @@ from payments.core.faults import (
     PaymentNotFound,
     ServiceUnavailable,
 )
-from payments.core.messages import PaymentMessage
+from payments.core.messages import Message, OperationMessage, PaymentMessage
 from payments.core.payment import API, Payment, RowOutcome
 from payments.flows.charge import Charging, Witness
+from payments.flows.performing import Performing
 from payments.flows.ports import Store, Tally, Workflow, no_tally
 
 LONGEST_DELAY_SECONDS: Final = 900
@@ -84,16 +85,12 @@ class Delivery:
         Raises:
             PaymentNotFound: the message is about a payment that is not there.
         """
-        try:
-            payment = self._accepted(message, is_first=is_first)
-            if payment is None or not payment.status.is_open:
-                return Done()
+        return _verdict(message, lambda: self._handle(message, witness, is_first=is_first))
+
+    def _handle(self, message: PaymentMessage, witness: Witness, *, is_first: bool) -> None:
+        payment = self._accepted(message, is_first=is_first)
+        if payment is not None and payment.status.is_open:
             self._carry_through(payment, witness)
-        except (GatewayBusy, GatewayRefused) as error:
-            return Again(delay_seconds(message.tries), f"{type(error).__name__}: {error}")
-        except ServiceUnavailable as error:
-            return Failed(f"{type(error).__name__}: {error}")
-        return Done()
 
     def _carry_through(self, payment: Payment, witness: Witness) -> None:
         try:
@@ -123,6 +120,56 @@ class Delivery:
         if payment.source != request.source:
             self._store.record_not_paid(request, RowOutcome.DUPLICATE, at=self._clock())
         return payment
+
+
+class OperationDelivery:
+    """Carries an operation through in one try, and hands to the workflow what that cannot finish."""
+
+    def __init__(self, performing: Performing, workflow: Workflow) -> None:
+        self._performing = performing
+        self._workflow = workflow
+
+    def deliver(self, message: OperationMessage, witness: Witness, *, is_first: bool) -> Verdict:
+        """Handle a message.
+
+        Args:
+            message: about an operation that was accepted.
+            witness: who handles it.
+            is_first: whether the message was never handled before.
+
+        Returns:
+            What shall become of the message.
+
+        Raises:
+            OperationNotFound, PaymentNotFound: there is no such operation.
+        """
+        return _verdict(message, lambda: self._handle(message, witness, is_first=is_first))
+
+    def _handle(self, message: OperationMessage, witness: Witness, *, is_first: bool) -> None:
+        try:
+            self._performing.perform(message.which, witness, is_first=is_first)
+        except (GatewayUnavailable, ChargePending):
+            payment_id, kind, operation_id = message.which
+            self._workflow.ensure_running(
+                message.which.name,
+                {
+                    "payment_id": payment_id,
+                    "operation": kind.value,
+                    "operation_id": operation_id,
+                    "correlation_id": message.correlation_id,
+                },
+            )
+
+
+def _verdict(message: Message, handle: Callable[[], None]) -> Verdict:
+    """Handle a message and say what shall become of it; nobody is refused for what is busy or away."""
+    try:
+        handle()
+    except (GatewayBusy, GatewayRefused) as error:
+        return Again(delay_seconds(message.tries), f"{type(error).__name__}: {error}")
+    except ServiceUnavailable as error:
+        return Failed(f"{type(error).__name__}: {error}")
+    return Done()
 
 
 def delay_seconds(tries: int) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from payments.core.lists import Entry, Filters, Position
+from payments.core.operation import Operation, OperationKind, OperationRef, OperationStep
 from payments.core.payment import (
     HistoryEntry,
     OpenPayment,
@@ -52,6 +53,38 @@ class Store(Protocol):
         ...
 
 
+class Operations(Protocol):
+    """What the rules need of a store of operations."""
+
+    def get(self, payment_id: str, kind: OperationKind, operation_id: str) -> Operation | None:
+        """Return an operation as it stands."""
+        ...
+
+    def of(self, payment_id: str, kind: OperationKind | None = None) -> list[Operation]:
+        """Return the operations on a payment, of one kind or of all."""
+        ...
+
+    def commit(
+        self,
+        payment: Payment,
+        steps: Sequence[OperationStep],
+        transition: Transition | None = None,
+    ) -> Payment:
+        """Take operations and their payment a step further, all or nothing.
+
+        Raises ``StaleOperation`` or ``StaleTransition`` if one is not as it was.
+        """
+        ...
+
+    def due(self, before: str) -> Iterator[OperationRef]:
+        """Yield operations that the sweep shall look at."""
+        ...
+
+    def look_again(self, operation: Operation, due_at: str | None) -> None:
+        """Let the sweep look at an operation at another time, or never."""
+        ...
+
+
 class Queue(Protocol):
     """What the rules need of the queues: a row of a file goes to the queue of rows."""
 
@@ -84,6 +117,14 @@ class BatchTimes(Protocol):
         ...
 
 
+class OperationQueue(Protocol):
+    """What the rules need of the queues for operations, which go where their source says."""
+
+    def send_operation(self, operation: Operation, *, tries: int = 0) -> None:
+        """Make an operation durable in its queue."""
+        ...
+
+
 class Workflow(Protocol):
     """What the rules need of a workflow."""
 
@@ -100,5 +141,9 @@ type Tally = Callable[[Payment], None]
 """Is told of every status that a payment reaches, by the one call whose write brought it there."""
 
 
-def no_tally(_: Payment) -> None:
+type OperationTally = Callable[[Operation, Payment], None]
+"""Is told of every status that an operation reaches, likewise, with its payment."""
+
+
+def no_tally(*_: object) -> None:
     """Count nothing."""

@@ -1,4 +1,4 @@
-"""Finding payments that are stuck."""
+"""Finding payments and operations that are stuck, and refunds that may have come back."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from payments.core.clock import utc_now, utc_text
+from payments.core.operation import Operation, OperationRef, look_again_at
 from payments.core.payment import OpenPayment, Payment
-from payments.flows.ports import Queue, Store
+from payments.flows.ports import OperationQueue, Operations, Queue, Store
 
 STUCK_AFTER: Final = timedelta(minutes=15)
 """A payment that is still open so long after it was accepted is stuck."""
@@ -95,3 +96,54 @@ class PaymentSweep:
         sent = self._queue.send_payments(found.stuck)
         self._store.remember_look(found.ended_at, at=found.at)
         return sent
+
+
+class OperationSweep:
+    """Puts operations on their queue again: those that are stuck, and refunds to be looked at."""
+
+    def __init__(
+        self, operations: Operations, queue: OperationQueue, clock: Callable[[], str] = utc_now
+    ) -> None:
+        self._operations = operations
+        self._queue = queue
+        self._clock = clock
+
+    def look(self, *, has_time: Callable[[], bool]) -> list[Operation]:
+        """Put on their queue what is due; each gets a later time, so that none hides the others.
+
+        Args:
+            has_time: asked before each operation; once it says no, the rest is for the next look.
+
+        Returns:
+            Those that are stuck: still open 15 minutes after they were requested or looked at.
+
+        Raises:
+            ServiceUnavailable: the next sweep looks again.
+        """
+        now = self._clock()
+        stuck: list[Operation] = []
+        for which in self._operations.due(now):
+            if not has_time():
+                break
+            operation = self._operations.get(*which)
+            # The index lags behind the table, which knows best.
+            if operation is None or operation.due_at is None or operation.due_at > now:
+                continue
+            if operation.status.is_open:
+                stuck.append(operation)
+            self._queue.send_operation(operation, tries=1)
+            due_at = look_again_at(operation.kind, operation.status, operation.updated_at, now)
+            self._operations.look_again(operation, due_at)
+        return stuck
+
+    def put_back(self, which: OperationRef) -> int:
+        """Send one operation to its queue again, if it is still open; return whether it was.
+
+        Raises:
+            ServiceUnavailable: try again.
+        """
+        operation = self._operations.get(*which)
+        if operation is None or not operation.status.is_open:
+            return 0
+        self._queue.send_operation(operation, tries=1)
+        return 1

@@ -111,7 +111,7 @@ class OperationGateway(Protocol):
         """Give back ``operation.amount_minor``, once however often this is called.
 
         ``operation.name`` is the idempotency key, the same in every call. A processor that forgets
-        keys is asked by :meth:`look_up` before any later call.
+        keys is asked by :meth:`look_up_operation` before any later call.
         """
         ...
 
@@ -131,7 +131,9 @@ class OperationGateway(Protocol):
         """
         ...
 
-    def look_up(self, payment: Payment, operation: Operation) -> OperationOutcome | Captured | None:
+    def look_up_operation(
+        self, payment: Payment, operation: Operation
+    ) -> OperationOutcome | Captured | None:
         """Ask what became of an operation, without doing anything.
 
         Returns:

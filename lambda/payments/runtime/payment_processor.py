@@ -4,17 +4,20 @@ from dataclasses import dataclass
 from functools import cache
 
 from payments.aws.queue import MessageQueue, PaymentQueues
-from payments.aws.sandbox_ledger import SandboxLedger
-from payments.flows.charge import Charging
-from payments.flows.delivery import Delivery
-from payments.flows.sweep import PaymentSweep
+from payments.aws.sandbox_ledger import SandboxLedger, SandboxOperationLedger
+from payments.core.messages import Message, OperationMessage
+from payments.flows.charge import Charging, Witness
+from payments.flows.delivery import Delivery, OperationDelivery, Verdict
+from payments.flows.performing import Performing
+from payments.flows.sweep import OperationSweep, PaymentSweep
 from payments.gateways.sandbox import SandboxGateway
+from payments.gateways.sandbox_operations import SandboxOperations
 from payments.runtime.clients import client
 from payments.runtime.queues import message_queue, payment_queues
 from payments.runtime.settings import setting
-from payments.runtime.stores import payment_store
+from payments.runtime.stores import operation_store, payment_store
 from payments.runtime.workflows import workflow_of
-from payments.telemetry.metrics import count_payment
+from payments.telemetry.metrics import count_operation, count_payment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,10 +25,17 @@ class Deliveries:
     """What messages are handled with."""
 
     delivery: Delivery
+    operations: OperationDelivery
     queues: PaymentQueues
     dead_letters: MessageQueue
     events: MessageQueue
     rows: MessageQueue
+
+    def deliver(self, message: Message, witness: Witness, *, is_first: bool) -> Verdict:
+        """Handle a message of either kind."""
+        if isinstance(message, OperationMessage):
+            return self.operations.deliver(message, witness, is_first=is_first)
+        return self.delivery.deliver(message, witness, is_first=is_first)
 
     def queue_of(self, arn: str) -> MessageQueue:
         """Return the queue that a message came from."""
@@ -39,6 +49,7 @@ def deliveries() -> Deliveries:
         delivery=Delivery(
             payment_store(), charging(), workflow_of("PAYMENT_WORKFLOW_ARN"), tally=count_payment
         ),
+        operations=OperationDelivery(performing(), workflow_of("PAYMENT_WORKFLOW_ARN")),
         queues=payment_queues(),
         dead_letters=message_queue("PAYMENT_EVENTS_DLQ_URL"),
         events=message_queue("PAYMENT_EVENTS_QUEUE_URL"),
@@ -51,6 +62,21 @@ def charging() -> Charging:
     """Return the rules of charging, on the processor of this environment."""
     ledger = SandboxLedger(client("dynamodb"), setting("PROCESSING_STATUS_TABLE"))
     return Charging(payment_store(), SandboxGateway(ledger), tally=count_payment)
+
+
+@cache
+def performing() -> Performing:
+    """Return the rules of refunds, captures and cancellations, on the same processor."""
+    ledger = SandboxOperationLedger(client("dynamodb"), setting("PROCESSING_STATUS_TABLE"))
+    return Performing(
+        payment_store(), operation_store(), SandboxOperations(ledger), tally=count_operation
+    )
+
+
+@cache
+def operation_sweep() -> OperationSweep:
+    """Return what finds operations that are stuck or to be looked at again."""
+    return OperationSweep(operation_store(), payment_queues())
 
 
 @cache

@@ -8,6 +8,7 @@ from typing import Final
 
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
+from payments.core.operation import Operation
 from payments.core.payment import Payment
 
 _ALL_FUNCTIONS: Final = "payments"
@@ -27,6 +28,20 @@ def count_payment(payment: Payment) -> None:
     figures.add_dimension(name="currency", value=payment.currency)
     figures.add_metric(name=f"Payments{reached}", unit=MetricUnit.Count, value=1)
     figures.add_metric(name=f"Amount{reached}", unit=MetricUnit.NoUnit, value=payment.amount_minor)
+    figures.flush_metrics()
+
+
+def count_operation(operation: Operation, payment: Payment) -> None:
+    """Emit ``Refunds…``, ``Captures…`` or ``Cancels…`` of the status that an operation has reached.
+
+    ``…Amount`` is in minor units.
+    """
+    reached = "Requested" if operation.status.is_open else operation.status.value.capitalize()
+    name = f"{operation.kind.value.capitalize()}s{reached}"
+    figures = EphemeralMetrics(service=_ALL_FUNCTIONS)
+    figures.add_dimension(name="currency", value=payment.currency)
+    figures.add_metric(name=name, unit=MetricUnit.Count, value=1)
+    figures.add_metric(name=f"{name}Amount", unit=MetricUnit.NoUnit, value=operation.amount_minor)
     figures.flush_metrics()
 
 

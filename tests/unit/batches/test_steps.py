@@ -21,10 +21,18 @@ from payments.batches.records import (
 from payments.batches.reports import RejectedRows
 from payments.batches.steps import BatchProcessing, Portions
 from payments.core.faults import FieldError
-from payments.core.messages import PaymentMessage, decode_message
+from payments.core.messages import PaymentMessage
 from payments.core.payment import PaymentRequest, RowOutcome
 from payments.flows.delivery import Delivery
-from tests.unit.cloud import TABLES, WITNESS, Cloud, payment_request, planned, process
+from tests.unit.cloud import (
+    TABLES,
+    WITNESS,
+    Cloud,
+    payment_message,
+    payment_request,
+    planned,
+    process,
+)
 
 DOCUMENTED = (
     b"payment_id,amount,currency\npay_001,100.00,USD\npay_002,50.00,EUR\npay_003,75.50,USD\n"
@@ -71,7 +79,7 @@ class TestBatch:
         assert self.summary(cloud, batch)["status"] == "REFUSED"
 
     def queued(self, cloud: Cloud) -> list[PaymentRequest]:
-        messages = (decode_message(message["Body"]).request for message in cloud.messages())
+        messages = (payment_message(message["Body"]).request for message in cloud.messages())
         return sorted(messages, key=lambda message: message.payment_id)
 
     def test_every_valid_row_is_queued_as_its_own_payment(

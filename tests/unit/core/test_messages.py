@@ -20,7 +20,7 @@ from payments.core.messages import (
     message_of,
 )
 from payments.core.payment import Payment, PaymentRequest, PaymentStatus
-from tests.unit.cloud import BATCH_ID, ROW, payment_request
+from tests.unit.cloud import BATCH_ID, ROW, payment_message, payment_request
 
 MARK = "4111111111111111"
 """Where it stands, a client might have sent a card number: no error may repeat it."""
@@ -188,7 +188,7 @@ def test_every_fault_is_named_at_once() -> None:
 @pytest.mark.parametrize("amount_minor", [1, 10**18 - 1])
 def test_the_smallest_and_the_largest_amount_are_read(amount_minor: int) -> None:
     message = {**document(), "amount_minor": amount_minor}
-    assert decode_message(json.dumps(message)).request.amount_minor == amount_minor
+    assert payment_message(json.dumps(message)).request.amount_minor == amount_minor
 
 
 @given(SOURCES)

@@ -13,7 +13,7 @@ from payments.batches.progress import NotPaidRow
 from payments.batches.reports import not_paid_csv
 from payments.batches.steps import BatchProcessing
 from payments.core.announcements import describe
-from payments.core.messages import decode_message
+from payments.core.messages import PaymentMessage, decode_message
 from payments.core.money import EXPONENTS
 from payments.core.payment import PaymentStatus
 from payments.flows.delivery import Delivery, Done
@@ -41,7 +41,9 @@ def test_a_queued_payment_is_paid_and_shown(
     assert accepted["statusCode"] == 202
     monkeypatch.delitem(EXPONENTS, "BGN")
     [message] = cloud.messages()
-    delivered = delivery.deliver(decode_message(message["Body"]), WITNESS, is_first=True)
+    read = decode_message(message["Body"])
+    assert isinstance(read, PaymentMessage)
+    delivered = delivery.deliver(read, WITNESS, is_first=True)
     assert delivered == Done()
     paid = store.get("pay_1")
     assert paid is not None

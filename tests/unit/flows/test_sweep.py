@@ -7,7 +7,6 @@ import pytest
 from payments.aws.payments import PaymentStore
 from payments.aws.queue import PaymentQueues
 from payments.core.faults import GatewayUnavailable, ServiceUnavailable
-from payments.core.messages import decode_message
 from payments.flows.charge import Charging
 from payments.flows.sweep import Found, PaymentSweep
 from tests.unit.cloud import (
@@ -17,6 +16,7 @@ from tests.unit.cloud import (
     Cloud,
     ScriptedGateway,
     add_open_index,
+    payment_message,
     payment_request,
 )
 
@@ -167,7 +167,7 @@ class TestPutBack:
         assert sweep.put_back(self.stuck(sweep)) == 2
         for url, request in ((cloud.events_url, by_api), (cloud.rows_url, by_row)):
             [message] = cloud.taken(url)
-            assert decode_message(message["Body"]).request == request
+            assert payment_message(message["Body"]).request == request
 
     def test_only_a_payment_that_is_as_accepted_is_described_as_such(
         self, store: PaymentStore, sweep: PaymentSweep, cloud: Cloud
@@ -175,13 +175,13 @@ class TestPutBack:
         store.create(payment_request(), actor="api", at=LONG_AGO)
         sweep.put_back(self.stuck(sweep))
         [message] = cloud.messages()
-        assert decode_message(message["Body"]).accepted == store.get("pay_1")
+        assert payment_message(message["Body"]).accepted == store.get("pay_1")
         down = Charging(store, ScriptedGateway(charge=GatewayUnavailable()))
         with pytest.raises(GatewayUnavailable):
             down.charge_by_id("pay_1", WITNESS)
         sweep.put_back(self.stuck(sweep))
         [message] = cloud.messages()
-        assert decode_message(message["Body"]).accepted is None
+        assert payment_message(message["Body"]).accepted is None
 
     def test_what_could_not_be_queued_is_looked_at_again(
         self, store: PaymentStore, sweep: PaymentSweep, cloud: Cloud
@@ -199,7 +199,7 @@ class TestPutBack:
         payment, _ = store.create(payment_request(), actor="api", at=NOW)
         assert sweep.put_back_by_id("pay_1") == 1
         [message] = cloud.messages()
-        assert decode_message(message["Body"]).accepted == replace(payment)
+        assert payment_message(message["Body"]).accepted == replace(payment)
         charging.charge_by_id("pay_1", WITNESS)
         assert sweep.put_back_by_id("pay_1") == 0
         assert cloud.messages() == []

@@ -17,7 +17,12 @@ from payments.flows.charge import Charging
 from payments.gateways.sandbox import SandboxGateway
 from tests.unit.cloud import WITNESS, Cloud, create_table, payment_request
 
-TABLES = Tables(payments="payments-test", processing_status="status", audit_logs="audit-logs-test")
+TABLES = Tables(
+    payments="payments-test",
+    processing_status="status",
+    audit_logs="audit-logs-test",
+    operations="payment-operations-test",
+)
 
 
 @pytest.fixture

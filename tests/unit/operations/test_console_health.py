@@ -8,7 +8,12 @@ from payments.aws.payments import PaymentStore, Tables
 from payments.core.messages import PaymentMessage, encode_message
 from tests.unit.cloud import Cloud, add_open_index, create_table, payment_request
 
-TABLES = Tables(payments="payments-test", processing_status="status", audit_logs="audit-logs-test")
+TABLES = Tables(
+    payments="payments-test",
+    processing_status="status",
+    audit_logs="audit-logs-test",
+    operations="operations",
+)
 
 
 @pytest.fixture

@@ -17,7 +17,12 @@ from payments.flows.charge import Charging
 from payments.gateways.sandbox import SandboxGateway
 from tests.unit.cloud import AT, WITNESS, Cloud, create_table, payment_request
 
-TABLES = Tables(payments="payments-test", processing_status="status", audit_logs="audit-logs-test")
+TABLES = Tables(
+    payments="payments-test",
+    processing_status="status",
+    audit_logs="audit-logs-test",
+    operations="payment-operations-test",
+)
 TIMES = ("2026-03-12T19:00:00.000000Z", "2026-03-12T20:00:00.000000Z")
 """When ``early`` and ``late`` ended."""
 SPAN = ["--from", "2026-03-12T19:00Z", "--to", "2026-03-12T21:00Z"]

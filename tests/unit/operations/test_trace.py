@@ -16,7 +16,12 @@ from payments.gateways.port import Declined
 from payments.gateways.sandbox import SandboxGateway
 from tests.unit.cloud import Cloud, ScriptedGateway, create_table, payment_request
 
-TABLES = Tables(payments="payments-test", processing_status="status", audit_logs="audit-logs-test")
+TABLES = Tables(
+    payments="payments-test",
+    processing_status="status",
+    audit_logs="audit-logs-test",
+    operations="payment-operations-test",
+)
 
 
 @pytest.fixture
@@ -77,7 +82,7 @@ def test_what_the_processor_called_it_is_told(
     )
     witness = Witness(actor="payment-processor", request_id="invocation-1", attempt=0)
     Charging(store, gateway).charge_by_id("pay_2", witness)
-    main(["--env", "test", "pay_2"])
+    main(["trace", "--env", "test", "pay_2"])
     told = " ".join(capsys.readouterr().out.split())
     assert "card_declined, the processor's code do_not_honor and request req_1" in told
 

@@ -1,0 +1,203 @@
+"""Accepting refunds: reserved in the write that accepts them, once, and never with two meanings."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from payments.core.clock import utc_now
+from payments.core.faults import (
+    FieldError,
+    InvalidRequest,
+    NotRefundable,
+    OperationConflict,
+    OperationNotFound,
+    PaymentNotFound,
+    ServiceUnavailable,
+    StaleOperation,
+    StaleTransition,
+)
+from payments.core.money import parse_amount
+from payments.core.operation import (
+    Operation,
+    OperationChange,
+    OperationKind,
+    OperationRequest,
+    OperationStep,
+)
+from payments.core.payment import Payment
+from payments.flows.ports import OperationQueue, Operations, OperationTally, Store, no_tally
+
+_ATTEMPTS: Final = 8
+"""How often a payment is read again that others move at the same time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """An operation as somebody asks for it: ``amount`` as it was written, ``None`` for all that is left.
+
+    Only the payment knows how many decimals its currency has.
+    """
+
+    kind: OperationKind
+    payment_id: str
+    operation_id: str
+    source: str
+    correlation_id: str
+    amount: str | None = None
+    amount_is_number: bool = False
+    reason: str | None = None
+    final: bool = True
+
+    def on(self, payment: Payment) -> OperationRequest:
+        """Return the request about a payment.
+
+        Raises:
+            InvalidRequest: the amount is none of the payment's currency.
+        """
+        minor = None
+        if self.amount is not None:
+            parsed = parse_amount(
+                self.amount, payment.content.exponent, is_number=self.amount_is_number
+            )
+            if isinstance(parsed, FieldError):
+                raise InvalidRequest([parsed])
+            minor = parsed
+        return OperationRequest(
+            kind=self.kind,
+            payment_id=self.payment_id,
+            operation_id=self.operation_id,
+            source=self.source,
+            correlation_id=self.correlation_id,
+            amount_minor=minor,
+            reason=self.reason,
+            final=self.final,
+        )
+
+
+class OperationIntake:
+    """Accepts operations on payments and answers for them."""
+
+    def __init__(
+        self,
+        store: Store,
+        operations: Operations,
+        queue: OperationQueue,
+        clock: Callable[[], str] = utc_now,
+        tally: OperationTally = no_tally,
+    ) -> None:
+        self._store = store
+        self._operations = operations
+        self._queue = queue
+        self._clock = clock
+        self._tally = tally
+
+    def refund(self, asked: Asked, *, actor: str = "api") -> tuple[Operation, Payment, bool]:
+        """Accept a refund, or recognise one that was accepted before.
+
+        Returns:
+            The refund and its payment as they stand, and whether this request created the refund.
+            A new one is reserved and durable in its queue.
+
+        Raises:
+            PaymentNotFound: there is no such payment.
+            InvalidRequest: the amount is none of the payment's currency.
+            OperationConflict: the refund's id is taken by another request.
+            NotRefundable: the payment does not allow it as it stands.
+            ServiceUnavailable: nothing is promised; the same request may be sent again.
+        """
+        operation, payment, created = self._accept(asked, actor, _refundable)
+        # Also a replay sends while the outcome is open: the send of the first may have failed.
+        if operation.status.is_open:
+            self._queue.send_operation(operation)
+        return operation, payment, created
+
+    def look_up(
+        self, payment_id: str, kind: OperationKind, operation_id: str
+    ) -> tuple[Operation, Payment]:
+        """Return an operation and its payment.
+
+        Raises:
+            PaymentNotFound, OperationNotFound: there is none with this id.
+        """
+        payment = self._payment(payment_id)
+        operation = self._operations.get(payment_id, kind, operation_id)
+        if operation is None:
+            raise OperationNotFound(operation_id)
+        return operation, payment
+
+    def all_of(
+        self, payment_id: str, kind: OperationKind | None = None
+    ) -> tuple[list[Operation], Payment]:
+        """Return the operations on a payment, the oldest first, and the payment.
+
+        Raises:
+            PaymentNotFound: there is none with this id.
+        """
+        payment = self._payment(payment_id)
+        found = self._operations.of(payment_id, kind)
+        return sorted(found, key=lambda each: (each.requested_at, each.operation_id)), payment
+
+    def _accept(
+        self, asked: Asked, actor: str, resolve: Callable[[Payment, OperationRequest], "Reserved"]
+    ) -> tuple[Operation, Payment, bool]:
+        """Reserve what an operation is about, in the write that accepts it."""
+        for _ in range(_ATTEMPTS):
+            payment = self._payment(asked.payment_id)
+            request = asked.on(payment)
+            # Before anything else: what the payment allows now says nothing about a replay.
+            stored = self._operations.get(asked.payment_id, asked.kind, asked.operation_id)
+            if stored is not None:
+                if stored.request_hash != request.hash:
+                    raise OperationConflict(stored)
+                return stored, payment, False
+            reserved = resolve(payment, request)
+            operation = Operation.requested(
+                request,
+                amount_minor=reserved.amount_minor,
+                rest_minor=reserved.rest_minor,
+                at=self._clock(),
+            )
+            change = OperationChange(
+                to=operation.status,
+                at=operation.requested_at,
+                actor=actor,
+                request_id=asked.correlation_id,
+            )
+            try:
+                moved = self._operations.commit(payment, [OperationStep(None, operation, change)])
+            except (StaleOperation, StaleTransition):
+                continue
+            self._tally(operation, moved)
+            return operation, moved, True
+        raise ServiceUnavailable("the payment is being moved by too many at once")
+
+    def _payment(self, payment_id: str) -> Payment:
+        payment = self._store.get(payment_id)
+        if payment is None:
+            raise PaymentNotFound(payment_id)
+        return payment
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """What an operation reserves, in minor units: its amount, and the rest that it releases."""
+
+    amount_minor: int
+    rest_minor: int = 0
+
+
+def _refundable(payment: Payment, request: OperationRequest) -> Reserved:
+    """Return what a refund reserves of a payment.
+
+    Raises:
+        NotRefundable: the payment does not allow it.
+    """
+    amounts = payment.amounts
+    if amounts.captured == 0:
+        raise NotRefundable("payment_state", payment)
+    if amounts.refundable == 0:
+        raise NotRefundable("nothing_left", payment)
+    amount = amounts.refundable if request.amount_minor is None else request.amount_minor
+    if amount > amounts.refundable:
+        raise NotRefundable("exceeds_refundable", payment)
+    return Reserved(amount)

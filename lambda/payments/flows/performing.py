@@ -1,0 +1,155 @@
+"""Carrying out operations at the processor: each once, and never guessing an outcome."""
+
+from collections.abc import Callable
+from typing import Final
+
+from payments.core.clock import utc_now
+from payments.core.faults import (
+    ChargePending,
+    OperationNotFound,
+    PaymentNotFound,
+    ServiceUnavailable,
+    StaleOperation,
+    StaleTransition,
+)
+from payments.core.operation import (
+    Operation,
+    OperationChange,
+    OperationKind,
+    OperationRef,
+    OperationStatus,
+    OperationStep,
+)
+from payments.core.payment import Failure, Payment
+from payments.flows.charge import Witness
+from payments.flows.ports import Operations, OperationTally, Store, no_tally
+from payments.gateways.port import (
+    Captured,
+    Done,
+    OperationGateway,
+    OperationOutcome,
+    Pending,
+    Refused,
+)
+
+_ATTEMPTS: Final = 8
+"""How often a payment is read again that others move at the same time."""
+
+
+class Performing:
+    """Takes operations to their end; every step may be repeated at any time and ends the same.
+
+    An outcome that is unknown is asked for again under the same name, after the processor was asked
+    what became of it. What is reserved stays so meanwhile: only an outcome gives it back.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        operations: Operations,
+        gateway: OperationGateway,
+        clock: Callable[[], str] = utc_now,
+        tally: OperationTally = no_tally,
+    ) -> None:
+        self._store = store
+        self._operations = operations
+        self._gateway = gateway
+        self._clock = clock
+        self._tally = tally
+
+    def perform(
+        self,
+        which: OperationRef,
+        witness: Witness,
+        *,
+        is_first: bool = False,
+    ) -> Operation:
+        """Try once to carry out an operation, and record the outcome.
+
+        One that is done is asked about again: a refund may have come back.
+
+        Args:
+            which: the operation.
+            witness: who does this.
+            is_first: whether the processor was certainly not asked for it before.
+
+        Returns:
+            The operation with its outcome.
+
+        Raises:
+            OperationNotFound, PaymentNotFound: there is no such operation.
+            GatewayUnavailable: the outcome is unknown.
+            GatewayBusy, GatewayRefused: certainly nothing was done.
+            ChargePending: the processor has not decided yet.
+            ServiceUnavailable: AWS did not do its part; try again.
+        """
+        operation = self._operations.get(*which)
+        payment = self._store.get(which.payment_id)
+        if operation is None:
+            raise OperationNotFound(which.operation_id)
+        if payment is None:
+            raise PaymentNotFound(which.payment_id)
+        outcome = self._outcome(payment, operation, is_first=is_first)
+        match outcome:
+            case Done(reference) if operation.status.is_open:
+                return self._record(
+                    operation, OperationStatus.COMPLETED, witness, reference=reference
+                )
+            case Refused(failure):
+                return self._record(operation, OperationStatus.FAILED, witness, failure=failure)
+            case Pending() if operation.status.is_open:
+                raise ChargePending(operation.name)
+            case _:
+                return operation
+
+    def _outcome(
+        self, payment: Payment, operation: Operation, *, is_first: bool
+    ) -> OperationOutcome | Captured | None:
+        """Return what became of an operation, having it done if it was not."""
+        if operation.status is OperationStatus.FAILED:
+            return None
+        if operation.status is OperationStatus.COMPLETED:
+            is_refund = operation.kind is OperationKind.REFUND
+            return self._gateway.look_up_operation(payment, operation) if is_refund else None
+        if not is_first:
+            known = self._gateway.look_up_operation(payment, operation)
+            if known is not None:
+                return known
+        return self._gateway.refund(payment, operation)
+
+    def _record(
+        self,
+        operation: Operation,
+        to: OperationStatus,
+        witness: Witness,
+        *,
+        failure: Failure | None = None,
+        reference: str | None = None,
+    ) -> Operation:
+        change = OperationChange(
+            to=to,
+            at=self._clock(),
+            actor=witness.actor,
+            request_id=witness.request_id,
+            attempt=witness.attempt,
+            failure=failure,
+            gateway_reference=reference,
+        )
+        step = OperationStep(operation, operation.after(change), change)
+        for _ in range(_ATTEMPTS):
+            # In this order: amounts that a twin has moved already would not go with the step.
+            payment = self._store.get(operation.payment_id)
+            current = self._operations.get(*operation.ref)
+            if payment is None or current is None:
+                raise PaymentNotFound(operation.payment_id)
+            if current.status is not operation.status:
+                # A twin was faster. What it wrote stays.
+                return current
+            try:
+                moved = self._operations.commit(payment, [step])
+            except (StaleTransition, StaleOperation):
+                # Another operation on the payment was faster, or a twin.
+                continue
+            self._tally(step.after, moved)
+            return step.after
+        raise ServiceUnavailable("the payment is being moved by too many at once")
