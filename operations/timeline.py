@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from operations.audit import AuditTrail
-from payments.core.audit import AuditRecord
+from payments.core.audit import KIND, AuditRecord
 from payments.core.content import Content
 from payments.core.executions import MOST_EXECUTIONS, execution_name
+from payments.core.money import to_decimal_text
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -106,10 +107,16 @@ def _told_by(record: AuditRecord) -> Iterator[Moment]:
         if field in record
     ]
     processor = f", the processor's {' and '.join(told)}" if told else ""
+    what, about = str(record["to"]), ""
+    if record.get("kind", KIND) != KIND:
+        # A refund, a capture or a cancellation: a status of its own, and not the payment's.
+        what = f"{record['kind']} {record['to']}"
+        amount = to_decimal_text(record["operation_minor"], record["exponent"])
+        about = f"{record['operation_id']}, {amount} {record['currency']}, "
     yield Moment(
         at,
-        str(record["to"]),
-        f"by {record['actor']}{attempt}{failure}{reference}{processor};"
+        what,
+        f"{about}by {record['actor']}{attempt}{failure}{reference}{processor};"
         f" audit record {record['sequence']}, {record['hash'][:12]}",
     )
     if "event_type" in record:

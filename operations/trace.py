@@ -82,7 +82,7 @@ def _table(moments: list[Moment]) -> Table:
         (
             moment.at.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3],
             f"{(moment.at - before.at).total_seconds():,.3f} s",
-            screen.text(moment.what, screen.STYLES.get(moment.what, "dim")),
+            screen.text(moment.what, screen.STYLES.get(moment.what.rpartition(" ")[2], "dim")),
             moment.detail,
         )
         for before, moment in pairwise([moments[0], *moments])

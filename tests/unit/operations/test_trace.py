@@ -6,15 +6,18 @@ import boto3
 import pytest
 
 from operations.cli import main
+from operations.timeline import _told_by
 from payments.aws.payments import PaymentStore, Tables
 from payments.aws.sandbox_ledger import SandboxLedger
 from payments.core.executions import execution_name
+from payments.core.operation import OperationStatus
 from payments.core.payment import ProcessorAnswer
 from payments.flows.charge import Charging, Witness
 from payments.gateways.failures import CARD_DECLINED
 from payments.gateways.port import Declined
 from payments.gateways.sandbox import SandboxGateway
 from tests.unit.cloud import Cloud, ScriptedGateway, create_table, payment_request
+from tests.unit.trails import completed
 
 TABLES = Tables(
     payments="payments-test",
@@ -155,3 +158,19 @@ def test_a_payment_without_any_record_is_told(
 def test_an_environment_that_cannot_be_read_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["trace", "--env", "none", "pay_1"]) == 2
     assert "'none' cannot be read" in capsys.readouterr().err
+
+
+def test_a_refund_is_told_as_one_and_not_as_a_status_of_the_payment() -> None:
+    trail = completed()
+    trail.refund("r1", 100, OperationStatus.COMPLETED)
+    told = [moment for record in trail.records for moment in _told_by(record)]
+    assert [moment.what for moment in told] == [
+        "PENDING",
+        "PROCESSING",
+        "COMPLETED",
+        "announcement",
+        "refund PENDING",
+        "refund COMPLETED",
+        "announcement",
+    ]
+    assert told[4].detail.startswith("r1, 1.00 USD, by ")
