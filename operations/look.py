@@ -112,9 +112,10 @@ def amounts_of(payment: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _name(shown: Mapping[str, Any]) -> str:
-    name = next((shown[each] for each in ("refund_id", "capture_id") if each in shown), None)
     payment_id = str(shown.get("payment_id", ""))
-    return f"{payment_id} {name}" if name else payment_id
+    if "operation_id" in shown:
+        return f"{payment_id}: {shown.get('kind')} {shown['operation_id']}"
+    return payment_id
 
 
 def _money(shown: Mapping[str, Any]) -> tuple[str, str]:

@@ -210,7 +210,6 @@ def _outcome(
     patience: float,
 ) -> dict[str, Any]:
     """Wait until what was asked for is decided, or for so long; return how it stands then."""
-    path = _path_of_outcome(request, payment_id)
     deadline = time.monotonic() + patience
     # A payment that waits for a person is not waited for here, unless the person just decided.
     moving = _MOVING | ({PaymentStatus.IN_REVIEW.value} if "decision" in request.body else set())
@@ -219,19 +218,23 @@ def _outcome(
         while standing.get("status") in moving and time.monotonic() < deadline:
             time.sleep(_PAUSE_SECONDS)
             try:
-                answer = api.request("GET", path)
+                answer = api.request("GET", requests.path_of(payment_id))
             except NoAnswer:
                 break
             if answer.status != HTTPStatus.OK:
                 break
-            standing = answer.json()
+            standing = _asked_for(answer.json(), told)
             show(f"{payment_id}: {standing.get('status', '')}")
     return standing
 
 
-def _path_of_outcome(request: Request, payment_id: str) -> str:
-    path = requests.path_of(payment_id)
-    for kind in ("refund", "capture"):
-        if f"{kind}_id" in request.body:
-            return f"{path}/{kind}s/{request.body[f'{kind}_id']}"
-    return path
+def _asked_for(payment: dict[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was asked for as a payment now tells of it: itself, or one of its operations."""
+    if "operation_id" not in told:
+        return payment
+    which = (told["kind"], told["operation_id"])
+    found = next(
+        (each for each in payment["operations"] if (each["kind"], each["operation_id"]) == which),
+        told,
+    )
+    return {**found, "payment_id": payment["payment_id"], "amounts": payment["amounts"]}

@@ -1,6 +1,6 @@
 """Pages about payments: the list, one payment, and what can be done with it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Final
@@ -14,7 +14,6 @@ from starlette.responses import Response
 from operations import look, requests
 from operations.api import NoAnswer
 from operations.console import views
-from operations.console.desk import Desk
 from operations.console.page import Refused, changes, desk, field, given, go, seen, show, told
 from payments.core.payment import PaymentStatus
 
@@ -71,7 +70,7 @@ def one(request: Request) -> Response:
     if answer.status == HTTPStatus.NOT_FOUND:
         return show(request, "no_payment.html", status=answer.status, payment_id=payment_id)
     payment = told(answer)
-    operations = list(_operations(at, payment))
+    operations = payment.get("operations", [])
     story, why_not = seen(lambda: at.story(payment_id))
     records = story.audit if story else []
     return show(
@@ -88,16 +87,6 @@ def one(request: Request) -> Response:
         moving=payment["status"] in views.ACTIVE
         or any(each["status"] in views.ACTIVE for each in operations),
     )
-
-
-def _operations(at: Desk, payment: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Yield refunds, captures and the rest, as the payment tells them or as they are asked for."""
-    if "operations" in payment:
-        yield from payment["operations"]
-        return
-    answer = at.api.request("GET", f"{requests.path_of(payment['payment_id'])}/refunds")
-    if answer.ok:
-        yield from answer.json().get("data", [])
 
 
 def _possible(payment: Mapping[str, Any]) -> dict[str, bool]:

@@ -55,8 +55,20 @@ def fill(serves: Served, suffix: str = "test") -> None:
         "refundable": "90.00",
     }
     operations: list[dict[str, Any]] = [
-        {"refund_id": "re_1", "amount": "9.99", "status": "COMPLETED", "reason": "damaged"},
-        {"refund_id": "re_2", "amount": "200.00", "status": "FAILED", "failure_code": "too_late"},
+        {
+            "kind": "refund",
+            "operation_id": "re_1",
+            "amount": "9.99",
+            "status": "COMPLETED",
+            "reason": "damaged",
+        },
+        {
+            "kind": "refund",
+            "operation_id": "re_2",
+            "amount": "20.00",
+            "status": "FAILED",
+            "failure_code": "refund_declined",
+        },
     ]
     paid = payment(payment_id="pay_9f3c146f2f0e", amounts=amounts, operations=operations)
     serves.api.on("GET /payments/pay_9f3c146f2f0e", (200, paid))

@@ -234,11 +234,33 @@ def test_who_submitted_a_payment_is_told_that_they_cannot_approve_it(
     assert "403 You submitted it." in capsys.readouterr().err
 
 
-def test_the_outcome_of_a_refund_is_waited_for(
+@pytest.mark.parametrize("kind", ["refund", "capture"])
+def test_the_outcome_of_an_operation_is_waited_for(
+    api: FakeApi, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    operation = {"kind": kind, "operation_id": "op_1", "amount": "5.00", "status": "PENDING"}
+    amounts = {"captured": "99.99", "refundable": "94.99"}
+    answer = {**operation, "payment_id": "pay_1", "payment_status": "COMPLETED", "amounts": amounts}
+    api.on(f"POST /payments/pay_1/{kind}s", (202, answer))
+    other = {**operation, "operation_id": "op_0", "status": "FAILED"}
+    done = {**operation, "status": "COMPLETED"}
+    api.on(
+        "GET /payments/pay_1",
+        (200, payment(amounts=amounts, operations=[other, operation])),
+        (200, payment(amounts=amounts, operations=[other, done])),
+    )
+    assert main(["--env", "test", kind, "pay_1", "5.00", "--id", "op_1", "--yes"]) == 0
+    told = capsys.readouterr().out
+    assert f"pay_1: {kind} op_1  5.00" in told
+    assert "COMPLETED" in told
+    assert "refundable 94.99" in told
+
+
+def test_an_operation_that_fails_is_told_with_its_reason(
     api: FakeApi, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    refund = {"refund_id": "re_1", "payment_id": "pay_1", "amount": "5.00", "currency": "USD"}
-    api.on("POST /payments/pay_1/refunds", (202, {**refund, "status": "PENDING"}))
-    api.on("GET /payments/pay_1/refunds/re_1", (200, {**refund, "status": "COMPLETED"}))
-    assert main(["--env", "test", "refund", "pay_1", "5.00", "--id", "re_1", "--yes"]) == 0
-    assert "pay_1 re_1  5.00 USD  COMPLETED" in capsys.readouterr().out
+    operation = {"kind": "refund", "operation_id": "op_1", "amount": "5.00", "status": "FAILED"}
+    failed = {**operation, "failure_code": "refund_declined", "failure_message": "Declined."}
+    api.on("POST /payments/pay_1/refunds", (200, {**failed, "payment_id": "pay_1", "amounts": {}}))
+    assert main(["--env", "test", "refund", "pay_1", "5.00", "--id", "op_1", "--yes"]) == 1
+    assert "Declined. (refund_declined)" in capsys.readouterr().out
