@@ -78,8 +78,8 @@ e2e: install ## Run the end-to-end tests against an emulator of their own
 files-oracle: install ## Read generated batch files as csv reads them: make files-oracle FILES=100000
 	@PYTHONPATH=lambda $(PYTHON) -m tests.oracle.batch_files --files $(FILES)
 
-simulate: install ## Run the functions under injected faults: make simulate SEEDS=1000
-	@$(PYTHON) -m tests.simulation --seeds $(SEEDS)
+simulate: install ## Run the functions under injected faults: make simulate SEEDS=1000 (FOREVER=1: until Ctrl-C)
+	@$(PYTHON) -m tests.simulation --seeds $(SEEDS) $(if $(FOREVER),--forever)
 
 iam-mutants: install ## Remove each permission of each role in turn and report what fails without it
 	@$(PYTHON) -m tests.iam_mutants

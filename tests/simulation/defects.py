@@ -211,8 +211,10 @@ def decline_by_another_name() -> Iterator[None]:
     """Every decline is recorded as a gateway that could not be reached."""
     fail = Charging._fail
 
-    def careless(self: Charging, payment: Payment, _: Failure, witness: Witness) -> Payment:
-        return fail(self, payment, CANCELLED, witness)
+    def careless(
+        self: Charging, payment: Payment, _: Failure, witness: Witness, *answer: Any
+    ) -> Payment:
+        return fail(self, payment, CANCELLED, witness, *answer)
 
     with patch.object(Charging, "_fail", careless):
         yield
@@ -322,7 +324,7 @@ def reason_not_recorded() -> Iterator[None]:
 
 
 def _fail_without_reason(
-    self: Charging, payment: Payment, _failure: Failure, witness: Witness
+    self: Charging, payment: Payment, _failure: Failure, witness: Witness, *_answer: Any
 ) -> Payment:
     return self._move(payment, PaymentStatus.FAILED, witness)
 

@@ -12,6 +12,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final, NoReturn
 
+from payments.aws.operations import DUE_INDEX
 from payments.aws.payments import OPEN_INDEX
 from tests.simulation.scheduler import SimulatorError
 
@@ -24,7 +25,10 @@ type Change = Callable[[Item, Names, Item], None]
 PAGE_ITEMS: Final = 4
 """How many items a page of a query holds: few, so that whoever forgets the next page is seen."""
 
-INDEXES: Final = {OPEN_INDEX: ("open_shard", "accepted_at")}
+INDEXES: Final = {
+    OPEN_INDEX: ("open_shard", "accepted_at"),
+    DUE_INDEX: ("due_shard", "due_at"),
+}
 """The keys of each index. It never lags here: who reads it looks each payment up in the table."""
 
 

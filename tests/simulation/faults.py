@@ -1,6 +1,7 @@
 """What goes wrong, how often, and how often it did."""
 
 from collections import Counter
+from collections.abc import Collection
 from enum import StrEnum
 from random import Random
 from typing import Final
@@ -108,6 +109,10 @@ _OF_ANY_CALL: Final = (
 )
 _OF_OPERATION: Final = {
     "TransactWriteItems": Fault.CONFLICT,
+    # One write, too, meets the transactions of others:
+    # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html
+    "PutItem": Fault.CONFLICT,
+    "UpdateItem": Fault.CONFLICT,
     "SendMessageBatch": Fault.PARTIAL_BATCH,
     "GetObject": Fault.TRUNCATED_BODY,
     "PublishBatch": Fault.PARTIAL_BATCH,
@@ -128,8 +133,17 @@ class FaultPlan:
             that something must put their payments back on the queue.
     """
 
-    def __init__(self, random: Random, *, deadly: bool) -> None:
+    def __init__(
+        self,
+        random: Random,
+        *,
+        deadly: bool,
+        without: Collection[Fault] = (),
+        skipped: Collection[int] = (),
+    ) -> None:
         self._random = random
+        self._skipped = skipped
+        self.strikes_drawn = 0
         self.active = True
         self.struck: Counter[Fault] = Counter()
         intensity = random.choice(_INTENSITIES)
@@ -163,11 +177,23 @@ class FaultPlan:
         if deadly and random.random() < _SHARE_OF_PURGES:
             self.purge_at = random.uniform(60, _OUTAGES_WITHIN_SECONDS)
             self._outages.setdefault("mapping", []).append((0.0, self.purge_at))
+        # Taken away last, so that what is left happens as it does with all the others.
+        self._rates = {kind: rate for kind, rate in self._rates.items() if kind not in without}
+        if Fault.OUTAGE in without:
+            self._outages = {k: v for k, v in self._outages.items() if k in {"gateway", "mapping"}}
+        if Fault.GATEWAY_DOWN in without:
+            self._outages.pop("gateway", None)
+        if Fault.QUEUE_PURGED in without:
+            self._outages.pop("mapping", None)
+            self.purge_at = None
 
     def strikes(self, kind: Fault) -> bool:
         """Decide whether a fault happens here and now, and count it."""
         rate = self._rates.get(kind)
         if rate is None or not self.active or self._random.random() >= rate:
+            return False
+        self.strikes_drawn += 1
+        if self.strikes_drawn - 1 in self._skipped:
             return False
         self.struck[kind] += 1
         return True

@@ -7,9 +7,12 @@ from moto import mock_aws
 from moto.core.models import botocore_stubber
 
 from local.clients import session
+from payments.aws.operations import DUE_INDEX
+from payments.aws.payments import OPEN_INDEX
 from tests.simulation.dynamodb import INDEXES, PAGE_ITEMS, AwsError
 
-_NUMBERS = frozenset({"sequence", "open_shard", "time_shard"})
+_NUMBERS = frozenset({"sequence", "open_shard", "time_shard", "due_shard"})
+_INDEXES_OF = {"payments": OPEN_INDEX, "operations": DUE_INDEX}
 _NOT_COMPARED = frozenset({"ResponseMetadata", "ConsumedCapacity", "ItemCollectionMetrics"})
 
 
@@ -34,24 +37,23 @@ class MotoDynamoDB:
                 ],
                 KeySchema=_schema(key),
             )
-        self._client.update_table(
-            TableName=next(iter(self._keys)),
-            AttributeDefinitions=[
-                {"AttributeName": name, "AttributeType": "N" if name in _NUMBERS else "S"}
-                for index in INDEXES.values()
-                for name in index
-            ],
-            GlobalSecondaryIndexUpdates=[
-                {
-                    "Create": {
-                        "IndexName": name,
-                        "KeySchema": _schema(key),
-                        "Projection": {"ProjectionType": "KEYS_ONLY"},
+        for table, index in _INDEXES_OF.items():
+            self._client.update_table(
+                TableName=table,
+                AttributeDefinitions=[
+                    {"AttributeName": name, "AttributeType": "N" if name in _NUMBERS else "S"}
+                    for name in INDEXES[index]
+                ],
+                GlobalSecondaryIndexUpdates=[
+                    {
+                        "Create": {
+                            "IndexName": index,
+                            "KeySchema": _schema(INDEXES[index]),
+                            "Projection": {"ProjectionType": "KEYS_ONLY"},
+                        }
                     }
-                }
-                for name, key in INDEXES.items()
-            ],
-        )
+                ],
+            )
         botocore_stubber.enabled = False
         return self
 

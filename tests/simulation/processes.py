@@ -1,14 +1,18 @@
 """Processes: invocations of the functions, each of which may be killed between any two calls."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 from types import SimpleNamespace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tests.simulation.faults import Fault, FaultPlan
 from tests.simulation.scheduler import Scheduler
+
+if TYPE_CHECKING:
+    from tests.simulation.coverage import Coverage
 
 FUNCTION_TIMEOUT_SECONDS: Final = {
     "api-handler": 15.0,
@@ -67,6 +71,7 @@ class Processes:
         make_environment: Callable[[str], Any],
     ) -> None:
         self.log = Trace()
+        self.coverage: Coverage = Counter()
         self.invocations = 0
         self._scheduler = scheduler
         self._faults = faults

@@ -8,10 +8,11 @@ from multiprocessing import get_context
 from typing import Final
 
 from tests.simulation.defects import DEFECTS
+from tests.simulation.minimise import Cut, Tried, minimise
 from tests.simulation.world import Outcome, simulate
 
-REPLAY: Final = ".venv/bin/python -m tests.simulation --trace --seed {seed}"
-"""What runs one seed again and prints all that happened."""
+REPLAY: Final = ".venv/bin/python -m tests.simulation --trace --seed {seed} --minimise"
+"""What makes a failing seed small, runs it again and prints all that happened."""
 
 _SEEDS_PER_TASK: Final = 5
 
@@ -29,3 +30,13 @@ def outcomes(seeds: range, *, jobs: int, defect: str | None = None) -> Iterator[
 def _run_one(defect: str | None, seed: int) -> Outcome:
     with DEFECTS[defect]() if defect else nullcontext():
         return simulate(seed)._replace(trace=())
+
+
+def smallest(seed: int) -> Cut:
+    """Return how much of a failing seed can be left out, so that it still fails."""
+
+    def run(cut: Cut) -> Tried:
+        outcome = simulate(seed, cut=cut)
+        return Tried(bool(outcome.violations), outcome.parts, outcome.strikes)
+
+    return minimise(run)

@@ -1,8 +1,10 @@
 """What the outside world wants of one run: payments over HTTP, batch files, and nonsense."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
+from itertools import count
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 from payments.batches.batch import DRY_RUN_PREFIX
 from payments.core.money import EXPONENTS, to_decimal_text
@@ -130,6 +132,22 @@ class Scenario:
     nonsense: list[tuple[float, str]] = field(default_factory=list)
     poison: list[tuple[float, str]] = field(default_factory=list)
 
+    @property
+    def parts(self) -> int:
+        """How many things are asked for."""
+        return sum(map(len, self._lists))
+
+    def without(self, places: Collection[int]) -> "Scenario":
+        """Return the scenario without some of its parts, counted through all lists."""
+        place = count()
+        return Scenario(
+            *([each for each in asked if next(place) not in places] for asked in self._lists)
+        )
+
+    @property
+    def _lists(self) -> tuple[list[Any], ...]:
+        return (self.submissions, self.uploads, self.readers, self.nonsense, self.poison)
+
 
 def draw_scenario(random: Random, *, sandbox: bool, crowded: bool) -> Scenario:
     """Draw a run: few payments, much contention.
@@ -187,7 +205,7 @@ def _upload(random: Random, number: int, contents: list[Content], *, sandbox: bo
     rows.extend(random.sample(INVALID_ROWS, random.choice((0, 0, 1, 3))))
     random.shuffle(rows)
     key = f"b\u00e4tch+{number} %20.csv"
-    if random.random() < 0.15:
+    if random.random() < 0.3:
         key = f"{random.choice(DRY_RUNS)}{key}"
     unreadable = random.choice(UNREADABLE_FILES) if random.random() < 0.1 else None
     memos = tuple(random.choice(MEMOS) for _ in rows)

@@ -1,6 +1,7 @@
 """The payment system keeps its promises under faults, and the simulator would see if it did not."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -28,20 +29,55 @@ def test_no_payment_is_lost_or_charged_twice(seeds: range) -> None:
 
 
 _FIRST_SEEDS: Final = {
-    "dead_execution_counts": 47,
-    "own_outage_fails_payments": 32,
+    "dead_execution_counts": 79,
+    "guessed_failure": 13,
+    "last_shard_never_swept": 30,
+    "one_shard_swept": 24,
+    "own_outage_fails_payments": 86,
+    "ten_put_back": 24,
 }
 """Seeds that catch what few seeds catch: tried first, to save time."""
+
+_NEVER_ENDS = "never came to rest"
+_SEEN_AS: Final = {
+    "check_then_write": "rewritten|became|stays|answered 202 ",
+    "unguarded_update": "rewritten|became|not chained",
+    "unnamed_execution": "ran at once",
+    "send_before_write": "can be handled was set aside",
+    "ack_before_work": "stays|is lost",
+    "guessed_failure": "was charged and is FAILED",
+    "partial_failure_ignored": f"is lost|{_NEVER_ENDS}",
+    "dead_execution_counts": "stays PROCESSING",
+    "event_id_anew": "was never announced",
+    "refused_event_forgotten": "was never announced",
+    "busy_is_declined": "'PENDING' → 'FAILED'|processor decided|was charged and is FAILED",
+    "decline_by_another_name": "the processor decided",
+    "conflicts_pass_for_written": "is lost|stays|counted|was charged",
+    "one_shard_swept": "stays|did not put it back",
+    "last_shard_never_swept": "stays|did not put it back",
+    "ten_put_back": "did not put it back",
+    "timed_out_taken_for_alive": "was not put back when its workflow died",
+    "records_expire_at_once": "is lost|not COMPLETED",
+    "hopeless_dropped": "was never set aside",
+    "reason_not_recorded": "the processor decided",
+    "own_outage_fails_payments": "the processor answered each time",
+    "counted_before_written": "was counted",
+    "outcome_counted_apart": "should be|went back",
+    "range_dropped": f"is lost|should be|{_NEVER_ENDS}",
+    "only_first_page": f"should be|recorded are|{_NEVER_ENDS}",
+    "dry_run_forgets": "is told as",
+}
+"""How each defect shows: one that fails in another way, as by a wrong argument, proves nothing."""
 
 
 @pytest.mark.parametrize("name", DEFECTS)
 def test_a_deliberate_defect_is_caught(name: str) -> None:
     with DEFECTS[name]():
         for seed in (_FIRST_SEEDS.get(name, 1), *range(1, _SEEDS_TO_CATCH_A_DEFECT + 1)):
-            violations = simulate(seed).violations
-            if violations:
-                print(f"{name} is caught by seed {seed}: {violations[0]}")  # noqa: T201
-                return
+            for violation in simulate(seed).violations:
+                if re.search(_SEEN_AS[name], violation):
+                    print(f"{name} is caught by seed {seed}: {violation}")  # noqa: T201
+                    return
     pytest.fail(f"{name} was not caught within {_SEEDS_TO_CATCH_A_DEFECT} seeds")
 
 

@@ -15,9 +15,10 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 
+from tests.simulation.coverage import STRIKE_OF_FAULT, Strike
 from tests.simulation.dynamodb import AwsError
 from tests.simulation.faults import Fault, FaultPlan
-from tests.simulation.processes import Processes
+from tests.simulation.processes import Processes, ProcessKilled
 from tests.simulation.scheduler import Scheduler, SimulatorError
 
 READ_TIMEOUT_SECONDS: Final = 5.0
@@ -60,6 +61,7 @@ class Wire:
         self._services = services
         self._honours_tokens = honours_tokens
         self._tokens: dict[str, float] = {}
+        self._made: set[bytes | str] = set()
 
     def send(self, request: AWSPreparedRequest, event_name: str, **_: Any) -> AWSResponse:
         """Answer one HTTP request (botocore's ``before-send`` event)."""
@@ -67,8 +69,18 @@ class Wire:
         parameters = _parameters(service, operation, request)
         subject = _subject(parameters)
         self.requests += 1
-        self._processes.point()
+        call = f"{service}.{operation}"
+        self._stand(call, Strike.KILLED_BEFORE)
         fault = self._faults.of_call(_DOWN_AS[service], operation, self._scheduler.now)
+        if fault in STRIKE_OF_FAULT:
+            self._count(call, STRIKE_OF_FAULT[fault])
+        is_made = fault not in _NOT_MADE
+        # The SDK's own retries of a call have one id.
+        call_id = request.headers["amz-sdk-invocation-id"]
+        if is_made and call_id in self._made:
+            self._count(call, Strike.DOUBLED)
+        if is_made:
+            self._made.add(call_id)
         try:
             answer = self._carry_out(service, operation, parameters, fault)
         except AwsError as error:
@@ -82,8 +94,20 @@ class Wire:
             if service == "sns":
                 answer = {"Body": _publish_answer(answer)}
             response = _response(request, answer, cut_off=fault is Fault.TRUNCATED_BODY)
-        self._processes.point()
+        self._stand(call, Strike.KILLED_AFTER)
         return response
+
+    def _stand(self, call: str, strike: Strike) -> None:
+        """Stand before or after a call, where the process may die."""
+        try:
+            self._processes.point()
+        except ProcessKilled:
+            self._count(call, strike)
+            raise
+
+    def _count(self, call: str, strike: Strike) -> None:
+        if self._scheduler.current.context is not None:
+            self._processes.coverage[call, strike] += 1
 
     def _carry_out(
         self, service: str, operation: str, parameters: dict[str, Any], fault: Fault | None
@@ -126,11 +150,25 @@ class Wire:
                 raise AwsError(_THROTTLED[service], "slow down")
             case Fault.SERVER_ERROR:
                 raise AwsError(*_UNAVAILABLE, status=500)
+            case Fault.CONFLICT if "TransactItems" not in parameters:
+                raise AwsError("TransactionConflictException", "try again")
             case Fault.CONFLICT:
-                reasons = [{"Code": "None"} for _ in parameters["TransactItems"]]
-                code = self._random.choice(("TransactionConflict", "ThrottlingError"))
-                self._random.choice(reasons)["Code"] = code
+                reasons = self._cancelled(len(parameters["TransactItems"]))
                 raise AwsError("TransactionCanceledException", CancellationReasons=reasons)
+
+    def _cancelled(self, writes: int) -> list[dict[str, Any]]:
+        """Return why a transaction was cancelled that another try may carry out.
+
+        Reasons come in all mixtures. What a condition is said to be while another transaction is
+        under way on one of the items is not certain: both together were seen on AWS.
+        """
+        reasons = [{"Code": self._random.choice(_ONE_OF_SEVERAL)} for _ in range(writes)]
+        self._random.choice(reasons)["Code"] = code = self._random.choice(_PASSING)
+        if code == "TransactionConflict":
+            for reason in reasons:
+                if reason["Code"] == "None" and self._random.random() < _SHARE_UNCERTAIN:
+                    reason["Code"] = "ConditionalCheckFailed"
+        return reasons
 
     def _commit(self, service: str, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
         token = parameters.get("ClientRequestToken")
@@ -173,8 +211,26 @@ _THROTTLED: Final = {
     "s3": "SlowDown",
     "sns": "Throttled",
 }
+_NOT_MADE: Final = frozenset(
+    {
+        Fault.REQUEST_LOST,
+        Fault.OUTAGE,
+        Fault.THROTTLED,
+        Fault.SERVER_ERROR,
+        Fault.CONFLICT,
+    }
+)
 _UNAVAILABLE: Final = ("InternalServerError", "try again")
 
+
+_PASSING: Final = (
+    "TransactionConflict",
+    "TransactionConflict",
+    "ThrottlingError",
+    "ProvisionedThroughputExceeded",
+)
+_ONE_OF_SEVERAL: Final = ("None", "None", "None", *_PASSING)
+_SHARE_UNCERTAIN: Final = 0.3
 
 _ANSWERS_LOST: Final = frozenset(
     {Fault.ANSWER_LOST, Fault.LATE_COMMIT, Fault.SERVER_ERROR_AFTER_COMMIT}

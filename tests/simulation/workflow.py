@@ -16,6 +16,7 @@ from typing import Any, Final, cast
 
 from lib.workflows import batch, payment
 from payments.core.executions import execution_name
+from tests.simulation.coverage import STRIKE_OF_FAULT
 from tests.simulation.dynamodb import AwsError
 from tests.simulation.faults import Fault, FaultPlan
 from tests.simulation.processes import InvocationFailed, Processes
@@ -323,18 +324,28 @@ class StateMachine:
             return self._set_aside_task(parameters)
         raise SimulatorError(f"{state['Resource']} is not simulated")
 
+    def _struck(self, task: str, fault: Fault, service: str = "") -> bool:
+        """Say whether a fault strikes a task, or whether its service is in an outage."""
+        if fault is Fault.OUTAGE:
+            struck = self._faults.is_down(service, self._scheduler.now)
+        else:
+            struck = self._faults.strikes(fault)
+        if struck:
+            self._processes.coverage[f"workflow {task}", STRIKE_OF_FAULT[fault]] += 1
+        return struck
+
     def _lambda_task(self, function: str, payload: dict[str, Any]) -> dict[str, Any]:
-        if self._faults.is_down("lambda", self._scheduler.now):
+        if self._struck("lambda:invoke", Fault.OUTAGE, "lambda"):
             raise TaskFailed("Lambda.ServiceException")
-        if self._faults.strikes(Fault.STEP_LOST):
+        if self._struck("lambda:invoke", Fault.STEP_LOST):
             raise TaskFailed("Lambda.TooManyRequestsException")
-        if self._faults.strikes(Fault.STEP_TWICE):
+        if self._struck("lambda:invoke", Fault.STEP_TWICE):
             self._spawn_twin(function, payload)
         try:
             answer = self._invoke(function, payload)
         except InvocationFailed as failed:
             raise TaskFailed(failed.error) from None
-        if self._faults.strikes(Fault.STEP_ANSWER_LOST):
+        if self._struck("lambda:invoke", Fault.STEP_ANSWER_LOST):
             raise TaskFailed("Lambda.Unknown")
         return {"StatusCode": 200, "Payload": json.loads(json.dumps(answer))}
 
@@ -351,29 +362,29 @@ class StateMachine:
         self._scheduler.spawn(f"twin {subject} {payload['action']}", run)
 
     def _publish_task(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        if self._faults.is_down("sns", self._scheduler.now):
+        if self._struck("sns:publish", Fault.OUTAGE, "sns"):
             raise TaskFailed("SNS.InternalErrorException")
-        if self._faults.strikes(Fault.PUBLISH_LOST):
+        if self._struck("sns:publish", Fault.PUBLISH_LOST):
             raise TaskFailed("SNS.ThrottledException")
         attributes = {
             name: attribute["StringValue"]
             for name, attribute in parameters["MessageAttributes"].items()
         }
         self._publish(parameters["Message"], attributes)
-        if self._faults.strikes(Fault.PUBLISH_ANSWER_LOST):
+        if self._struck("sns:publish", Fault.PUBLISH_ANSWER_LOST):
             raise TaskFailed("SNS.SdkClientException")
         return {"MessageId": "m"}
 
     def _set_aside_task(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        if self._faults.is_down("sqs", self._scheduler.now):
+        if self._struck("sqs:sendMessage", Fault.OUTAGE, "sqs"):
             raise TaskFailed("SQS.InternalErrorException")
-        if self._faults.strikes(Fault.PUBLISH_LOST):
+        if self._struck("sqs:sendMessage", Fault.PUBLISH_LOST):
             raise TaskFailed("SQS.RequestThrottledException")
         if parameters["QueueUrl"] == _NEWS_ASIDE:
             self.news_aside.append(parameters["MessageBody"])
         else:
             self._set_aside(json.dumps(parameters["MessageBody"]))
-        if self._faults.strikes(Fault.PUBLISH_ANSWER_LOST):
+        if self._struck("sqs:sendMessage", Fault.PUBLISH_ANSWER_LOST):
             raise TaskFailed("SQS.SdkClientException")
         return {"MessageId": "m"}
 

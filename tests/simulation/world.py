@@ -26,6 +26,7 @@ from payments.aws.batches import BatchStore
 from payments.aws.dry_runs import DryRunStore
 from payments.aws.items import deserialize
 from payments.aws.keys import SANDBOX_PREFIX
+from payments.aws.lists import PaymentLists
 from payments.aws.objects import ObjectStore
 from payments.aws.operations import OperationStore
 from payments.aws.payments import PaymentStore, Tables
@@ -41,6 +42,7 @@ from payments.core.payment import HistoryEntry, Payment, PaymentStatus
 from payments.flows.charge import Charging
 from payments.flows.delivery import Delivery, OperationDelivery
 from payments.flows.intake import PaymentIntake
+from payments.flows.listing import PaymentListing
 from payments.flows.performing import Performing
 from payments.flows.sweep import STUCK_AFTER, OperationSweep, PaymentSweep
 from payments.gateways.sandbox import SandboxGateway
@@ -49,14 +51,17 @@ from payments.runtime import api_handler as api_runtime
 from payments.runtime import batch_processor as batch_runtime
 from payments.runtime import event_publisher as publisher_runtime
 from payments.runtime import payment_processor as payment_runtime
+from payments.runtime.api_handler import Services
 from payments.runtime.event_publisher import Announcing
 from payments.runtime.payment_processor import Deliveries
 from payments.telemetry.logs import logger
 from tests.simulation.actors import Asynchronous, Clients, OnCall, Poller, Sweeps, Uploads, sent_to
+from tests.simulation.coverage import Coverage
 from tests.simulation.dynamodb import InMemoryDynamoDB, Item
 from tests.simulation.faults import Fault, FaultPlan
 from tests.simulation.gateway import Charge, SimulatedGateway
 from tests.simulation.invariants import violations_of
+from tests.simulation.minimise import NOTHING, Cut
 from tests.simulation.processes import Processes
 from tests.simulation.queue import Message, SimulatedQueue
 from tests.simulation.scenario import Scenario, Upload, draw_scenario
@@ -100,8 +105,7 @@ class Environment:
     """What one execution environment of a function holds."""
 
     quotas: Quotas = field(default_factory=Quotas)
-    store: PaymentStore | None = None
-    intake: PaymentIntake | None = None
+    services: Services | None = None
     deliveries: Deliveries | None = None
     charging: Charging | None = None
     sweep: PaymentSweep | None = None
@@ -110,7 +114,6 @@ class Environment:
     operation_sweep: OperationSweep | None = None
     batches: BatchProcessing | None = None
     batch_workflow: Workflow | None = None
-    batch_store: BatchStore | None = None
 
 
 @dataclass(slots=True)
@@ -132,7 +135,10 @@ class Outcome(NamedTuple):
     digest: str
     trace: tuple[str, ...]
     faults: Counter[Fault]
+    coverage: Coverage
+    strikes: int
     operations: int
+    parts: int
     payments: int
     virtual_seconds: float
 
@@ -140,18 +146,24 @@ class Outcome(NamedTuple):
 class World:
     """Everything of one run, wired together. ``database`` replaces the in-memory DynamoDB."""
 
-    def __init__(self, seed: int, database: MakeDatabase = InMemoryDynamoDB) -> None:
+    def __init__(
+        self, seed: int, database: MakeDatabase = InMemoryDynamoDB, cut: Cut = NOTHING
+    ) -> None:
         random = Random(seed)
+        # Of their own, so that what a cut leaves out changes little else.
+        for_faults, for_scenario = Random(random.random()), Random(random.random())
         self.seed = seed
         self.random = random
         self._deadly = random.random() < 0.4
         self.scheduler = Scheduler(random)
-        self.faults = FaultPlan(random, deadly=self._deadly)
+        self.faults = FaultPlan(
+            for_faults, deadly=self._deadly, without=cut.kinds, skipped=cut.strikes
+        )
         scheduler, faults = self.scheduler, self.faults
         sandbox = random.random() < 0.25
         self.scenario: Scenario = draw_scenario(
-            random, sandbox=sandbox, crowded=faults.purge_at is not None
-        )
+            for_scenario, sandbox=sandbox, crowded=faults.purge_at is not None
+        ).without(cut.parts)
         self.rewrites: list[str] = []
         self.announcements: list[tuple[dict[str, Any], dict[str, str]]] = []
         self.unheard_deaths: list[str] = []
@@ -465,10 +477,13 @@ class World:
         store = PaymentStore(dynamodb, TABLES, sleep=sleep)
         queues = PaymentQueues(events, rows)
         if function != "payment-processor":
+            batch_store = BatchStore(dynamodb, TABLES.processing_status)
             return Environment(
-                store=store,
-                intake=PaymentIntake(store, queues, self.now, self._count),
-                batch_store=BatchStore(dynamodb, TABLES.processing_status),
+                services=Services(
+                    intake=PaymentIntake(store, queues, self.now, self._count),
+                    listing=PaymentListing(PaymentLists(dynamodb, TABLES.payments), batch_store),
+                    batches=batch_store,
+                )
             )
         ledger = SandboxLedger(dynamodb, TABLES.processing_status)
         workflow = Workflow(_SDK.client("stepfunctions"), payment_machine().arn)
@@ -482,7 +497,6 @@ class World:
             self.now,
         )
         return Environment(
-            store=store,
             deliveries=Deliveries(
                 delivery=Delivery(store, charging, workflow, self.now, self._count),
                 operations=OperationDelivery(performing, workflow),
@@ -507,8 +521,7 @@ class World:
         state = global_random.getstate()
         with ExitStack() as stack:
             for target, name, replacement in (
-                (api_runtime, "payment_intake", service("intake")),
-                (api_runtime, "batch_store", service("batch_store")),
+                (api_runtime, "services", service("services")),
                 (payment_runtime, "deliveries", service("deliveries")),
                 (payment_runtime, "charging", service("charging")),
                 (payment_runtime, "payment_sweep", service("sweep")),
@@ -556,9 +569,9 @@ class InlineExecutor:
         return future
 
 
-def simulate(seed: int, database: MakeDatabase = InMemoryDynamoDB) -> Outcome:
+def simulate(seed: int, database: MakeDatabase = InMemoryDynamoDB, cut: Cut = NOTHING) -> Outcome:
     """Run one seed."""
-    world = World(seed, database)
+    world = World(seed, database, cut)
     violations = world.run()
     gateway_calls = world.gateway.calls if world.gateway else 0
     return Outcome(
@@ -567,6 +580,9 @@ def simulate(seed: int, database: MakeDatabase = InMemoryDynamoDB) -> Outcome:
         digest=world.processes.log.digest,
         trace=tuple(world.processes.log.lines),
         faults=world.faults.struck,
+        coverage=world.processes.coverage,
+        strikes=world.faults.strikes_drawn,
+        parts=world.scenario.parts + len(cut.parts),
         operations=world.wire.requests + gateway_calls + len(world.announcements),
         payments=len(world.end.payments),
         virtual_seconds=world.scheduler.now,
