@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from botocore.response import StreamingBody
 
+from operations.screen import visible
 from payments.batches.reports import NOT_PAID_COLUMNS, REPORT_COLUMNS
 
 SHOWN_ROWS: Final = 10
@@ -86,11 +87,8 @@ def sums(amounts: Mapping[str, str]) -> str:
 
 def shown(text: str) -> str:
     """Return text as one line for a terminal: invisible characters escaped, and not too long."""
-    visible = "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode()
-        for each in text[: _SHOWN_CHARACTERS + 1]
-    )
-    return visible if len(visible) <= _SHOWN_CHARACTERS else f"{visible[:_SHOWN_CHARACTERS]}…"
+    told = visible(text[: _SHOWN_CHARACTERS + 1])
+    return told if len(told) <= _SHOWN_CHARACTERS else f"{told[:_SHOWN_CHARACTERS]}…"
 
 
 def _about_rejected(report: Report) -> Iterator[str]:

@@ -42,15 +42,6 @@ def money(amount: object, currency: object = "") -> str:
     return f"{shown} {currency}".strip()
 
 
-def minor(amount_minor: int, exponent: int) -> str:
-    """Return an amount of minor units as decimal text.
-
-    >>> minor(9999, 2), minor(500, 0), minor(-5, 3)
-    ('99.99', '500', '-0.005')
-    """
-    return f"{Decimal(amount_minor).scaleb(-exponent):f}"
-
-
 def moment(value: object) -> Markup:
     """Return a time in UTC; the script adds the reader's own.
 
