@@ -5,13 +5,14 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from payments.api import operations
 from payments.api.answers import Response, json_response
 from payments.api.lists import describe_page, parse_list_query
 from payments.api.refusals import refuse
 from payments.api.requests import UnknownRoute, json_body, parse_payment_json, path_parameter
 from payments.batches.batch import BATCH_ID
 from payments.batches.ports import Records
-from payments.core.announcements import describe
+from payments.core.announcements import describe, describe_amounts, describe_operation
 from payments.core.faults import BatchNotFound, PaymentNotFound
 from payments.core.fields import PAYMENT_ID
 from payments.core.payment import PaymentRequest
@@ -47,7 +48,9 @@ def _route(event: dict[str, Any], request_id: str, services: Services) -> Respon
         case "GET", "/payments":
             return _list(event, services.listing)
         case "GET", "/payments/{payment_id}":
-            return _look_up(event, services.intake)
+            return _look_up(event, services)
+        case known if known in operations.ROUTES:
+            return operations.route(event, request_id, services.operations)
         case "GET", "/batches/{batch_id}":
             return _look_up_batch(event, services.batches)
         case _:
@@ -67,17 +70,26 @@ def _submit(event: dict[str, Any], request_id: str, intake: PaymentIntake) -> Re
     return json_response(HTTPStatus.OK, describe(payment), {"Idempotent-Replayed": "true"})
 
 
-def _look_up(event: dict[str, Any], intake: PaymentIntake) -> Response:
+def _look_up(event: dict[str, Any], services: Services) -> Response:
     payment_id = path_parameter(event, "payment_id")
     if not PAYMENT_ID.fullmatch(payment_id):
         raise PaymentNotFound(payment_id)
     about_payment(payment_id)
-    payment, history = intake.look_up(payment_id)
+    payment, history = services.intake.look_up(payment_id)
+    found, _ = services.operations.all_of(payment_id)
     timeline = [
         {"sequence": entry.sequence, "status": entry.status.value, "at": entry.at}
         for entry in history
     ]
-    return json_response(HTTPStatus.OK, {**describe(payment), "history": timeline})
+    body = {
+        **describe(payment),
+        "amounts": describe_amounts(payment),
+        "history": timeline,
+        "operations": [describe_operation(each, payment) for each in found],
+    }
+    if payment.capture_before is not None:
+        body["capture_before"] = payment.capture_before
+    return json_response(HTTPStatus.OK, body)
 
 
 def _list(event: dict[str, Any], listing: PaymentListing) -> Response:

@@ -130,6 +130,29 @@ class Api(Construct):
         )
         read_payment = self._reading("payment", payment, validator)
         read_batch = self._reading("batch", batch, validator)
+        refunds = self._add_path("refunds", "refunds", parent_id=payment.id)
+        refund = self._add_path("refund", "{refund_id}", parent_id=refunds.id)
+        captures = self._add_path("captures", "captures", parent_id=payment.id)
+        cancel = self._add_path("cancel", "cancel", parent_id=payment.id)
+        self._deployed += [refunds, refund, captures, cancel]
+        read_refunds = self._reading("refunds", refunds, validator, "payment_id")
+        read_refund = self._reading("refund", refund, validator, "payment_id", "refund_id")
+        self._integrate(read_refunds, handler, request_arn="GET/payments/*/refunds")
+        self._integrate(read_refund, handler, request_arn="GET/payments/*/refunds/*")
+        for id_, resource in (("refund", refunds), ("capture", captures), ("cancel", cancel)):
+            method = ApiGatewayMethod(
+                self,
+                f"{id_}-payment",
+                rest_api_id=self.rest_api.id,
+                resource_id=resource.id,
+                http_method="POST",
+                authorization=self._environment.profile.authorization,
+                request_validator_id=validator.id,
+                request_models={"application/json": model.name},
+                request_parameters={"method.request.path.payment_id": True},
+            )
+            route = resource.path_part_input
+            self._integrate(method, handler, request_arn=f"POST/payments/*/{route}")
         # In the ARN of a request, a path parameter is written as "*".
         self._integrate(submit_payment, handler, request_arn="POST/payments")
         self._integrate(list_payments, handler, request_arn="GET/payments")
@@ -142,8 +165,13 @@ class Api(Construct):
         )
 
     def _reading(
-        self, what: str, resource: ApiGatewayResource, validator: ApiGatewayRequestValidator
+        self,
+        what: str,
+        resource: ApiGatewayResource,
+        validator: ApiGatewayRequestValidator,
+        *parameters: str,
     ) -> ApiGatewayMethod:
+        """Add a GET with these parameters in its path; without any, the id of what is read."""
         return ApiGatewayMethod(
             self,
             f"read-{what}",
@@ -152,7 +180,9 @@ class Api(Construct):
             http_method="GET",
             authorization=self._environment.profile.authorization,
             request_validator_id=validator.id,
-            request_parameters={f"method.request.path.{what}_id": True},
+            request_parameters={
+                f"method.request.path.{name}": True for name in parameters or (f"{what}_id",)
+            },
         )
 
     def _integrate(

@@ -42,12 +42,32 @@ def add_api_handler(
             Statement(
                 sid="AcceptPayments",
                 actions=("dynamodb:PutItem",),
-                resources=(storage.payments_table.arn, storage.audit_logs_table.arn),
+                resources=(
+                    storage.payments_table.arn,
+                    storage.audit_logs_table.arn,
+                    storage.operations_table.arn,
+                ),
+            ),
+            Statement(
+                sid="ReserveAmounts",
+                actions=("dynamodb:UpdateItem",),
+                resources=(storage.payments_table.arn,),
+            ),
+            Statement(
+                # A cancellation ends the row of a file that brought the payment.
+                sid="CountRows",
+                actions=("dynamodb:UpdateItem",),
+                resources=(storage.processing_status_table.arn,),
             ),
             Statement(
                 sid="ReadPayments",
                 actions=("dynamodb:BatchGetItem", "dynamodb:GetItem"),
                 resources=(storage.payments_table.arn,),
+            ),
+            Statement(
+                sid="ReadOperations",
+                actions=("dynamodb:GetItem", "dynamodb:Query"),
+                resources=(storage.operations_table.arn,),
             ),
             Statement(
                 sid="ListPayments",

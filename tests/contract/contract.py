@@ -160,7 +160,12 @@ class Contract:
 
 
 # Of payments and batches, whose own status is no HTTP status.
-_STATUSES: Final = frozenset({"PENDING", "PROCESSING", "COMPLETED", "FAILED", "REFUSED"})
+_STATUSES: Final = frozenset(
+    {
+        *("PENDING", "PROCESSING", "COMPLETED", "FAILED", "REFUSED"),
+        *("AUTHORIZED", "CANCELED", "IN_REVIEW"),
+    }
+)
 
 
 @cache

@@ -45,10 +45,14 @@ from payments.core.fields import (
 )
 from payments.core.messages import PaymentMessage, decode_message
 from payments.core.money import EXPONENTS
+from payments.core.operation import OperationKind, OperationRef
 from payments.core.payment import Failure, PaymentStatus, RowOutcome, Transition
+from payments.flows.charge import Charging
 from payments.flows.delivery import Delivery
 from payments.flows.intake import PaymentIntake
 from payments.flows.listing import PaymentListing
+from payments.flows.operations import OperationIntake
+from payments.flows.performing import Performing
 from payments.gateways.port import CANCELLED
 from payments.gateways.sandbox import DECLINED_AMOUNTS, TROUBLED_AMOUNTS
 from payments.runtime.api_handler import Services
@@ -63,6 +67,9 @@ synthesised = pytest.mark.xdist_group("synth")
 SUBMIT, READ = "POST /payments", "GET /payments/{payment_id}"
 LIST = "GET /payments"
 READ_BATCH = "GET /batches/{batch_id}"
+REFUND, READ_REFUNDS = "POST /payments/{payment_id}/refunds", "GET /payments/{payment_id}/refunds"
+READ_REFUND = "GET /payments/{payment_id}/refunds/{refund_id}"
+CAPTURE, CANCEL = "POST /payments/{payment_id}/captures", "POST /payments/{payment_id}/cancel"
 LONGEST_LINE = 65536
 SAMPLES = Path(__file__).parents[2] / "samples"
 GATEWAY_PROBLEMS = sorted(
@@ -119,7 +126,10 @@ def test_everything_is_described(contract: Contract) -> None:
 def test_answers_that_may_be_tried_again_say_when(contract: Contract) -> None:
     for operation in contract.operations:
         for status, response in contract.responses(operation).items():
-            assert ("Retry-After" in response.get("headers", {})) is (status in {429, 503})
+            # What is under way on a payment ends shortly.
+            may_wait = status == 409 and operation in {CAPTURE, CANCEL}
+            told = "Retry-After" in response.get("headers", {})
+            assert told is (status in {429, 503} or may_wait)
 
 
 @synthesised
@@ -382,7 +392,9 @@ def send(contract: Contract, services: Services, seen: Seen) -> Send:
     """Let the handler answer an event, and hold the answer against the document."""
 
     def call(operation: str, *, services: Services = services, **changes: Any) -> Answered:
-        event = load_event("api_post_payment" if operation == SUBMIT else "api_get_payment")
+        event = load_event(
+            "api_post_payment" if operation.startswith("POST") else "api_get_payment"
+        )
         event |= {"resource": operation.partition(" ")[2], **changes}
         answer = api_handler.answer(event, "request-1", services)
         status, body = answer["statusCode"], answer["body"]
@@ -408,6 +420,25 @@ def _read(send: Send, payment_id: str, **changes: Any) -> Answered:
 
 def _list(send: Send, **changes: Any) -> Answered:
     return send(LIST, **changes)
+
+
+def _operate(
+    send: Send, operation: str, content: Any = None, payment_id: str = "pay_1", **changes: Any
+) -> Answered:
+    text = content if isinstance(content, str) else json.dumps(content)
+    path = operation.partition(" ")[2].replace("{payment_id}", payment_id)
+    return send(
+        operation,
+        body=text,
+        pathParameters={"payment_id": payment_id},
+        requestContext={"path": f"/dev{path}"},
+        **changes,
+    )
+
+
+def _read_refund(send: Send, refund_id: str, payment_id: str = "pay_1", **changes: Any) -> Answered:
+    parameters = {"payment_id": payment_id, "refund_id": refund_id}
+    return send(READ_REFUND, pathParameters=parameters, **changes)
 
 
 def _read_batch(send: Send, batch_id: str, **changes: Any) -> Answered:
@@ -458,7 +489,14 @@ INVALID_BODIES = [
 
 
 def test_every_answer_of_the_handler_is_documented_and_every_documented_answer_is_given(
-    contract: Contract, send: Send, seen: Seen, batches: BatchProcessing, cloud: Cloud
+    contract: Contract,
+    send: Send,
+    seen: Seen,
+    batches: BatchProcessing,
+    cloud: Cloud,
+    store: PaymentStore,
+    charging: Charging,
+    performing: Performing,
 ) -> None:
     assert _submit(send, PAYMENT)[0] == 202
     assert _submit(send, PAYMENT)[0] == 200
@@ -477,6 +515,7 @@ def test_every_answer_of_the_handler_is_documented_and_every_documented_answer_i
     assert _read_batch(send, batch.batch_id)[0] == 404
     process(batches, batch, 0)
     assert _read_batch(send, batch.batch_id)[0] == 200
+    _operations_are_answered_as_documented(send, store, charging, performing)
     for unknown in ("", "batch_none", batch.batch_id.upper(), f"{batch.batch_id}0"):
         assert _read_batch(send, unknown)[0] == 404
     for body in INVALID_BODIES:
@@ -489,12 +528,21 @@ def test_every_answer_of_the_handler_is_documented_and_every_documented_answer_i
         broken: Any = _Broken(error)
         without = Services(
             intake=PaymentIntake(broken, broken),
+            operations=OperationIntake(broken, broken, broken),
             listing=PaymentListing(broken, broken),
             batches=broken,
         )
         assert _submit(send, PAYMENT, services=without)[0] == status
         assert _read(send, "pay_1", services=without)[0] == status
         assert _list(send, services=without)[0] == status
+        for operation, body in (
+            (REFUND, {"refund_id": "r1"}),
+            (CAPTURE, {"capture_id": "c1"}),
+            (CANCEL, {}),
+        ):
+            assert _operate(send, operation, body, services=without)[0] == status
+        assert _operate(send, READ_REFUNDS, services=without)[0] == status
+        assert _read_refund(send, "r1", services=without)[0] == status
         assert _read_batch(send, batch.batch_id, services=without)[0] == status
 
     refusals = {*problems(signed=True), *problems(signed=False)}
@@ -513,6 +561,68 @@ def test_every_answer_of_the_handler_is_documented_and_every_documented_answer_i
     assert answers == documented
     codes = {error["code"] for _, _, body in seen for error in body.get("errors", ())}
     assert codes | {refusal.code for refusal in refusals} == set(contract.codes)
+
+
+def _operations_are_answered_as_documented(
+    send: Send, store: PaymentStore, charging: Charging, performing: Performing
+) -> None:
+    """Walk every answer of the routes of operations."""
+    refund = {"refund_id": "r1", "amount": "60.00", "reason": "requested_by_customer"}
+    assert _operate(send, REFUND, refund, "pay_none")[0] == 404
+    assert _operate(send, REFUND, refund)[0] == 409
+    charging.charge_by_id("pay_1", WITNESS)
+    assert _operate(send, REFUND, refund)[0] == 202
+    assert _operate(send, REFUND, refund)[0] == 200
+    assert _operate(send, REFUND, {**refund, "amount": 1})[0] == 409
+    assert _operate(send, REFUND, {**refund, "refund_id": "r2"})[0] == 409
+    assert _operate(send, REFUND, {"refund_id": "r3"})[0] == 202
+    assert _operate(send, REFUND, {"refund_id": "r4"})[0] == 409
+    performing.perform(OperationRef("pay_1", OperationKind.REFUND, "r1"), WITNESS)
+    assert _read_refund(send, "r1")[1]["status"] == "COMPLETED"
+    for payment_id, refund_id in (("pay_none", "r1"), ("pay_1", "r9"), ("pay_1", "")):
+        assert _read_refund(send, refund_id, payment_id)[0] == 404
+    assert len(_operate(send, READ_REFUNDS)[1]["data"]) == 2
+    assert _operate(send, READ_REFUNDS, payment_id="pay_none")[0] == 404
+    told = _read(send, "pay_1")[1]
+    assert told["amounts"]["refunded"] == "60.00"
+    assert len(told["operations"]) == 2
+    for operation in (CAPTURE, CANCEL):
+        body = {"capture_id": "c1"} if operation == CAPTURE else {}
+        assert _operate(send, operation, body, "pay_none")[0] == 404
+        assert _operate(send, operation, body)[0] == 409
+    for number in (3, 4, 5, 6):
+        asked = {**PAYMENT, "payment_id": f"pay_{number}", "capture": "manual"}
+        assert _submit(send, asked)[0] == 202
+    # Cancelled before it was charged, and while it is charged.
+    assert _operate(send, CANCEL, {"reason": "abandoned"}, "pay_3")[0] == 200
+    assert _operate(send, CANCEL, {}, "pay_3")[0] == 200
+    bound = store.get("pay_4")
+    assert bound is not None
+    to_processing = Transition(
+        to=PaymentStatus.PROCESSING, at=utc_now(), actor="test", request_id="request-1"
+    )
+    store.transition(bound, to_processing)
+    assert _operate(send, CANCEL, {}, "pay_4")[0] == 409
+    for payment_id in ("pay_5", "pay_6"):
+        charging.charge_by_id(payment_id, WITNESS)
+    assert "capture_before" in _read(send, "pay_5")[1]
+    capture = {"capture_id": "c1", "amount": "40.00", "final": False}
+    assert _operate(send, CAPTURE, {**capture, "amount": 100}, "pay_5")[0] == 409
+    assert _operate(send, CAPTURE, capture, "pay_5")[0] == 202
+    assert _operate(send, CAPTURE, capture, "pay_5")[0] == 200
+    assert _operate(send, CAPTURE, {"capture_id": "c1"}, "pay_5")[0] == 409
+    assert _operate(send, CAPTURE, {"capture_id": "c2"}, "pay_5")[0] == 409
+    assert _operate(send, CANCEL, {}, "pay_5")[0] == 409
+    assert _operate(send, CANCEL, {}, "pay_6")[0] == 202
+    assert _operate(send, CAPTURE, {"capture_id": "c1"}, "pay_6")[0] == 409
+    for operation in (REFUND, CAPTURE, CANCEL):
+        for bad in ("", "[]", {"note": 1}, {"amount": True, "reason": "", "final": 1}):
+            assert _operate(send, operation, bad)[0] == 400
+        assert _operate(send, operation, {}, headers={"Content-Type": "text/plain"})[0] == 415
+        assert _operate(send, operation, " " * (MAX_BODY_BYTES + 1))[0] == 413
+    for bad_id in ("a b", 1):
+        assert _operate(send, REFUND, {"refund_id": bad_id})[0] == 400
+    assert _operate(send, REFUND, {"refund_id": "r9", "amount": "0.001"})[0] == 400
 
 
 def test_a_payment_is_as_documented_in_every_status(send: Send, store: PaymentStore) -> None:

@@ -43,6 +43,7 @@ from payments.flows.charge import Charging
 from payments.flows.delivery import Delivery, OperationDelivery
 from payments.flows.intake import PaymentIntake
 from payments.flows.listing import PaymentListing
+from payments.flows.operations import OperationIntake
 from payments.flows.performing import Performing
 from payments.flows.sweep import STUCK_AFTER, OperationSweep, PaymentSweep
 from payments.gateways.sandbox import SandboxGateway
@@ -481,6 +482,9 @@ class World:
             return Environment(
                 services=Services(
                     intake=PaymentIntake(store, queues, self.now, self._count),
+                    operations=OperationIntake(
+                        store, OperationStore(dynamodb, TABLES, sleep=sleep), queues, self.now
+                    ),
                     listing=PaymentListing(PaymentLists(dynamodb, TABLES.payments), batch_store),
                     batches=batch_store,
                 )

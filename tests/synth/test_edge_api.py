@@ -1,6 +1,7 @@
 """The routes; everything else is refused in the same form."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -72,17 +73,20 @@ def test_the_routes_are_those_of_the_contract(stack: Stack) -> None:
         ("POST", "/payments"),
         ("GET", "/payments"),
         ("GET", "/payments/{payment_id}"),
+        ("POST", "/payments/{payment_id}/refunds"),
+        ("GET", "/payments/{payment_id}/refunds"),
+        ("GET", "/payments/{payment_id}/refunds/{refund_id}"),
+        ("POST", "/payments/{payment_id}/captures"),
+        ("POST", "/payments/{payment_id}/cancel"),
         ("GET", "/batches/{batch_id}"),
     }
 
 
-def test_reading_is_refused_without_the_id_that_the_path_names(stack: Stack) -> None:
-    for reading in stack.all("aws_api_gateway_method"):
-        if path_of(stack, reading).endswith("}"):
-            _, _, parameter = path_of(stack, reading).rpartition("/")
-            assert reading["request_parameters"] == {
-                f"method.request.path.{parameter.strip('{}')}": True
-            }
+def test_a_request_is_refused_without_the_ids_that_its_path_names(stack: Stack) -> None:
+    for method in stack.all("aws_api_gateway_method"):
+        parameters = re.findall(r"\{(\w+)\}", path_of(stack, method))
+        asked = method.attributes.get("request_parameters") or {}
+        assert asked == {f"method.request.path.{name}": True for name in parameters}
 
 
 def test_the_api_handler_answers_every_route(stack: Stack) -> None:
@@ -104,11 +108,12 @@ def test_only_protected_environments_demand_signatures(stack: Stack) -> None:
 
 
 def test_api_gateway_refuses_a_body_that_is_no_json_object(stack: Stack) -> None:
-    submit = stack.one("aws_api_gateway_method", http_method="POST")
+    posts = [each for each in stack.all("aws_api_gateway_method") if each["http_method"] == "POST"]
     model = stack.one("aws_api_gateway_model")
     validator = stack.one("aws_api_gateway_request_validator")
-    assert submit["request_models"] == {"application/json": f"${{{model.address}.name}}"}
-    assert submit["request_validator_id"] == f"${{{validator.address}.id}}"
+    for post in posts:
+        assert post["request_models"] == {"application/json": f"${{{model.address}.name}}"}
+        assert post["request_validator_id"] == f"${{{validator.address}.id}}"
     assert validator["validate_request_body"] is True
     assert validator["validate_request_parameters"] is True
     assert json.loads(model["schema"])["type"] == "object"

@@ -37,6 +37,7 @@ ACTIONS = {
         "dynamodb:GetItem",
         "dynamodb:PutItem",
         "dynamodb:Query",
+        "dynamodb:UpdateItem",
         "sqs:SendMessage",
     },
     "batch-processor": {

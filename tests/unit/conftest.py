@@ -105,10 +105,20 @@ def intake(store: PaymentStore, queues: PaymentQueues) -> PaymentIntake:
 
 
 @pytest.fixture
-def services(cloud: Cloud, intake: PaymentIntake, batch_store: BatchStore) -> Services:
+def services(
+    cloud: Cloud,
+    intake: PaymentIntake,
+    operation_intake: OperationIntake,
+    batch_store: BatchStore,
+) -> Services:
     """What requests are answered with, on an empty account."""
     lists = PaymentLists(cloud.dynamodb, TABLES.payments, sleep=lambda _: None)
-    return Services(intake=intake, listing=PaymentListing(lists, batch_store), batches=batch_store)
+    return Services(
+        intake=intake,
+        operations=operation_intake,
+        listing=PaymentListing(lists, batch_store),
+        batches=batch_store,
+    )
 
 
 @pytest.fixture

@@ -76,7 +76,7 @@ class Trail:
         """Take an operation one step further; ``told`` is what else the change says."""
         change = OperationChange(to=to, at=AT, **self._by, **told)
         moved = replace(operation, status=to) if before is None else operation.after(change)
-        amounts = moved.moves(self.payment, before)
+        amounts = moved.moves(self.payment.amounts, before)
         record = operation_record(self.payment, moved, change, before=before)
         self.records.append(record)
         self.payment = replace(

@@ -11,15 +11,24 @@ from payments.api.requests import (
     UnknownRoute,
     UnsupportedMediaType,
 )
-from payments.core.announcements import describe
+from payments.core.announcements import describe, describe_amounts, describe_operation
 from payments.core.faults import (
     BatchNotFound,
+    CaptureConflict,
     FieldError,
     InvalidRequest,
+    NotCancelable,
+    NotCapturable,
+    NotRefundable,
+    OperationConflict,
+    OperationNotFound,
+    OperationRefused,
     PaymentConflict,
     PaymentNotFound,
+    RefundConflict,
     ServiceUnavailable,
 )
+from payments.core.payment import PaymentStatus
 from payments.telemetry.logs import logger
 
 
@@ -57,6 +66,39 @@ REFUSALS: Final[dict[type[Exception], Refusal]] = {
         "This payment id belongs to a payment that was asked for otherwise, which stays as it is.",
         (FieldError("payment_id", "conflict", "is taken by another payment"),),
     ),
+    OperationNotFound: Refusal(
+        HTTPStatus.NOT_FOUND,
+        "operation-not-found",
+        "The payment has no refund with this id.",
+        (FieldError("refund_id", "not_found", "names no refund of this payment"),),
+    ),
+    RefundConflict: Refusal(
+        HTTPStatus.CONFLICT,
+        "refund-conflict",
+        "This refund id belongs to a refund that was asked for otherwise, which stays as it is.",
+        (FieldError("refund_id", "conflict", "is taken by another refund"),),
+    ),
+    CaptureConflict: Refusal(
+        HTTPStatus.CONFLICT,
+        "capture-conflict",
+        "This capture id belongs to a capture that was asked for otherwise, which stays as it is.",
+        (FieldError("capture_id", "conflict", "is taken by another capture"),),
+    ),
+    NotRefundable: Refusal(
+        HTTPStatus.CONFLICT,
+        "not-refundable",
+        "The payment cannot be refunded so; errors has why, and amounts what is left.",
+    ),
+    NotCapturable: Refusal(
+        HTTPStatus.CONFLICT,
+        "not-capturable",
+        "The payment cannot be captured so; errors has why, and amounts what is left.",
+    ),
+    NotCancelable: Refusal(
+        HTTPStatus.CONFLICT,
+        "not-cancelable",
+        "The payment cannot be cancelled; errors has why.",
+    ),
     UnknownRoute: Refusal(
         HTTPStatus.NOT_FOUND,
         "unknown-route",
@@ -90,6 +132,31 @@ REFUSALS: Final[dict[type[Exception], Refusal]] = {
 }
 """The errors that a client may see; any other is an :data:`INTERNAL_ERROR`."""
 
+REASONS: Final[dict[str, FieldError]] = {
+    reason.code: reason
+    for reason in (
+        FieldError(
+            "payment_id", "payment_state", "names a payment whose status does not allow this"
+        ),
+        FieldError(
+            "payment_id", "nothing_left", "names a payment of which nothing is left to refund"
+        ),
+        FieldError("amount", "exceeds_refundable", "is more than is left to refund"),
+        FieldError("amount", "exceeds_capturable", "is more than is left to capture"),
+        FieldError(
+            "payment_id",
+            "operation_pending",
+            "names a payment with a capture or cancellation under way",
+        ),
+        FieldError(
+            "payment_id",
+            "already_captured",
+            "names a payment that was captured: refund it instead",
+        ),
+    )
+}
+"""Why a payment does not allow an operation."""
+
 INTERNAL_ERROR: Final = Refusal(
     HTTPStatus.INTERNAL_SERVER_ERROR,
     "internal-error",
@@ -111,6 +178,14 @@ def refuse(error: Exception, request_id: str) -> Response:
             faults = errors
         case PaymentConflict(stored=stored):
             extensions["payment"] = describe(stored)
+        case OperationConflict(stored=operation, payment=payment):
+            extensions["operation"] = describe_operation(operation, payment)
+        case OperationRefused(code=code, payment=payment):
+            faults = [REASONS[code]]
+            extensions["payment"] = describe(payment)
+            extensions["amounts"] = describe_amounts(payment)
+            if code == "operation_pending" or payment.status is PaymentStatus.PROCESSING:
+                headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
         case ServiceUnavailable():
             headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return problem(

@@ -3,11 +3,15 @@
 import base64
 import json
 import re
+from collections.abc import Callable
 from typing import Any, Final
 
 from payments.core.content import Content
 from payments.core.faults import FieldError, InvalidRequest, PaymentError
-from payments.core.fields import FIELDS, OPTIONAL_FIELDS, check_fields
+from payments.core.fields import FIELDS, OPTIONAL_FIELDS, PAYMENT_ID, check_fields
+from payments.core.operation import OperationKind
+from payments.core.payment import API
+from payments.flows.operations import Asked
 
 MAX_BODY_BYTES: Final = 16 * 1024
 """A payment is three short fields; a longer body is refused with 413."""
@@ -159,6 +163,94 @@ def parse_payment_json(text: str) -> Content:
     if errors or isinstance(checked, list):
         raise InvalidRequest(errors)
     return checked
+
+
+def parse_operation_json(
+    text: str, kind: OperationKind, *, payment_id: str, correlation_id: str
+) -> Asked:
+    """Read the body of a request for a refund, a capture or a cancellation.
+
+    Returns:
+        What is asked for; only the payment knows whether its amount has too many decimals.
+
+    Raises:
+        InvalidRequest: with every fault of the body at once.
+    """
+    document, errors = _parse_object(text)
+    id_field = f"{kind}_id"
+    known = _OPERATION_FIELDS[kind]
+    errors.extend(
+        FieldError(name[:_SHOWN_NAME_LENGTH], "unknown_field", f"is not a field of a {kind}")
+        for name in document
+        if name not in known
+    )
+    if id_field in known and id_field not in document:
+        errors.append(FieldError(id_field, "required", "is missing"))
+    for name, value in document.items():
+        fault = _OPERATION_RULES[name](value) if name in known else None
+        if fault is not None:
+            errors.append(FieldError(name, *fault))
+    if errors:
+        raise InvalidRequest(errors)
+    amount = document.get("amount")
+    return Asked(
+        kind=kind,
+        payment_id=payment_id,
+        operation_id=document.get(id_field, ""),
+        source=API,
+        correlation_id=correlation_id,
+        amount=None if amount is None else str(amount),
+        amount_is_number=isinstance(amount, _NumberLiteral),
+        reason=document.get("reason"),
+        final=document.get("final", True),
+    )
+
+
+_OPERATION_FIELDS: Final = {
+    OperationKind.REFUND: ("refund_id", "amount", "reason"),
+    OperationKind.CAPTURE: ("capture_id", "amount", "final"),
+    OperationKind.CANCEL: ("reason",),
+}
+"""The fields of each request."""
+
+LONGEST_REASON: Final = 64
+
+type _Fault = tuple[str, str]
+
+
+def _id_fault(value: object) -> _Fault | None:
+    if type(value) is not str:
+        return "invalid_type", "must be a string"
+    if not PAYMENT_ID.fullmatch(value):
+        return "invalid_format", "must be 1 to 64 of the characters A-Z a-z 0-9 _ -"
+    return None
+
+
+def _amount_fault(value: object) -> _Fault | None:
+    if not isinstance(value, str):
+        return "invalid_type", "must be a number or a decimal string"
+    return None
+
+
+def _reason_fault(value: object) -> _Fault | None:
+    if type(value) is not str:
+        return "invalid_type", "must be a string"
+    if not (0 < len(value) <= LONGEST_REASON and value.isprintable()):
+        return "invalid_format", f"must be 1 to {LONGEST_REASON} printable characters"
+    return None
+
+
+def _final_fault(value: object) -> _Fault | None:
+    return None if isinstance(value, bool) else ("invalid_type", "must be true or false")
+
+
+_OPERATION_RULES: Final[dict[str, Callable[[object], _Fault | None]]] = {
+    "refund_id": _id_fault,
+    "capture_id": _id_fault,
+    "amount": _amount_fault,
+    "reason": _reason_fault,
+    "final": _final_fault,
+}
 
 
 def _parse_object(text: str) -> tuple[dict[str, Any], list[FieldError]]:

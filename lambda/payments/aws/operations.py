@@ -128,7 +128,7 @@ class OperationStore:
                 version=record["sequence"],
                 updated_at=step.change.at,
                 audit_hash=record["hash"],
-                amounts=step.after.moves(moved, before),
+                amounts=step.after.moves(moved.amounts, before),
             )
         counts: list[TransactWriteItemTypeDef] = []
         if transition is not None:

@@ -1,6 +1,7 @@
 """A payment as it leaves the system: in answers and in events."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, Final
 
 from payments.core.audit import KIND, AuditRecord
@@ -87,6 +88,14 @@ def _attributes(document: Mapping[str, Any], status: str) -> dict[str, str]:
         "event_type": document["event_type"],
         "status": status,
         "currency": document["payment"]["currency"],
+    }
+
+
+def describe_amounts(payment: Payment) -> dict[str, str]:
+    """Return what is authorised, captured, refunded and left of a payment, as decimal strings."""
+    exponent = payment.content.exponent
+    return {
+        name: to_decimal_text(value, exponent) for name, value in asdict(payment.amounts).items()
     }
 
 

@@ -50,9 +50,18 @@ class OperationNotFound(PaymentError):
 class OperationConflict(PaymentError):
     """The operation's id is taken by another request, whose operation stays untouched."""
 
-    def __init__(self, stored: Operation) -> None:
+    def __init__(self, stored: Operation, payment: Payment) -> None:
         super().__init__(stored.operation_id)
         self.stored = stored
+        self.payment = payment
+
+
+class RefundConflict(OperationConflict):
+    """The id is a refund's."""
+
+
+class CaptureConflict(OperationConflict):
+    """The id is a capture's."""
 
 
 class OperationRefused(PaymentError):
@@ -66,6 +75,14 @@ class OperationRefused(PaymentError):
 
 class NotRefundable(OperationRefused):
     """A payment cannot be refunded so: ``payment_state``, ``nothing_left``, ``exceeds_refundable``."""
+
+
+class NotCapturable(OperationRefused):
+    """A payment cannot be captured so: ``payment_state``, ``exceeds_capturable``, ``operation_pending``."""
+
+
+class NotCancelable(OperationRefused):
+    """A payment cannot be cancelled: ``payment_state``, ``already_captured``, ``operation_pending``."""
 
 
 class StaleOperation(PaymentError):

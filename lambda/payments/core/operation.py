@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, Self
 
 from payments.core.amounts import Amounts
 from payments.core.clock import utc_text
-from payments.core.payment import Failure, Payment
+from payments.core.payment import Failure
 
 
 class OperationKind(StrEnum):
@@ -234,15 +234,15 @@ class Operation:
             due_at=look_again_at(self.kind, change.to, change.at, change.at),
         )
 
-    def moves(self, payment: Payment, before: OperationStatus | None) -> Amounts:
-        """Return the payment's amounts once the operation, which was at ``before``, is as it is.
+    def moves(self, amounts: Amounts, before: OperationStatus | None) -> Amounts:
+        """Return what a payment's amounts become by the step from ``before`` to where it is.
 
         Raises:
             KeyError: no operation makes this step.
             ValueError: the amounts do not allow it.
         """
         step = STEPS[self.kind][before, self.status]
-        return step(payment.amounts, self.amount_minor, self.rest_minor)
+        return step(amounts, self.amount_minor, self.rest_minor)
 
 
 @dataclass(frozen=True, slots=True)

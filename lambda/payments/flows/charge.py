@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
 
-from payments.core.clock import utc_now
+from payments.core.clock import utc_now, utc_text
 from payments.core.faults import ChargePending, PaymentNotFound, StaleTransition
 from payments.core.payment import Failure, Payment, PaymentStatus, ProcessorAnswer, Transition
 from payments.flows.ports import Store, Tally, no_tally
@@ -16,6 +18,9 @@ from payments.gateways.port import (
     Pending,
     Prepared,
 )
+
+AUTHORIZED_FOR: Final = timedelta(days=7)
+"""How long an authorisation is good for where the processor does not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,12 +125,23 @@ class Charging:
 
     def _record(self, payment: Payment, outcome: ChargeOutcome, witness: Witness) -> Payment:
         match outcome:
+            case Approved(reference, capture_before) if payment.content.capture == "manual":
+                return self._move(
+                    payment,
+                    PaymentStatus.AUTHORIZED,
+                    witness,
+                    reference=reference,
+                    capture_before=capture_before or self._default_capture_before(),
+                )
             case Approved(reference):
                 return self._move(payment, PaymentStatus.COMPLETED, witness, reference=reference)
             case Declined(failure, answer):
                 return self._fail(payment, failure, witness, answer)
             case Pending():
                 raise ChargePending(payment.payment_id)
+
+    def _default_capture_before(self) -> str:
+        return utc_text(datetime.fromisoformat(self._clock()) + AUTHORIZED_FOR)
 
     def _fail(
         self,
@@ -144,6 +160,7 @@ class Charging:
         *,
         failure: Failure | None = None,
         reference: str | None = None,
+        capture_before: str | None = None,
         processor: ProcessorAnswer | None = None,
     ) -> Payment:
         transition = Transition(
@@ -154,6 +171,7 @@ class Charging:
             attempt=witness.attempt,
             failure=failure,
             gateway_reference=reference,
+            capture_before=capture_before,
             processor=processor,
         )
         try:

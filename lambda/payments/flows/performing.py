@@ -1,6 +1,7 @@
 """Carrying out operations at the processor: each once, and never guessing an outcome."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from payments.core.clock import utc_now
@@ -17,12 +18,13 @@ from payments.core.operation import (
     OperationChange,
     OperationKind,
     OperationRef,
+    OperationRequest,
     OperationStatus,
     OperationStep,
 )
-from payments.core.payment import Failure, Payment
+from payments.core.payment import Failure, Payment, PaymentStatus, Transition
 from payments.flows.charge import Witness
-from payments.flows.ports import Operations, OperationTally, Store, no_tally
+from payments.flows.ports import Operations, OperationTally, Store, Tally, no_tally
 from payments.gateways.port import (
     Captured,
     Done,
@@ -50,7 +52,9 @@ class Performing:
         gateway: OperationGateway,
         clock: Callable[[], str] = utc_now,
         tally: OperationTally = no_tally,
+        payment_tally: Tally = no_tally,
     ) -> None:
+        self._payment_tally = payment_tally
         self._store = store
         self._operations = operations
         self._gateway = gateway
@@ -97,6 +101,14 @@ class Performing:
                 )
             case Refused(failure):
                 return self._record(operation, OperationStatus.FAILED, witness, failure=failure)
+            case Captured(amount_minor):
+                return self._record(
+                    operation,
+                    OperationStatus.FAILED,
+                    witness,
+                    failure=ALREADY_CAPTURED,
+                    captured=amount_minor,
+                )
             case Pending() if operation.status.is_open:
                 raise ChargePending(operation.name)
             case _:
@@ -115,7 +127,13 @@ class Performing:
             known = self._gateway.look_up_operation(payment, operation)
             if known is not None:
                 return known
-        return self._gateway.refund(payment, operation)
+        match operation.kind:
+            case OperationKind.REFUND:
+                return self._gateway.refund(payment, operation)
+            case OperationKind.CAPTURE:
+                return self._gateway.capture(payment, operation)
+            case OperationKind.CANCEL:
+                return self._gateway.void(payment, operation)
 
     def _record(
         self,
@@ -125,6 +143,7 @@ class Performing:
         *,
         failure: Failure | None = None,
         reference: str | None = None,
+        captured: int | None = None,
     ) -> Operation:
         change = OperationChange(
             to=to,
@@ -145,11 +164,62 @@ class Performing:
             if current.status is not operation.status:
                 # A twin was faster. What it wrote stays.
                 return current
+            steps = [step]
+            if captured is not None:
+                steps.append(_captured_elsewhere(payment, step, captured))
+            transition = _end_of(payment, steps)
             try:
-                moved = self._operations.commit(payment, [step])
+                moved = self._operations.commit(payment, steps, transition)
             except (StaleTransition, StaleOperation):
                 # Another operation on the payment was faster, or a twin.
                 continue
             self._tally(step.after, moved)
+            if transition is not None:
+                self._payment_tally(moved)
             return step.after
         raise ServiceUnavailable("the payment is being moved by too many at once")
+
+
+ALREADY_CAPTURED: Final = Failure(
+    "already_captured", "The processor has captured the payment; it can be refunded."
+)
+"""Why a cancellation fails of a payment that the processor captured without us."""
+
+
+def _captured_elsewhere(payment: Payment, cancel: OperationStep, amount: int) -> OperationStep:
+    """Return the capture that a processor made without us: our books follow the processor."""
+    held = payment.amounts.capturable + cancel.after.amount_minor
+    request = OperationRequest(
+        kind=OperationKind.CAPTURE,
+        payment_id=payment.payment_id,
+        # No client's id has a dot.
+        operation_id="at.the.processor",
+        source=cancel.after.source,
+        correlation_id=cancel.after.correlation_id,
+        amount_minor=amount,
+    )
+    change = replace(cancel.change, to=OperationStatus.COMPLETED, failure=None)
+    requested = Operation.requested(
+        request, amount_minor=amount, rest_minor=held - amount, at=change.at
+    )
+    return OperationStep(None, requested.after(change), change)
+
+
+def _end_of(payment: Payment, steps: Sequence[OperationStep]) -> Transition | None:
+    """Return the end of an authorised payment of which nothing is left to capture, if it is that."""
+    if payment.status is not PaymentStatus.AUTHORIZED:
+        return None
+    amounts = payment.amounts
+    for step in steps:
+        before = None if step.before is None else step.before.status
+        amounts = step.after.moves(amounts, before)
+    if amounts.capturable or amounts.captures_pending or amounts.releases_pending:
+        return None
+    change = steps[-1].change
+    return Transition(
+        to=PaymentStatus.COMPLETED if amounts.captured else PaymentStatus.CANCELED,
+        at=change.at,
+        actor=change.actor,
+        request_id=change.request_id,
+        attempt=change.attempt,
+    )

@@ -21,9 +21,14 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Approved:
-    """The customer was charged; ``reference`` is the processor's own name for the charge."""
+    """The customer was charged; ``reference`` is the processor's own name for the charge.
+
+    With ``capture: manual`` the amount is authorised instead, until ``capture_before`` (UTC, ISO
+    8601) if the processor says so.
+    """
 
     reference: str
+    capture_before: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,13 @@ from payments.aws.lists import PaymentLists
 from payments.batches.ports import Records
 from payments.flows.intake import PaymentIntake
 from payments.flows.listing import PaymentListing
+from payments.flows.operations import OperationIntake
 from payments.runtime.batch_records import batch_store
 from payments.runtime.clients import client
 from payments.runtime.queues import payment_queues
 from payments.runtime.settings import setting
-from payments.runtime.stores import payment_store
-from payments.telemetry.metrics import count_payment
+from payments.runtime.stores import operation_store, payment_store
+from payments.telemetry.metrics import count_operation, count_payment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +21,7 @@ class Services:
     """What requests are answered with."""
 
     intake: PaymentIntake
+    operations: OperationIntake
     listing: PaymentListing
     batches: Records
 
@@ -30,6 +32,13 @@ def services() -> Services:
     lists = PaymentLists(client("dynamodb"), setting("PAYMENTS_TABLE"))
     return Services(
         intake=PaymentIntake(payment_store(), payment_queues(), tally=count_payment),
+        operations=OperationIntake(
+            payment_store(),
+            operation_store(),
+            payment_queues(),
+            tally=count_operation,
+            payment_tally=count_payment,
+        ),
         listing=PaymentListing(lists, batch_store()),
         batches=batch_store(),
     )

@@ -69,7 +69,11 @@ def performing() -> Performing:
     """Return the rules of refunds, captures and cancellations, on the same processor."""
     ledger = SandboxOperationLedger(client("dynamodb"), setting("PROCESSING_STATUS_TABLE"))
     return Performing(
-        payment_store(), operation_store(), SandboxOperations(ledger), tally=count_operation
+        payment_store(),
+        operation_store(),
+        SandboxOperations(ledger),
+        tally=count_operation,
+        payment_tally=count_payment,
     )
 
 
