@@ -119,7 +119,9 @@ def _usual_handler() -> Any:
 @contextlib.contextmanager
 def _stubbed() -> Iterator[None]:
     services, nobody = runtime.services, cast("Any", None)
-    stubbed = runtime.Services(intake=_INTAKE, operations=nobody, listing=nobody, batches=nobody)
+    stubbed = runtime.Services(
+        intake=_INTAKE, operations=nobody, listing=nobody, batches=nobody, reviews=nobody
+    )
     runtime.services = lambda: stubbed  # type: ignore[assignment]  # stands in for it
     try:
         # Metrics are written to stdout.

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from benchmarks.measurement import Measurement, interleaved_seconds
+from payments.batches.batch import Batch, ObjectVersion
 from payments.batches.records import plan_file, read_rows
 from payments.batches.reports import RejectedRows
 from payments.batches.steps import RowTally, accepted_rows, queue_messages
@@ -112,7 +113,7 @@ def _messages(content: bytes) -> Iterator[str]:
     [part] = plan.ranges
     rows = read_rows(blocks(part.start, part.end), plan.columns, part.first_line)
     accepted = accepted_rows(rows, RowTally(), RejectedRows(plan.columns, lambda *_: None))
-    return queue_messages("batch_0", accepted)
+    return queue_messages(Batch(ObjectVersion("files", "a.csv", "1")), accepted)
 
 
 def rows_per_second(rows: int) -> float:

@@ -10,14 +10,17 @@ from payments.api.answers import Response, json_response
 from payments.api.lists import describe_page, parse_list_query
 from payments.api.refusals import refuse
 from payments.api.requests import UnknownRoute, json_body, parse_payment_json, path_parameter
+from payments.api.reviews import caller, parse_review_json
 from payments.batches.batch import BATCH_ID
 from payments.batches.ports import Records
 from payments.core.announcements import describe, describe_amounts, describe_operation
 from payments.core.faults import BatchNotFound, PaymentNotFound
 from payments.core.fields import PAYMENT_ID
 from payments.core.payment import PaymentRequest
+from payments.core.review import UnknownCaller
 from payments.flows.intake import PaymentIntake
 from payments.flows.listing import PaymentListing
+from payments.flows.review import Reviews
 from payments.runtime import api_handler as runtime
 from payments.runtime.api_handler import Services
 from payments.telemetry.logs import about_payment, logger
@@ -51,6 +54,8 @@ def _route(event: dict[str, Any], request_id: str, services: Services) -> Respon
             return _look_up(event, services)
         case known if known in operations.ROUTES:
             return operations.route(event, request_id, services.operations)
+        case "POST", "/payments/{payment_id}/review":
+            return _review(event, request_id, services.reviews)
         case "GET", "/batches/{batch_id}":
             return _look_up_batch(event, services.batches)
         case _:
@@ -60,7 +65,7 @@ def _route(event: dict[str, Any], request_id: str, services: Services) -> Respon
 def _submit(event: dict[str, Any], request_id: str, intake: PaymentIntake) -> Response:
     content = parse_payment_json(json_body(event))
     about_payment(content.payment_id)
-    request = PaymentRequest(content, "api", request_id)
+    request = PaymentRequest(content, "api", request_id, submitter=caller(event))
     payment, created = intake.submit(request)
     if created:
         # Only the request's context names the stage, too.
@@ -90,6 +95,20 @@ def _look_up(event: dict[str, Any], services: Services) -> Response:
     if payment.capture_before is not None:
         body["capture_before"] = payment.capture_before
     return json_response(HTTPStatus.OK, body)
+
+
+def _review(event: dict[str, Any], request_id: str, reviews: Reviews) -> Response:
+    payment_id = path_parameter(event, "payment_id")
+    by = caller(event)
+    if by is None:
+        raise UnknownCaller
+    if not PAYMENT_ID.fullmatch(payment_id):
+        raise PaymentNotFound(payment_id)
+    about_payment(payment_id)
+    review, note = parse_review_json(json_body(event))
+    payment, is_new = reviews.decide(payment_id, review, note=note, by=by, request_id=request_id)
+    headers = {} if is_new else {"Idempotent-Replayed": "true"}
+    return json_response(HTTPStatus.OK, describe(payment), headers)
 
 
 def _list(event: dict[str, Any], listing: PaymentListing) -> Response:

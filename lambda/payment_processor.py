@@ -227,7 +227,15 @@ def sweep(
         return context.get_remaining_time_in_millis() > _SWEEP_MARGIN_MS
 
     found = payments.look(has_time=has_time)
-    metrics.count({"StuckPayments": len(found.stuck), "UnreadablePayments": len(found.unreadable)})
+    witness = Witness(actor=FUNCTION, request_id=context.aws_request_id, attempt=0)
+    late_reviews = payments.end_reviews(witness, has_time=has_time)
+    metrics.count(
+        {
+            "StuckPayments": len(found.stuck),
+            "UnreadablePayments": len(found.unreadable),
+            "LateReviews": late_reviews,
+        }
+    )
     for payment in found.stuck:
         with about(payment.payment_id, payment.correlation_id):
             logger.warning("payment is stuck", extra={"accepted_at": payment.created_at})

@@ -162,6 +162,17 @@ def _networks(value: str) -> tuple[str, ...]:
     return found if len(found) <= MOST_NETWORKS else ()
 
 
+# The functions know which decimals a currency has; they refuse to start with too many.
+_LIMIT = re.compile(r"[A-Z]{3}=(?=[0-9.]*[1-9])(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,4})?")
+
+
+def _limits(value: str) -> bool:
+    """Whether a list names a limit for each of some currencies, none of them twice."""
+    parts = value.split(",")
+    currencies = {part.partition("=")[0] for part in parts}
+    return all(map(_LIMIT.fullmatch, parts)) and len(currencies) == len(parts)
+
+
 @dataclass(frozen=True, slots=True)
 class _Variable:
     name: str
@@ -205,6 +216,12 @@ _VARIABLES: Final = (
         "joined by commas, such as 203.0.113.0/24,2001:db8::/32",
         required=False,
     ),
+    _Variable(
+        "REVIEW_ABOVE",
+        _limits,
+        "an amount for each of some currencies, joined by commas, such as USD=10000.00,JPY=1500000",
+        required=False,
+    ),
 )
 
 
@@ -218,6 +235,8 @@ class StackConfig:
     state_bucket_region: str
     alarm_email: str | None = None
     payment_updates_endpoint: str | None = None
+    review_above: str = ""
+    """Above which amounts payments wait for a second person; empty means that none waits."""
     api_allowed_cidrs: tuple[str, ...] = ()
     """The networks that may reach the open API; none named means all."""
 
@@ -250,6 +269,7 @@ class StackConfig:
             state_bucket_region=values["TERRAFORM_STATE_BUCKET_REGION"],
             alarm_email=values.get("ALARM_EMAIL") or None,
             payment_updates_endpoint=values.get("PAYMENT_UPDATES_ENDPOINT") or None,
+            review_above=values.get("REVIEW_ABOVE") or "",
             api_allowed_cidrs=_networks(networks) if networks else (),
         )
 

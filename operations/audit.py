@@ -11,6 +11,7 @@ from operations.items import plain
 from operations.options import DONE, NO, Commands, add_command, add_group
 from payments.core.audit import (
     KIND,
+    REVIEW,
     WITNESSED_FIELDS,
     AuditRecord,
     Life,
@@ -25,7 +26,10 @@ if TYPE_CHECKING:
 
 _OUTCOME_FIELDS = ("failure_code", "failure_message", "gateway_reference")
 # A tuple, because what was tampered with may be of any type, and not every type has a hash.
-_OPEN_STATUSES = tuple(status.value for status in PaymentStatus if status.is_open)
+_INDEXED_STATUSES = (
+    *(status.value for status in PaymentStatus if status.is_open),
+    PaymentStatus.IN_REVIEW.value,
+)
 # Not told in the trail: where a payment stands in the indexes.
 _UNWITNESSED_FIELDS = frozenset({"open_shard", "time_shard"})
 
@@ -183,7 +187,13 @@ def _left_by(records: Sequence[AuditRecord]) -> dict[str, Any]:
         "audit_hash": last.get("hash"),
     }
     payment |= {name: first[name] for name in OPTIONAL_FIELDS if name in first}
-    if payment["status"] in _OPEN_STATUSES:
+    payment |= {
+        name: first[name] for name in ("submitter_id", "submitter_name", "review") if name in first
+    }
+    for record in records:
+        if record.get("kind") == REVIEW:
+            payment |= {"review": record.get("to"), "reviewer_id": record.get("reviewer_id")}
+    if payment["status"] in _INDEXED_STATUSES:
         payment["accepted_at"] = first.get("at")
     if "capture_before" in moves[-1]:
         payment["capture_before"] = moves[-1]["capture_before"]

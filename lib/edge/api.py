@@ -109,7 +109,8 @@ class Api(Construct):
         payment = self._add_path("payment", "{payment_id}", parent_id=payments.id)
         batches = self._add_path("batches", "batches", parent_id=self.rest_api.root_resource_id)
         batch = self._add_path("batch", "{batch_id}", parent_id=batches.id)
-        self._deployed += [validator, model, payments, payment, batches, batch]
+        review = self._add_path("review", "review", parent_id=payment.id)
+        self._deployed += [review, validator, model, payments, payment, batches, batch]
         submit_payment = ApiGatewayMethod(
             self,
             "submit-payment",
@@ -118,6 +119,18 @@ class Api(Construct):
             http_method="POST",
             authorization=self._environment.profile.authorization,
             request_validator_id=validator.id,
+            request_models={"application/json": model.name},
+        )
+        # Signed in every environment: without a signature nobody knows who decides.
+        review_payment = ApiGatewayMethod(
+            self,
+            "review-payment",
+            rest_api_id=self.rest_api.id,
+            resource_id=review.id,
+            http_method="POST",
+            authorization="AWS_IAM",
+            request_validator_id=validator.id,
+            request_parameters={"method.request.path.payment_id": True},
             request_models={"application/json": model.name},
         )
         list_payments = ApiGatewayMethod(
@@ -156,6 +169,7 @@ class Api(Construct):
         # In the ARN of a request, a path parameter is written as "*".
         self._integrate(submit_payment, handler, request_arn="POST/payments")
         self._integrate(list_payments, handler, request_arn="GET/payments")
+        self._integrate(review_payment, handler, request_arn="POST/payments/*/review")
         self._integrate(read_payment, handler, request_arn="GET/payments/*")
         self._integrate(read_batch, handler, request_arn="GET/batches/*")
 

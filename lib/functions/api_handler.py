@@ -31,6 +31,7 @@ def add_api_handler(
             reserved_concurrency=environment.profile.api_concurrency,
         ),
         variables={
+            "REVIEW_ABOVE": environment.config.review_above,
             "PAYMENTS_TABLE": storage.payments_table.name,
             "PROCESSING_STATUS_TABLE": storage.processing_status_table.name,
             "AUDIT_LOGS_TABLE": storage.audit_logs_table.name,
@@ -49,6 +50,7 @@ def add_api_handler(
                 ),
             ),
             Statement(
+                # And decisions about payments in review.
                 sid="ReserveAmounts",
                 actions=("dynamodb:UpdateItem",),
                 resources=(storage.payments_table.arn,),

@@ -43,6 +43,7 @@ def add_payment_processor(
         description="Charges queued payments, and what a workflow carries on; finds stuck ones",
         limits=Limits(timeout_seconds=30, memory_mb=512),
         variables={
+            "REVIEW_ABOVE": environment.config.review_above,
             "PAYMENTS_TABLE": storage.payments_table.name,
             "PROCESSING_STATUS_TABLE": storage.processing_status_table.name,
             "AUDIT_LOGS_TABLE": storage.audit_logs_table.name,

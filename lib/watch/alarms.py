@@ -108,6 +108,25 @@ def stuck_payments(config: StackConfig) -> Alarm:
     )
 
 
+def late_reviews(config: StackConfig) -> Alarm:
+    """Payments wait for a second person for more than four hours."""
+    return Alarm(
+        name="reviews-late",
+        description=(
+            "At least one payment waits for a decision for more than four hours; after 72 it fails. "
+            "First: payments review list shows what waits; ask an approver who did not submit it."
+        ),
+        metric=Metric(
+            namespace=config.metrics_namespace,
+            name="LateReviews",
+            dimensions={"service": Function.PAYMENT_PROCESSOR},
+            statistic="Maximum",
+        ),
+        threshold=1,
+        period_seconds=2 * SWEEP_MINUTES * 60,
+    )
+
+
 def processor_failures(messaging: Messaging) -> Alarm:
     """A sweep, or the news of a dead workflow, that the payment processor failed to handle."""
     return Alarm(
@@ -310,6 +329,7 @@ def all_alarms(config: StackConfig, watched: Watched) -> tuple[Alarm, ...]:
         api_server_errors(watched.api),
         api_latency(watched.api),
         stuck_payments(config),
+        late_reviews(config),
         processor_failures(watched.messaging),
         *announcement_alarms(watched.messaging, watched.compute.event_publisher),
         *(undelivered(queue) for queue in watched.subscriptions.dead_letter_queues),

@@ -9,6 +9,7 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +48,14 @@ from payments.core.messages import PaymentMessage, decode_message
 from payments.core.money import EXPONENTS
 from payments.core.operation import OperationKind, OperationRef
 from payments.core.payment import Failure, PaymentStatus, RowOutcome, Transition
+from payments.core.review import Person
 from payments.flows.charge import Charging
 from payments.flows.delivery import Delivery
 from payments.flows.intake import PaymentIntake
 from payments.flows.listing import PaymentListing
 from payments.flows.operations import OperationIntake
 from payments.flows.performing import Performing
+from payments.flows.review import Reviews
 from payments.gateways.port import CANCELLED
 from payments.gateways.sandbox import DECLINED_AMOUNTS, TROUBLED_AMOUNTS
 from payments.runtime.api_handler import Services
@@ -66,6 +69,7 @@ synthesised = pytest.mark.xdist_group("synth")
 
 SUBMIT, READ = "POST /payments", "GET /payments/{payment_id}"
 LIST = "GET /payments"
+REVIEW = "POST /payments/{payment_id}/review"
 READ_BATCH = "GET /batches/{batch_id}"
 REFUND, READ_REFUNDS = "POST /payments/{payment_id}/refunds", "GET /payments/{payment_id}/refunds"
 READ_REFUND = "GET /payments/{payment_id}/refunds/{refund_id}"
@@ -138,7 +142,14 @@ def test_a_client_needs_a_signature_only_where_the_environment_is_protected(
 ) -> None:
     unsigned, signed = contract.document["security"]
     assert (unsigned, signed) == ({}, {"sigv4": []})
-    assert {method["authorization"] for method in dev.all("aws_api_gateway_method")} == {"NONE"}
+    open_ = {
+        _path_of(dev, method["resource_id"]): method["authorization"]
+        for method in dev.all("aws_api_gateway_method")
+    }
+    # Without a signature, nobody knows who decides.
+    assert open_.pop("/payments/{payment_id}/review") == "AWS_IAM"
+    assert set(open_.values()) == {"NONE"}
+    assert contract.operations[REVIEW]["security"] == [{"sigv4": []}]
     assert {method["authorization"] for method in prod.all("aws_api_gateway_method")} == {"AWS_IAM"}
 
 
@@ -418,6 +429,18 @@ def _read(send: Send, payment_id: str, **changes: Any) -> Answered:
     return send(READ, pathParameters={"payment_id": payment_id}, **changes)
 
 
+def _signed(person: str) -> dict[str, Any]:
+    arn = f"arn:aws:iam::123456789012:user/{person}"
+    return {"identity": {"user": f"AIDA{person.upper()}", "userArn": arn}}
+
+
+def _decide(send: Send, payment_id: str, by: str | None, body: Any, **changes: Any) -> Answered:
+    text = body if isinstance(body, str) else json.dumps(body)
+    context = {"requestContext": {} if by is None else _signed(by)}
+    path = {"pathParameters": {"payment_id": payment_id}}
+    return send(REVIEW, body=text, **path, **context, **changes)
+
+
 def _list(send: Send, **changes: Any) -> Answered:
     return send(LIST, **changes)
 
@@ -488,6 +511,35 @@ INVALID_BODIES = [
 ]
 
 
+def _put_in_review(store: PaymentStore) -> None:
+    """Let a payment of Alice's wait for a decision."""
+    request = replace(
+        payment_request("pay_large"), submitter=Person("AIDAALICE", "alice"), needs_review=True
+    )
+    payment, _ = store.create(request, actor="api", at=utc_now())
+    moved = Transition(to=PaymentStatus.IN_REVIEW, at=utc_now(), actor="test", request_id="r")
+    store.transition(payment, moved)
+
+
+APPROVE = {"decision": "approve", "note": "agreed"}
+
+
+def _decide_in_every_way(send: Send, store: PaymentStore) -> None:
+    _put_in_review(store)
+    assert _decide(send, "pay_large", None, APPROVE)[0] == 403
+    assert _decide(send, "pay_large", "alice", APPROVE)[0] == 403
+    assert _decide(send, "pay_1", "bob", APPROVE)[0] == 409
+    assert _decide(send, "pay_none", "bob", APPROVE)[0] == 404
+    for faulty in ("{", {}, {"decision": "pay", "note": ""}, {**APPROVE, "note": "a\nb", "x": 1}):
+        assert _decide(send, "pay_large", "bob", faulty)[0] == 400
+    plain = {"Content-Type": "text/plain"}
+    assert _decide(send, "pay_large", "bob", APPROVE, headers=plain)[0] == 415
+    assert _decide(send, "pay_large", "bob", " " * (MAX_BODY_BYTES + 1))[0] == 413
+    assert _decide(send, "pay_large", "bob", APPROVE)[0] == 200
+    assert _decide(send, "pay_large", "bob", APPROVE)[0] == 200
+    assert _decide(send, "pay_large", "carol", APPROVE)[0] == 409
+
+
 def test_every_answer_of_the_handler_is_documented_and_every_documented_answer_is_given(
     contract: Contract,
     send: Send,
@@ -518,6 +570,7 @@ def test_every_answer_of_the_handler_is_documented_and_every_documented_answer_i
     _operations_are_answered_as_documented(send, store, charging, performing)
     for unknown in ("", "batch_none", batch.batch_id.upper(), f"{batch.batch_id}0"):
         assert _read_batch(send, unknown)[0] == 404
+    _decide_in_every_way(send, store)
     for body in INVALID_BODIES:
         assert _submit(send, body)[0] == 400
     encoded = base64.b64encode(b"\xff").decode()
@@ -531,6 +584,7 @@ def test_every_answer_of_the_handler_is_documented_and_every_documented_answer_i
             operations=OperationIntake(broken, broken, broken),
             listing=PaymentListing(broken, broken),
             batches=broken,
+            reviews=Reviews(broken, broken),
         )
         assert _submit(send, PAYMENT, services=without)[0] == status
         assert _read(send, "pay_1", services=without)[0] == status
@@ -543,6 +597,7 @@ def test_every_answer_of_the_handler_is_documented_and_every_documented_answer_i
             assert _operate(send, operation, body, services=without)[0] == status
         assert _operate(send, READ_REFUNDS, services=without)[0] == status
         assert _read_refund(send, "r1", services=without)[0] == status
+        assert _decide(send, "pay_large", "bob", APPROVE, services=without)[0] == status
         assert _read_batch(send, batch.batch_id, services=without)[0] == status
 
     refusals = {*problems(signed=True), *problems(signed=False)}

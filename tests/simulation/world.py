@@ -45,6 +45,7 @@ from payments.flows.intake import PaymentIntake
 from payments.flows.listing import PaymentListing
 from payments.flows.operations import OperationIntake
 from payments.flows.performing import Performing
+from payments.flows.review import Reviews
 from payments.flows.sweep import STUCK_AFTER, OperationSweep, PaymentSweep
 from payments.gateways.sandbox import SandboxGateway
 from payments.gateways.sandbox_operations import SandboxOperations
@@ -487,6 +488,7 @@ class World:
                     ),
                     listing=PaymentListing(PaymentLists(dynamodb, TABLES.payments), batch_store),
                     batches=batch_store,
+                    reviews=Reviews(store, queues, self.now),
                 )
             )
         ledger = SandboxLedger(dynamodb, TABLES.processing_status)

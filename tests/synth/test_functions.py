@@ -295,6 +295,7 @@ def test_only_this_bucket_this_api_and_the_rule_for_deaths_may_invoke_functions(
             assert api.endswith(".execution_arn")
             assert request in {
                 f"{stack.suffix}/POST/payments",
+                f"{stack.suffix}/POST/payments/*/review",
                 f"{stack.suffix}/GET/payments",
                 f"{stack.suffix}/GET/payments/*",
                 f"{stack.suffix}/POST/payments/*/refunds",

@@ -27,6 +27,7 @@ from payments.flows.intake import PaymentIntake
 from payments.flows.listing import PaymentListing
 from payments.flows.operations import OperationIntake
 from payments.flows.performing import Performing
+from payments.flows.review import Reviews
 from payments.flows.sweep import OperationSweep
 from payments.gateways.sandbox import SandboxGateway
 from payments.gateways.sandbox_operations import SandboxOperations
@@ -110,6 +111,8 @@ def services(
     intake: PaymentIntake,
     operation_intake: OperationIntake,
     batch_store: BatchStore,
+    store: PaymentStore,
+    queues: PaymentQueues,
 ) -> Services:
     """What requests are answered with, on an empty account."""
     lists = PaymentLists(cloud.dynamodb, TABLES.payments, sleep=lambda _: None)
@@ -118,6 +121,7 @@ def services(
         operations=operation_intake,
         listing=PaymentListing(lists, batch_store),
         batches=batch_store,
+        reviews=Reviews(store, queues),
     )
 
 

@@ -31,6 +31,20 @@ class TestUploads:
         )
         assert workflow.once == [Batch(source).batch_id] * 2
 
+    def test_the_batch_is_of_who_uploaded_it(self) -> None:
+        for principal, submitted_by in (
+            ("AWS:AIDAEXAMPLE", "AIDAEXAMPLE"),
+            ("AWS:AROAEXAMPLE:alice@example.com", "AROAEXAMPLE:alice@example.com"),
+            ('"injected', None),
+        ):
+            event = load("s3_object_created")
+            event["Records"][0]["userIdentity"] = {"principalId": principal}
+            workflow = Started()
+            start(event, workflow)
+            [started] = workflow.inputs
+            assert started["batch"].get("submitted_by") == submitted_by
+            assert Batch.from_dict(started["batch"]).submitted_by == submitted_by
+
     def test_only_objects_that_were_created_start_a_workflow(self) -> None:
         workflow = Started()
         start(load("s3_several_records"), workflow)

@@ -250,6 +250,24 @@ def test_networks_are_named_together_with_what_else_is_wrong() -> None:
     assert [fault.split()[0] for fault in faults] == ["AWS_REGION", "API_ALLOWED_CIDRS"]
 
 
+def test_limits_of_review_are_kept_as_they_are_written() -> None:
+    limits = "USD=10000.00,JPY=1500000,EUR=0.01"
+    assert StackConfig.from_env({**GOOD, "REVIEW_ABOVE": limits}).review_above == limits
+    assert StackConfig.from_env(GOOD).review_above == ""
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        *("USD", "USD=", "USD=0", "USD=0.00", "USD=-1", "usd=1", "USD=1e3", "USD=01", "USD=1,000"),
+        *("USD=1,", "USD=1, EUR=1", "USD=1,USD=2", "USD=1.00001", "=1"),
+    ],
+)
+def test_what_is_no_list_of_limits_is_refused(limits: str) -> None:
+    (fault,) = faults_of(REVIEW_ABOVE=limits)
+    assert fault.startswith("REVIEW_ABOVE is ")
+
+
 def test_protected_environments_are_hard_to_lose_and_signed() -> None:
     assert PROTECTED.deletion_protection
     assert not PROTECTED.force_destroy

@@ -29,6 +29,7 @@ from payments.core.faults import (
     ServiceUnavailable,
 )
 from payments.core.payment import PaymentStatus
+from payments.core.review import NotInReview, OwnPayment, ReviewDecided, UnknownCaller
 from payments.telemetry.logs import logger
 
 
@@ -98,6 +99,30 @@ REFUSALS: Final[dict[type[Exception], Refusal]] = {
         HTTPStatus.CONFLICT,
         "not-cancelable",
         "The payment cannot be cancelled; errors has why.",
+    ),
+    UnknownCaller: Refusal(
+        HTTPStatus.FORBIDDEN,
+        "unknown-caller",
+        "Only a signed request tells who decides.",
+        (FieldError("request", "unknown_caller", "must be signed by who decides"),),
+    ),
+    OwnPayment: Refusal(
+        HTTPStatus.FORBIDDEN,
+        "own-payment",
+        "Who submitted a payment may not decide about it.",
+        (FieldError("payment_id", "own_payment", "was submitted by the same person"),),
+    ),
+    NotInReview: Refusal(
+        HTTPStatus.CONFLICT,
+        "not-in-review",
+        "The payment waits for no decision.",
+        (FieldError("payment_id", "not_in_review", "names a payment that waits for no decision"),),
+    ),
+    ReviewDecided: Refusal(
+        HTTPStatus.CONFLICT,
+        "review-decided",
+        "There is another decision about this payment, and it stands.",
+        (FieldError("decision", "review_decided", "is not the one that was made"),),
     ),
     UnknownRoute: Refusal(
         HTTPStatus.NOT_FOUND,

@@ -133,7 +133,7 @@ def parse_payment_json(text: str) -> Content:
     Raises:
         InvalidRequest: with every fault of the body at once.
     """
-    document, errors = _parse_object(text)
+    document, errors = parse_object(text)
     values: dict[str, str] = {}
     for name in (*FIELDS, *OPTIONAL_FIELDS):
         value = document.get(name)
@@ -176,7 +176,7 @@ def parse_operation_json(
     Raises:
         InvalidRequest: with every fault of the body at once.
     """
-    document, errors = _parse_object(text)
+    document, errors = parse_object(text)
     id_field = f"{kind}_id"
     known = _OPERATION_FIELDS[kind]
     errors.extend(
@@ -253,7 +253,14 @@ _OPERATION_RULES: Final[dict[str, Callable[[object], _Fault | None]]] = {
 }
 
 
-def _parse_object(text: str) -> tuple[dict[str, Any], list[FieldError]]:
+def parse_object(text: str) -> tuple[dict[str, Any], list[FieldError]]:
+    """Read a body that is one JSON object; return it, and the faults of its keys.
+
+    Numbers are read as text, so that no float ever exists.
+
+    Raises:
+        InvalidRequest: it is no JSON object.
+    """
     repeated: list[str] = []
 
     def build(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

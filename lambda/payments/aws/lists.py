@@ -9,7 +9,7 @@ import heapq
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,10 +17,10 @@ from payments.aws.batch_reads import read_items
 from payments.aws.failures import unavailable
 from payments.aws.items import deserialize, serialize
 from payments.aws.keys import TIME_SHARDS, payment_key
-from payments.aws.payments import OPEN_INDEX, OPEN_SHARDS, payment_of
+from payments.aws.payments import OPEN_INDEX, OPEN_SHARDS, REVIEW_SHARDS, payment_of
 from payments.core.faults import ServiceUnavailable
 from payments.core.lists import Entry, Filters, Position, ReadsSpent
-from payments.core.payment import Payment
+from payments.core.payment import Payment, PaymentStatus
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -58,6 +58,15 @@ _OPEN: Final = _Index(
     name=OPEN_INDEX, shard="open_shard", at="accepted_at", shards=range(OPEN_SHARDS)
 )
 
+_IN_REVIEW: Final = replace(_OPEN, shards=range(REVIEW_SHARDS.stop))
+"""A payment that waits for a person is among the open ones as soon as somebody has decided."""
+
+_INDEXES: Final = {
+    PaymentStatus.PENDING: _OPEN,
+    PaymentStatus.PROCESSING: _OPEN,
+    PaymentStatus.IN_REVIEW: _IN_REVIEW,
+}
+
 
 class PaymentLists:
     """Lists of payments; every AWS failure is a :class:`ServiceUnavailable`."""
@@ -82,8 +91,7 @@ class PaymentLists:
         Raises:
             ReadsSpent: there may be more, and no query is left.
         """
-        is_open = filters.status is not None and filters.status.is_open
-        index = _OPEN if is_open else _BY_TIME
+        index = _BY_TIME if filters.status is None else _INDEXES.get(filters.status, _BY_TIME)
         queries = [_query(index, shard, filters, after) for shard in index.shards]
         # All shards are needed before the first entry is known.
         first = self._pool.map(self._page, queries)

@@ -22,7 +22,14 @@ from payments.aws.keys import (
 )
 from payments.aws.transactions import Transactions
 from payments.core.amounts import Amounts
-from payments.core.audit import KIND, AuditRecord, acceptance_record, transition_record
+from payments.core.audit import (
+    KIND,
+    AuditRecord,
+    acceptance_record,
+    review_record,
+    submission,
+    transition_record,
+)
 from payments.core.content import Content
 from payments.core.faults import PaymentNotFound, ServiceUnavailable, StaleTransition
 from payments.core.payment import (
@@ -36,6 +43,7 @@ from payments.core.payment import (
     Transition,
     batch_row,
 )
+from payments.core.review import Decision, OwnPayment, Person, Review
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -51,6 +59,14 @@ OPEN_INDEX: Final = "open-payments"
 
 OPEN_SHARDS: Final = 16
 """Over how many partitions of that index they are spread."""
+
+REVIEW_SHARDS: Final = range(OPEN_SHARDS, 2 * OPEN_SHARDS)
+"""The partitions of the same index that hold the payments which wait for a person."""
+
+_BY_ANOTHER: Final = (
+    "(attribute_not_exists(submitter_id)"
+    " OR (submitter_id <> :by_id AND submitter_name <> :by_name))"
+)
 
 _OPEN_PAGE = 100
 
@@ -102,6 +118,8 @@ class PaymentStore:
             created_at=at,
             updated_at=at,
             audit_hash=record["hash"],
+            submitter=request.submitter,
+            review=Review.REQUIRED if request.needs_review else None,
         )
         put: PutTypeDef = {
             "TableName": self._tables.payments,
@@ -134,6 +152,34 @@ class PaymentStore:
         if stored is not None and stored.audit_hash != record["hash"]:
             raise StaleTransition(stored)
         return moved
+
+    def decide(self, payment: Payment, decision: Decision) -> Payment:
+        """Write a decision about a payment, if it still is as given: the write decides.
+
+        Raises:
+            OwnPayment: it was submitted by the person who decides.
+            StaleTransition: it has moved meanwhile, perhaps by another decision.
+        """
+        record = review_record(payment, decision)
+        moved = payment.reviewed(decision, record["hash"])
+        update = payment_update(self._tables.payments, payment, moved)["Update"]
+        update["ConditionExpression"] = f"({update['ConditionExpression']}) AND {_BY_ANOTHER}"
+        update["ExpressionAttributeValues"] = {
+            **update["ExpressionAttributeValues"],
+            **serialize({":by_id": decision.by.id, ":by_name": decision.by.name}),
+        }
+        stored = self._transact({"Update": update}, record)
+        if stored is None or stored.audit_hash == record["hash"]:
+            return moved
+        if stored.audit_hash == payment.audit_hash:
+            raise OwnPayment(payment.payment_id)
+        raise StaleTransition(stored)
+
+    def reviews(self, accepted_before: str) -> Iterator[OpenPayment]:
+        """Yield the payments that wait for a decision, the oldest of each shard first."""
+        yield from self._in_turn(
+            (shard, _open_page(shard, accepted_before)) for shard in REVIEW_SHARDS
+        )
 
     def get(self, payment_id: str) -> Payment | None:
         """Return a payment as it stands (strongly consistent), or ``None``."""
@@ -349,8 +395,17 @@ def payment_item(payment: Payment) -> Item:
         item["capture_before"] = payment.capture_before
     if payment.amounts.authorized:
         item.update(payment.amounts.to_dict())
-    if payment.status.is_open:
-        item["open_shard"] = zlib.crc32(payment.payment_id.encode()) % OPEN_SHARDS
+    item.update(submission(payment.submitter))
+    if payment.review is not None:
+        item["review"] = payment.review.value
+    if payment.reviewer_id is not None:
+        item["reviewer_id"] = payment.reviewer_id
+    shard = zlib.crc32(payment.payment_id.encode()) % OPEN_SHARDS
+    if payment.is_open:
+        item["open_shard"] = shard
+    elif payment.status is PaymentStatus.IN_REVIEW:
+        item["open_shard"] = REVIEW_SHARDS[shard]
+    if "open_shard" in item:
         item["accepted_at"] = payment.created_at
     return item
 
@@ -375,6 +430,11 @@ def payment_of(item: Item) -> Payment:
         gateway_reference=item.get("gateway_reference"),
         amounts=_amounts(item, status, content),
         capture_before=item.get("capture_before"),
+        submitter=(
+            Person(item["submitter_id"], item["submitter_name"]) if "submitter_id" in item else None
+        ),
+        review=Review(item["review"]) if "review" in item else None,
+        reviewer_id=item.get("reviewer_id"),
     )
 
 

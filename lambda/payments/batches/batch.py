@@ -57,6 +57,8 @@ class Batch:
     """One version of one file. Its id follows from bucket, key and version."""
 
     source: ObjectVersion
+    submitted_by: str | None = None
+    """IAM's unique id of who uploaded the file, if S3 said; its rows are theirs."""
 
     @property
     def batch_id(self) -> str:
@@ -76,12 +78,14 @@ class Batch:
             "bucket": self.source.bucket,
             "key": self.source.key,
             "version_id": self.source.version_id,
+            **({} if self.submitted_by is None else {"submitted_by": self.submitted_by}),
         }
 
     @classmethod
     def from_dict(cls, document: dict[str, str]) -> Self:
         """Read what :meth:`to_dict` returned."""
-        return cls(ObjectVersion(document["bucket"], document["key"], document["version_id"]))
+        source = ObjectVersion(document["bucket"], document["key"], document["version_id"])
+        return cls(source, document.get("submitted_by"))
 
 
 BATCH_ID: Final = re.compile(r"batch_[0-9a-f]{32}")

@@ -204,7 +204,7 @@ class BatchProcessing:
                 at=self._clock(),
             )
         else:
-            self._queue.send_all(queue_messages(batch.batch_id, accepted))
+            self._queue.send_all(queue_messages(batch, accepted))
         rejected.finish_part()
         result = RangeResult(
             number=part["number"],
@@ -296,7 +296,7 @@ class BatchProcessing:
             BatchStatus.PROCESSING,
             self._clock(),
             details={
-                **batch.to_dict(),
+                **_file(batch),
                 "dry_run": batch.is_dry_run,
                 "reports": f"s3://{self._results_bucket}/{batch.batch_id}",
             },
@@ -339,10 +339,11 @@ def accepted_rows(
         yield row
 
 
-def queue_messages(batch_id: str, rows: Iterable[ValidRow]) -> Iterator[str]:
+def queue_messages(batch: Batch, rows: Iterable[ValidRow]) -> Iterator[str]:
     """Yield the queue message of each row."""
+    batch_id = batch.batch_id
     for row in rows:
-        yield encode_row(batch_id, row.line, row.content)
+        yield encode_row(batch_id, row.line, row.content, batch.submitted_by)
 
 
 def _ended(batch: Batch, progress: BatchProgress) -> dict[str, Any]:
@@ -365,5 +366,10 @@ def _notification(
         "event_id": f"{batch.batch_id}:{event.upper()}",
         "event_type": f"batch.{event}",
         "occurred_at": at,
-        "batch": batch.to_dict() if progress is None else _announced(progress),
+        "batch": _file(batch) if progress is None else _announced(progress),
     }
+
+
+def _file(batch: Batch) -> dict[str, str]:
+    """Return a batch as clients see it: who uploaded the file is not for all of them."""
+    return {name: value for name, value in batch.to_dict().items() if name != "submitted_by"}

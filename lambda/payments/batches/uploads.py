@@ -6,6 +6,7 @@ from urllib.parse import unquote_plus
 
 from payments.batches.batch import Batch, ObjectVersion, unversioned
 from payments.core.faults import InvalidMessage
+from payments.core.messages import SUBMITTER
 
 _CREATED: Final = "ObjectCreated"
 
@@ -37,4 +38,11 @@ def uploads(event: Mapping[str, Any]) -> Iterator[tuple[Batch, int]]:
         # A bucket without versions names none: then the content says which upload is meant.
         version_id = uploaded.get("versionId") or unversioned(uploaded["eTag"])
         source = ObjectVersion(record["s3"]["bucket"]["name"], key, version_id)
-        yield Batch(source), uploaded.get("size", 0)
+        yield Batch(source, _uploader(record)), uploaded.get("size", 0)
+
+
+def _uploader(record: Mapping[str, Any]) -> str | None:
+    """Return IAM's unique id of who uploaded a file: S3 writes ``AWS:`` before it."""
+    principal: str = record.get("userIdentity", {}).get("principalId", "")
+    unique_id = principal.removeprefix("AWS:")
+    return unique_id if SUBMITTER.fullmatch(unique_id) else None

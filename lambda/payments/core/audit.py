@@ -17,6 +17,7 @@ from payments.core.operation import (
 )
 from payments.core.payment import Payment, PaymentRequest, PaymentStatus, Transition
 from payments.core.postings import postings_of
+from payments.core.review import Decision, Person, Review
 
 KIND: Final = "payment"
 """The kind of a record that tells of a payment's status.
@@ -25,7 +26,10 @@ Records of operations have the kind of the operation. Who reads records must acc
 does not know, and say so: a later release may write more.
 """
 
-KINDS: Final = (KIND, *(kind.value for kind in OperationKind))
+REVIEW: Final = "review"
+"""The kind of a record that tells of a decision about a payment in review."""
+
+KINDS: Final = (KIND, REVIEW, *(kind.value for kind in OperationKind))
 """The kinds that this release knows."""
 
 GENESIS: Final = "0" * 64
@@ -70,8 +74,40 @@ def acceptance_record(request: PaymentRequest, *, actor: str, at: str) -> AuditR
             **_witnessed(request.content),
             **request.content.options,
             "source": request.source,
+            **submission(request.submitter),
+            **({"review": Review.REQUIRED.value} if request.needs_review else {}),
             "postings": [],
             "previous_hash": GENESIS,
+        }
+    )
+
+
+def submission(submitter: Person | None) -> dict[str, str]:
+    """Return who submitted a payment, as it is stored and told in its first record."""
+    if submitter is None:
+        return {}
+    return {"submitter_id": submitter.id, "submitter_name": submitter.name}
+
+
+def review_record(payment: Payment, decision: Decision) -> AuditRecord:
+    """Return the record of a decision about a payment in review: who, when and why."""
+    return _sealed(
+        {
+            "kind": REVIEW,
+            "payment_id": payment.payment_id,
+            "sequence": payment.version + 1,
+            "at": decision.at,
+            "created_at": payment.created_at,
+            "correlation_id": payment.correlation_id,
+            "actor": "api",
+            "request_id": decision.request_id,
+            "to": decision.review.value,
+            "reviewer_id": decision.by.id,
+            "reviewer_name": decision.by.name,
+            "note": decision.note,
+            **_witnessed(payment.content),
+            "postings": [],
+            "previous_hash": payment.audit_hash,
         }
     )
 
@@ -182,6 +218,8 @@ def _postings(kind: str, before: str | None, to: str, amount_minor: int) -> list
 def _expected_postings(record: AuditRecord) -> list[dict[str, Any]]:
     """Return what a record must post that makes a step which it may make."""
     kind = record["kind"]
+    if kind == REVIEW:
+        return []
     amount = record.get("amount_minor" if kind == KIND else "operation_minor", 0)
     return _postings(kind, record.get("from"), record["to"], amount)
 
@@ -250,6 +288,8 @@ class Life:
         self.amounts = Amounts()
         self.operations: dict[tuple[str, str], str] = {}
         self._status: object = None
+        self._submitter: object = None
+        self._review: object = None
 
     def fault_of(self, record: AuditRecord) -> str | None:
         """Follow one record; return what no payment and no operation may do, if it tells of that."""
@@ -257,6 +297,8 @@ class Life:
         try:
             if kind == KIND:
                 return self._transition(record)
+            if kind == REVIEW:
+                return self._decision(record)
             if kind in KINDS:
                 return self._operation(OperationKind(kind), record)
         except (LookupError, TypeError, ValueError) as fault:
@@ -266,12 +308,32 @@ class Life:
     def _transition(self, record: AuditRecord) -> str | None:
         step, before = (record.get("from"), record.get("to")), self._status
         self._status = step[1]
+        if before is None:
+            self._submitter, self._review = _person(record, "submitter"), record.get("review")
+        if self._is_charged_without_decision(step):
+            return f"{step[0]!r} → {step[1]!r} without a decision"
         if step[0] != before or step not in _STEPS:
             return f"{step[0]!r} → {step[1]!r} after {before!r}"
         if step == _COMPLETION:
             self.amounts = Amounts.charged(record["amount_minor"])
         elif step[1] == PaymentStatus.AUTHORIZED.value:
             self.amounts = Amounts.held(record["amount_minor"])
+        return None
+
+    def _is_charged_without_decision(self, step: Any) -> bool:
+        begins = step[1] == PaymentStatus.PROCESSING.value
+        return begins and self._review not in {None, Review.APPROVED.value}
+
+    def _decision(self, record: AuditRecord) -> str | None:
+        decided, before = record.get("to"), self._review
+        self._review = decided
+        if before != Review.REQUIRED.value or self._status != PaymentStatus.IN_REVIEW.value:
+            return f"a decision {decided!r} in {self._status!r} after {before!r}"
+        if decided not in {Review.APPROVED.value, Review.REJECTED.value}:
+            return f"{decided!r} is no decision"
+        reviewer, submitter = _person(record, "reviewer"), self._submitter
+        if isinstance(submitter, Person) and (reviewer is None or reviewer.is_same_as(submitter)):
+            return "who submitted the payment has decided about it"
         return None
 
     def _operation(self, kind: OperationKind, record: AuditRecord) -> str | None:
@@ -284,6 +346,12 @@ class Life:
             return f"{kind} {name[1]!r}: {step[0]!r} → {step[1]!r} after {before!r}"
         self.amounts = move(self.amounts, record["operation_minor"], record.get("rest_minor", 0))
         return None
+
+
+def _person(record: AuditRecord, role: str) -> Person | None:
+    if f"{role}_id" not in record:
+        return None
+    return Person(record[f"{role}_id"], record[f"{role}_name"])
 
 
 def is_unposted(record: AuditRecord) -> bool:

@@ -12,6 +12,7 @@ from payments.core.fields import CURRENCY, OPTIONAL_FIELDS, PAYMENT_ID, option_f
 from payments.core.money import MAX_EXPONENT, MAX_MINOR_UNITS
 from payments.core.operation import Operation, OperationKind, OperationRef
 from payments.core.payment import API, Payment, PaymentRequest, PaymentStatus
+from payments.core.review import Person
 
 FORMAT: Final = 2
 """The version of the messages that this code writes, and the newest that it reads.
@@ -30,6 +31,9 @@ OPERATION: Final = "operation"
 
 SOURCE: Final = re.compile(r"api|batch:batch_[0-9a-f]{32}:[1-9][0-9]{0,17}")
 """What the source of a payment looks like; always used with ``fullmatch``."""
+
+SUBMITTER: Final = re.compile(r"[A-Za-z0-9+=,.@:_-]{1,128}")
+"""What IAM's unique id of who uploaded a file looks like; always used with ``fullmatch``."""
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -106,6 +110,7 @@ def encode_message(message: Message) -> str:
         "kind": PAYMENT,
         "version": FORMAT if request.content.options else _BASIC_FORMAT,
         **request.content.to_dict(),
+        **({} if request.submitter is None else {"submitted_by": request.submitter.id}),
         "source": request.source,
         "correlation_id": request.correlation_id,
     }
@@ -138,12 +143,14 @@ def message_of(payment: Payment) -> PaymentMessage:
     Only a payment that is as it was accepted is described as such: what has moved on is read from
     the table when the message is handled.
     """
+    # Its submitter is known where it is stored.
     request = PaymentRequest(payment.content, payment.source, payment.correlation_id)
-    is_new = payment.status is PaymentStatus.PENDING
+    # Only the table tells whether a second person must look at it, and what they decided.
+    is_new = payment.status is PaymentStatus.PENDING and payment.review is None
     return PaymentMessage(request, accepted=payment if is_new else None)
 
 
-def encode_row(batch_id: str, line: int, content: Content) -> str:
+def encode_row(batch_id: str, line: int, content: Content, submitted_by: str | None = None) -> str:
     """Return the message of a row of a file, as :func:`encode_message` would write it.
 
     Written out, because a valid row has nothing to escape and a large file has millions of them.
@@ -152,6 +159,8 @@ def encode_row(batch_id: str, line: int, content: Content) -> str:
     options = content.options
     version = FORMAT if options else _BASIC_FORMAT
     more = "".join(f'"{name}":"{value}",' for name, value in options.items())
+    if submitted_by is not None:
+        more += f'"submitted_by":"{submitted_by}",'
     origin = f"{batch_id}:{line}"
     return (
         f'{{"kind":"{PAYMENT}","version":{version},"payment_id":"{payment_id}",'
@@ -212,7 +221,13 @@ def _operation(document: dict[str, Any]) -> OperationMessage:
 
 def _message(document: dict[str, Any]) -> PaymentMessage:
     content = Content.from_dict(document)
-    request = PaymentRequest(content, document["source"], document["correlation_id"])
+    submitted_by = document.get("submitted_by")
+    request = PaymentRequest(
+        content,
+        document["source"],
+        document["correlation_id"],
+        submitter=None if submitted_by is None else Person.of(submitted_by),
+    )
     accepted = None
     if "audit_hash" in document:
         accepted = Payment(
@@ -263,6 +278,9 @@ def _payment_faults(document: dict[str, Any]) -> list[FieldError]:
         for name in OPTIONAL_FIELDS
         if name in document and (fault := option_fault(name, document[name])) is not None
     )
+    who = document.get("submitted_by", "x")
+    if not (isinstance(who, str) and SUBMITTER.fullmatch(who)):
+        faults.append(FieldError("submitted_by", "invalid_format", "must be an id of IAM"))
     if "audit_hash" in document or "created_at" in document:
         faults.extend(
             _malformed(

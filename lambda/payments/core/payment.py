@@ -6,6 +6,7 @@ from typing import Final, Self
 
 from payments.core.amounts import Amounts
 from payments.core.content import Content, HasContent
+from payments.core.review import Decision, Person, Review
 
 
 class RowOutcome(StrEnum):
@@ -177,12 +178,15 @@ class PaymentRequest(HasContent):
     """A payment somebody asks for, already valid.
 
     ``source`` is ``api`` or ``batch:{batch_id}:{line}``; ``correlation_id`` names the one request
-    or row that asked.
+    or row that asked. ``submitter`` is who asks, where that is known, and ``needs_review`` whether a
+    second person must look at the payment before it is charged.
     """
 
     content: Content
     source: str
     correlation_id: str
+    submitter: Person | None = None
+    needs_review: bool = False
 
 
 API: Final = "api"
@@ -256,6 +260,31 @@ class Payment(HasContent):
     gateway_reference: str | None = None
     amounts: Amounts = field(default_factory=Amounts)
     capture_before: str | None = None
+    submitter: Person | None = None
+    review: Review | None = None
+    reviewer_id: str | None = None
+
+    @property
+    def waits_for_decision(self) -> bool:
+        """Whether nobody may go on with the payment before a second person has decided."""
+        return self.review is Review.REQUIRED and not self.status.is_settled
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the system itself must move the payment on: one in review, once it is decided."""
+        is_decided = self.review is not None and self.review.is_decided
+        return self.status.is_open or (self.status is PaymentStatus.IN_REVIEW and is_decided)
+
+    def reviewed(self, decision: Decision, audit_hash: str) -> Self:
+        """Return the payment after a decision, whose audit record has this hash."""
+        return replace(
+            self,
+            review=decision.review,
+            reviewer_id=decision.by.id,
+            version=self.version + 1,
+            updated_at=decision.at,
+            audit_hash=audit_hash,
+        )
 
     def after(self, transition: Transition, audit_hash: str) -> Self:
         """Return the payment after a transition, whose audit record has this hash."""

@@ -8,6 +8,7 @@ from typing import Final
 from payments.core.clock import utc_now, utc_text
 from payments.core.faults import ChargePending, PaymentNotFound, StaleTransition
 from payments.core.payment import Failure, Payment, PaymentStatus, ProcessorAnswer, Transition
+from payments.core.review import Review
 from payments.flows.ports import Store, Tally, no_tally
 from payments.gateways.port import (
     CANCELLED,
@@ -34,6 +35,11 @@ class Witness:
     actor: str
     request_id: str
     attempt: int
+
+
+_UNBOUND: Final = frozenset({PaymentStatus.PENDING, PaymentStatus.IN_REVIEW})
+
+REVIEW_REJECTED: Final = Failure("review_rejected", "A second person has rejected the payment.")
 
 
 class Charging:
@@ -72,7 +78,10 @@ class Charging:
             ChargePending: the processor has not decided yet.
             ServiceUnavailable: AWS did not do its part; try again.
         """
-        if payment.status is PaymentStatus.PENDING:
+        payment = self._reviewed(payment, witness)
+        if payment.status.is_settled or payment.waits_for_decision:
+            return payment
+        if payment.status in _UNBOUND:
             payment = self._bind(payment, self._gateway.prepare(payment), witness)
         if payment.status is not PaymentStatus.PROCESSING:
             return payment
@@ -94,14 +103,24 @@ class Charging:
 
         Returns and raises as :meth:`charge_by_id`.
         """
-        payment = self._stored(payment_id)
-        if payment.status is PaymentStatus.PENDING:
+        payment = self._reviewed(self._stored(payment_id), witness)
+        if payment.status.is_settled or payment.waits_for_decision:
+            return payment
+        if payment.status in _UNBOUND:
             payment = self._bind(payment, Declined(CANCELLED), witness)
         if payment.status is not PaymentStatus.PROCESSING:
             return payment
         if payment.gateway_reference is None:
             return self._fail(payment, payment.failure or CANCELLED, witness)
         return self._record(payment, self._gateway.cancel(payment), witness)
+
+    def _reviewed(self, payment: Payment, witness: Witness) -> Payment:
+        """Let a payment wait that a second person must look at, and end one that was rejected."""
+        if payment.waits_for_decision and payment.status is PaymentStatus.PENDING:
+            return self._move(payment, PaymentStatus.IN_REVIEW, witness)
+        if payment.review is Review.REJECTED and payment.status is PaymentStatus.IN_REVIEW:
+            return self._fail(payment, REVIEW_REJECTED, witness)
+        return payment
 
     def _stored(self, payment_id: str) -> Payment:
         payment = self._store.get(payment_id)

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from payments.core.clock import utc_now
@@ -16,6 +16,7 @@ from payments.core.faults import (
 )
 from payments.core.messages import Message, OperationMessage, PaymentMessage
 from payments.core.payment import API, Payment, RowOutcome
+from payments.core.review import NO_REVIEW, ReviewLimits
 from payments.flows.charge import Charging, Witness
 from payments.flows.performing import Performing
 from payments.flows.ports import Store, Tally, Workflow, no_tally
@@ -60,12 +61,14 @@ class Delivery:
         workflow: Workflow,
         clock: Callable[[], str] = utc_now,
         tally: Tally = no_tally,
+        limits: ReviewLimits = NO_REVIEW,
     ) -> None:
         self._store = store
         self._charging = charging
         self._workflow = workflow
         self._clock = clock
         self._tally = tally
+        self._limits = limits
 
     def deliver(self, message: PaymentMessage, witness: Witness, *, is_first: bool) -> Verdict:
         """Handle a message.
@@ -89,7 +92,7 @@ class Delivery:
 
     def _handle(self, message: PaymentMessage, witness: Witness, *, is_first: bool) -> None:
         payment = self._accepted(message, is_first=is_first)
-        if payment is not None and payment.status.is_open:
+        if payment is not None and payment.is_open:
             self._carry_through(payment, witness)
 
     def _carry_through(self, payment: Payment, witness: Witness) -> None:
@@ -111,7 +114,8 @@ class Delivery:
             if stored is None:
                 raise PaymentNotFound(request.payment_id)
             return stored
-        payment, created = self._store.create(request, actor="batch", at=self._clock())
+        judged = replace(request, needs_review=self._limits.need(request.content))
+        payment, created = self._store.create(judged, actor="batch", at=self._clock())
         if created:
             self._tally(payment)
         if payment.content_hash != request.content.hash:

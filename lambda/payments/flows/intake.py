@@ -1,6 +1,7 @@
 """Accepting payments: once, durably, and never with two meanings."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from payments.core.clock import utc_now
 from payments.core.faults import PaymentConflict, PaymentNotFound
@@ -10,6 +11,7 @@ from payments.core.payment import (
     PaymentRequest,
     PaymentStatus,
 )
+from payments.core.review import NO_REVIEW, ReviewLimits
 from payments.flows.ports import Queue, Store, Tally, no_tally
 
 
@@ -22,11 +24,13 @@ class PaymentIntake:
         queue: Queue,
         clock: Callable[[], str] = utc_now,
         tally: Tally = no_tally,
+        limits: ReviewLimits = NO_REVIEW,
     ) -> None:
         self._store = store
         self._queue = queue
         self._clock = clock
         self._tally = tally
+        self._limits = limits
 
     def submit(self, request: PaymentRequest) -> tuple[Payment, bool]:
         """Accept a payment, or recognise one that was accepted before.
@@ -39,7 +43,7 @@ class PaymentIntake:
             PaymentConflict: its id is taken by other content.
             ServiceUnavailable: nothing is promised; the same request may be sent again.
         """
-        payment, created = self._store.create(request, actor="api", at=self._clock())
+        payment, created = self._store.create(self._judged(request), actor="api", at=self._clock())
         if payment.content_hash != request.content.hash:
             raise PaymentConflict(payment)
         if created:
@@ -48,6 +52,10 @@ class PaymentIntake:
         if payment.status is PaymentStatus.PENDING:
             self._queue.send(payment)
         return payment, created
+
+    def _judged(self, request: PaymentRequest) -> PaymentRequest:
+        """Decide once and for all whether a second person must look at the payment."""
+        return replace(request, needs_review=self._limits.need(request.content))
 
     def look_up(self, payment_id: str) -> tuple[Payment, list[HistoryEntry]]:
         """Return a payment and every status it has had.

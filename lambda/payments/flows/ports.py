@@ -13,6 +13,7 @@ from payments.core.payment import (
     RowOutcome,
     Transition,
 )
+from payments.core.review import Decision
 
 
 class Store(Protocol):
@@ -24,6 +25,14 @@ class Store(Protocol):
 
     def transition(self, payment: Payment, transition: Transition) -> Payment:
         """Move a payment that is still as given, or raise ``StaleTransition``."""
+        ...
+
+    def decide(self, payment: Payment, decision: Decision) -> Payment:
+        """Write a decision of another person about a payment that is still as given."""
+        ...
+
+    def reviews(self, accepted_before: str) -> Iterator[OpenPayment]:
+        """Yield the payments that wait for a decision."""
         ...
 
     def get(self, payment_id: str) -> Payment | None:

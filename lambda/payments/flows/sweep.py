@@ -1,14 +1,18 @@
-"""Finding payments and operations that are stuck, and refunds that may have come back."""
+"""Finding what is stuck, refunds that may have come back, and reviews that nobody decided."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
 from payments.core.clock import utc_now, utc_text
+from payments.core.faults import StaleTransition
 from payments.core.operation import Operation, OperationRef, look_again_at
-from payments.core.payment import OpenPayment, Payment
-from payments.flows.ports import OperationQueue, Operations, Queue, Store
+from payments.core.payment import Failure, OpenPayment, Payment, PaymentStatus, Transition
+from payments.core.review import ENDS_AFTER, LATE_AFTER
+from payments.flows.charge import Witness
+from payments.flows.ports import OperationQueue, Operations, Queue, Store, Tally, no_tally
 
 STUCK_AFTER: Final = timedelta(minutes=15)
 """A payment that is still open so long after it was accepted is stuck."""
@@ -34,10 +38,17 @@ class Found:
 class PaymentSweep:
     """Finds payments that are stuck, and puts them back on their queue."""
 
-    def __init__(self, store: Store, queue: Queue, clock: Callable[[], str] = utc_now) -> None:
+    def __init__(
+        self,
+        store: Store,
+        queue: Queue,
+        clock: Callable[[], str] = utc_now,
+        tally: Tally = no_tally,
+    ) -> None:
         self._store = store
         self._queue = queue
         self._clock = clock
+        self._tally = tally
 
     def look(self, *, has_time: Callable[[], bool]) -> Found:
         """Look at what was accepted 15 minutes ago or earlier and is still open.
@@ -70,7 +81,7 @@ class PaymentSweep:
                 found.unreadable[entry.payment_id] = error
                 continue
             # The index lags behind the table, which knows best.
-            if payment is not None and payment.status.is_open:
+            if payment is not None and payment.is_open:
                 found.stuck.append(payment)
         return found
 
@@ -81,7 +92,7 @@ class PaymentSweep:
             ServiceUnavailable: try again.
         """
         payment = self._store.get(payment_id)
-        if payment is None or not payment.status.is_open:
+        if payment is None or not payment.is_open:
             return 0
         return self._queue.send_payments([payment])
 
@@ -96,6 +107,45 @@ class PaymentSweep:
         sent = self._queue.send_payments(found.stuck)
         self._store.remember_look(found.ended_at, at=found.at)
         return sent
+
+    def end_reviews(self, witness: Witness, *, has_time: Callable[[], bool]) -> int:
+        """End the reviews that nobody decided within 72 hours: their payments fail.
+
+        Returns:
+            How many payments wait for a decision for more than four hours.
+
+        Raises:
+            ServiceUnavailable: the next sweep looks again.
+        """
+        now = datetime.fromisoformat(self._clock())
+        expired, late = utc_text(now - ENDS_AFTER), 0
+        for entry in self._store.reviews(utc_text(now - LATE_AFTER)):
+            if not has_time():
+                break
+            payment = self._store.get(entry.payment_id)
+            # The index lags behind the table, which knows best.
+            if payment is None or payment.status is not PaymentStatus.IN_REVIEW or payment.is_open:
+                continue
+            if entry.accepted_at > expired:
+                late += 1
+                continue
+            transition = Transition(
+                to=PaymentStatus.FAILED,
+                at=self._clock(),
+                actor=witness.actor,
+                request_id=witness.request_id,
+                attempt=witness.attempt,
+                failure=REVIEW_EXPIRED,
+            )
+            # Stale: somebody has decided in the last moment, and that stands.
+            with suppress(StaleTransition):
+                self._tally(self._store.transition(payment, transition))
+        return late
+
+
+REVIEW_EXPIRED: Final = Failure(
+    "review_expired", "Nobody has decided about the payment within 72 hours."
+)
 
 
 class OperationSweep:

@@ -8,10 +8,11 @@ from payments.batches.ports import Records
 from payments.flows.intake import PaymentIntake
 from payments.flows.listing import PaymentListing
 from payments.flows.operations import OperationIntake
+from payments.flows.review import Reviews
 from payments.runtime.batch_records import batch_store
 from payments.runtime.clients import client
 from payments.runtime.queues import payment_queues
-from payments.runtime.settings import setting
+from payments.runtime.settings import review_limits, setting
 from payments.runtime.stores import operation_store, payment_store
 from payments.telemetry.metrics import count_operation, count_payment
 
@@ -24,6 +25,7 @@ class Services:
     operations: OperationIntake
     listing: PaymentListing
     batches: Records
+    reviews: Reviews
 
 
 @cache
@@ -31,7 +33,9 @@ def services() -> Services:
     """Return what requests are answered with."""
     lists = PaymentLists(client("dynamodb"), setting("PAYMENTS_TABLE"))
     return Services(
-        intake=PaymentIntake(payment_store(), payment_queues(), tally=count_payment),
+        intake=PaymentIntake(
+            payment_store(), payment_queues(), tally=count_payment, limits=review_limits()
+        ),
         operations=OperationIntake(
             payment_store(),
             operation_store(),
@@ -41,4 +45,5 @@ def services() -> Services:
         ),
         listing=PaymentListing(lists, batch_store()),
         batches=batch_store(),
+        reviews=Reviews(payment_store(), payment_queues()),
     )

@@ -14,7 +14,7 @@ from payments.gateways.sandbox import SandboxGateway
 from payments.gateways.sandbox_operations import SandboxOperations
 from payments.runtime.clients import client
 from payments.runtime.queues import message_queue, payment_queues
-from payments.runtime.settings import setting
+from payments.runtime.settings import review_limits, setting
 from payments.runtime.stores import operation_store, payment_store
 from payments.runtime.workflows import workflow_of
 from payments.telemetry.metrics import count_operation, count_payment
@@ -47,7 +47,11 @@ def deliveries() -> Deliveries:
     """Return what messages are handled with."""
     return Deliveries(
         delivery=Delivery(
-            payment_store(), charging(), workflow_of("PAYMENT_WORKFLOW_ARN"), tally=count_payment
+            payment_store(),
+            charging(),
+            workflow_of("PAYMENT_WORKFLOW_ARN"),
+            tally=count_payment,
+            limits=review_limits(),
         ),
         operations=OperationDelivery(performing(), workflow_of("PAYMENT_WORKFLOW_ARN")),
         queues=payment_queues(),
@@ -86,4 +90,4 @@ def operation_sweep() -> OperationSweep:
 @cache
 def payment_sweep() -> PaymentSweep:
     """Return what finds stuck payments."""
-    return PaymentSweep(payment_store(), payment_queues())
+    return PaymentSweep(payment_store(), payment_queues(), tally=count_payment)

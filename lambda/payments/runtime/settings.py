@@ -3,6 +3,8 @@
 import os
 from typing import Final
 
+from payments.core.review import ReviewLimits
+
 _POWERTOOLS: Final = frozenset(
     {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL"}
 )
@@ -16,10 +18,12 @@ _TABLES: Final = frozenset(
     }
 )
 
+_REVIEW: Final = frozenset({"REVIEW_ABOVE"})
+
 _QUEUES: Final = frozenset({"PAYMENT_EVENTS_QUEUE_URL", "PAYMENT_ROWS_QUEUE_URL"})
 
 SETTINGS: Final[dict[str, frozenset[str]]] = {
-    "api-handler": _POWERTOOLS | _TABLES | _QUEUES,
+    "api-handler": _POWERTOOLS | _TABLES | _QUEUES | _REVIEW,
     "batch-processor": _POWERTOOLS
     | {
         "PAYMENTS_TABLE",
@@ -31,6 +35,7 @@ SETTINGS: Final[dict[str, frozenset[str]]] = {
     "payment-processor": _POWERTOOLS
     | _TABLES
     | _QUEUES
+    | _REVIEW
     | {"PAYMENT_EVENTS_DLQ_URL", "PAYMENT_WORKFLOW_ARN"},
     "event-publisher": _POWERTOOLS | {"NOTIFICATIONS_TOPIC_ARN", "ANNOUNCEMENTS_DLQ_URL"},
 }
@@ -40,3 +45,12 @@ SETTINGS: Final[dict[str, frozenset[str]]] = {
 def setting(name: str) -> str:
     """Return an environment variable that the stack has set."""
     return os.environ[name]
+
+
+def review_limits() -> ReviewLimits:
+    """Return above which amounts a payment waits for a second person.
+
+    Raises:
+        ValueError: the setting is malformed. The function does not start, so nothing is charged.
+    """
+    return ReviewLimits.read(setting("REVIEW_ABOVE"))

@@ -20,6 +20,7 @@ from payments.core.messages import (
     message_of,
 )
 from payments.core.payment import Payment, PaymentRequest, PaymentStatus
+from payments.core.review import Person
 from tests.unit.cloud import BATCH_ID, ROW, payment_message, payment_request
 
 MARK = "4111111111111111"
@@ -76,11 +77,22 @@ def test_a_message_survives_being_written_and_read(
     assert decode_message(encode_message(message)) == message
 
 
-@given(CONTENTS, LINES)
-def test_a_row_is_written_as_any_other_message(content: Content, line: int) -> None:
+@given(CONTENTS, LINES, st.sampled_from([None, "AIDAEXAMPLE", "AROAEXAMPLE:alice@example.com"]))
+def test_a_row_is_written_as_any_other_message(
+    content: Content, line: int, submitted_by: str | None
+) -> None:
     origin = f"{BATCH_ID}:{line}"
-    request = PaymentRequest(content, f"batch:{origin}", origin)
-    assert encode_row(BATCH_ID, line, content) == encode_message(PaymentMessage(request))
+    submitter = None if submitted_by is None else Person.of(submitted_by)
+    request = PaymentRequest(content, f"batch:{origin}", origin, submitter=submitter)
+    written = encode_row(BATCH_ID, line, content, submitted_by)
+    assert written == encode_message(PaymentMessage(request))
+    assert decode_message(written).request == request  # type: ignore[union-attr]  # a payment's
+
+
+@pytest.mark.parametrize("submitted_by", ["", "a b", 7, None, "x" * 129])
+def test_who_submitted_a_row_is_an_id_of_iam(submitted_by: object) -> None:
+    with pytest.raises(InvalidMessage, match="submitted_by"):
+        decode_message(json.dumps({**document(), "submitted_by": submitted_by}))
 
 
 def test_a_message_says_its_kind_and_its_version() -> None:
