@@ -11,7 +11,7 @@ PAYMENTS := $(PYTHON) -m operations
 SEEDS ?= 200
 FILES ?= 100000
 
-.PHONY: help install bundle record-plans up demo down status env batch trace console console-pictures doctor dashboard files-oracle simulate bench bench-publish capacity cost cost-record test lint scan iam-mutants format unit e2e synth snapshots lock clean
+.PHONY: help install supply-chain bundle record-plans up demo down status env batch trace console console-pictures doctor dashboard files-oracle simulate bench bench-publish capacity cost cost-record test lint scan iam-mutants format unit e2e synth snapshots lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '\
@@ -106,6 +106,9 @@ cost-record: install ## Run payments in process and record what they use, for co
 
 bundle: install ## Synthesise every stage of release/stages into build/release, with a list of hashes
 	@$(PYTHON) -m release.bundle build/release
+
+supply-chain: install ## Write the bill of materials of what ships into build/supply-chain, and check its licences
+	@$(PYTHON) -m release.supply_chain build/supply-chain
 
 ##@ Maintain
 

@@ -3,5 +3,6 @@
 - ``stages`` and ``bundle``: one synthesis for every stage, with a list of hashes.
 - ``gate`` reads a plan and says whether it may be applied.
 - ``smoke`` uses what was deployed, and ``alarms`` watches it.
+- ``supply_chain``: bill of materials and licences of what the functions carry.
 - ``access``: the roles that the pipeline has in AWS, a small stack of its own.
 """
