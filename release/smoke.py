@@ -1,6 +1,6 @@
 """Use a freshly deployed environment as its people do: ``python -m release.smoke``.
 
-Pays, sends a file, and checks the books, with the commands of ``payments`` and the variables of the
+Pays, refunds, sends a file, and checks the books, with the commands of ``payments`` and the variables of the
 stage. It stops at the first command that does not end well, with that command's exit code.
 """
 
@@ -36,6 +36,7 @@ def commands(environ: Mapping[str, str], folder: Path) -> Iterator[Sequence[str]
     amount, currency = values["SMOKE_AMOUNT"], values["SMOKE_CURRENCY"]
     options = [part for name, value in who.items() for part in (_option(name), value)]
     yield ("pay", amount, currency, "--id", payment_id, "--yes", *options)
+    yield ("refund", payment_id, "--yes")
     file = folder / f"smoke-{payment_id}.csv"
     header = ",".join(("payment_id", "amount", "currency", *who))
     rows = [

@@ -237,7 +237,7 @@ def test_the_smoke_test_uses_commands_that_exist(tmp_path: Path) -> None:
     found = list(smoke.commands({}, tmp_path))
     for arguments in found:
         _parser().parse_args(arguments)
-    assert [each[0] for each in found] == ["pay", "batch", "audit"]
+    assert [each[0] for each in found] == ["pay", "refund", "batch", "audit"]
 
 
 def test_the_smoke_test_pays_as_the_stage_says(tmp_path: Path) -> None:
@@ -264,7 +264,7 @@ def test_the_smoke_test_stops_at_the_first_failure(tmp_path: Path) -> None:
         return 3 if arguments[0] == "batch" else 0
 
     assert smoke.run({}, command, tmp_path) == 3
-    assert seen == ["pay", "batch"]
+    assert seen == ["pay", "refund", "batch"]
 
 
 # --- alarms
