@@ -20,7 +20,7 @@ from payments.core.payment import PaymentStatus
 from payments.flows.charge import Charging, Witness
 from payments.flows.delivery import Again, Done, Failed, delay_seconds
 from payments.flows.performing import Performing
-from payments.flows.sweep import OperationSweep, PaymentSweep
+from payments.flows.sweep import ExpirySweep, OperationSweep, PaymentSweep
 from payments.runtime import payment_processor as runtime
 from payments.runtime.payment_processor import Deliveries
 from payments.telemetry import metrics
@@ -52,7 +52,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if "detail-type" in event:
         return restart(event, runtime.payment_sweep(), runtime.operation_sweep())
     if event["action"] == "sweep":
-        return sweep(runtime.payment_sweep(), runtime.operation_sweep(), context)
+        found = sweep(runtime.payment_sweep(), runtime.operation_sweep(), context)
+        return found | release_expired(runtime.expiry_sweep(), context)
     if event["action"] == "perform":
         return perform(event, context.aws_request_id, runtime.performing())
     return run_step(event, context.aws_request_id, runtime.charging())
@@ -248,3 +249,17 @@ def sweep(
         with about(operation.payment_id, operation.correlation_id):
             logger.warning("operation is stuck", extra={"operation": operation.ref})
     return {"stuck": len(found.stuck), "stuck_operations": len(stuck)}
+
+
+def release_expired(expiries: ExpirySweep, context: LambdaContext) -> dict[str, Any]:
+    """Have authorisations released that have expired; return how many, as ``expired``.
+
+    Raises:
+        ServiceUnavailable: the next sweep looks again.
+    """
+    expired = expiries.look(
+        FUNCTION,
+        context.aws_request_id,
+        has_time=lambda: context.get_remaining_time_in_millis() > _SWEEP_MARGIN_MS,
+    )
+    return {"expired": expired}

@@ -31,7 +31,7 @@ _INDEXED_STATUSES = (
     PaymentStatus.IN_REVIEW.value,
 )
 # Not told in the trail: where a payment stands in the indexes.
-_UNWITNESSED_FIELDS = frozenset({"open_shard", "time_shard"})
+_UNWITNESSED_FIELDS = frozenset({"held_shard", "open_shard", "time_shard"})
 
 
 @dataclass(frozen=True, slots=True)

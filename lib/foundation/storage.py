@@ -36,6 +36,9 @@ BY_TIME: Final = Index(
 """All payments by the time of their acceptance. Nothing in it changes, so it is written once."""
 
 
+HELD_PAYMENTS: Final = Index(name="held-payments", key={"held_shard": "N", "capture_before": "S"})
+"""Payments that are authorised and not captured yet, those first that expire first."""
+
 DUE_OPERATIONS: Final = Index(name="due-operations", key={"due_shard": "N", "due_at": "S"})
 """Operations that the sweep looks at again, and when: open ones, and refunds that may come back."""
 
@@ -78,7 +81,7 @@ class Storage(Construct):
             "payments",
             environment=environment,
             key={"payment_id": "S"},
-            indexes=[OPEN_PAYMENTS, BY_TIME],
+            indexes=[OPEN_PAYMENTS, BY_TIME, HELD_PAYMENTS],
         )
         self.operations_table = add_table(
             self,

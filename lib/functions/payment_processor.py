@@ -16,7 +16,7 @@ from constructs import Construct
 from lib.config import Function, Workflow
 from lib.environment import Environment
 from lib.foundation.messaging import Messaging
-from lib.foundation.storage import DUE_OPERATIONS, OPEN_PAYMENTS, Storage
+from lib.foundation.storage import DUE_OPERATIONS, HELD_PAYMENTS, OPEN_PAYMENTS, Storage
 from lib.kit.function import COUNT_EVENTS, FunctionCode, Limits, PythonFunction
 from lib.kit.iam import Statement
 from lib.kit.state_machine import may_run, state_machine_arn
@@ -80,6 +80,8 @@ def add_payment_processor(
                 actions=("dynamodb:Query",),
                 resources=(
                     f"{storage.payments_table.arn}/index/{OPEN_PAYMENTS.name}",
+                    f"{storage.payments_table.arn}/index/{HELD_PAYMENTS.name}",
+                    storage.operations_table.arn,
                     f"{storage.operations_table.arn}/index/{DUE_OPERATIONS.name}",
                 ),
             ),

@@ -46,7 +46,7 @@ from payments.flows.listing import PaymentListing
 from payments.flows.operations import OperationIntake
 from payments.flows.performing import Performing
 from payments.flows.review import Reviews
-from payments.flows.sweep import STUCK_AFTER, OperationSweep, PaymentSweep
+from payments.flows.sweep import STUCK_AFTER, ExpirySweep, OperationSweep, PaymentSweep
 from payments.gateways.sandbox import SandboxGateway
 from payments.gateways.sandbox_operations import SandboxOperations
 from payments.runtime import api_handler as api_runtime
@@ -114,6 +114,7 @@ class Environment:
     announcing: Announcing | None = None
     performing: Performing | None = None
     operation_sweep: OperationSweep | None = None
+    expiry_sweep: ExpirySweep | None = None
     batches: BatchProcessing | None = None
     batch_workflow: Workflow | None = None
 
@@ -515,6 +516,12 @@ class World:
             sweep=PaymentSweep(store, queues, self.now),
             performing=performing,
             operation_sweep=OperationSweep(operations, queues, self.now),
+            expiry_sweep=ExpirySweep(
+                store,
+                operations,
+                OperationIntake(store, operations, queues, self.now),
+                self.now,
+            ),
         )
 
     @contextmanager
@@ -533,6 +540,7 @@ class World:
                 (payment_runtime, "payment_sweep", service("sweep")),
                 (payment_runtime, "performing", service("performing")),
                 (payment_runtime, "operation_sweep", service("operation_sweep")),
+                (payment_runtime, "expiry_sweep", service("expiry_sweep")),
                 (publisher_runtime, "announcing", service("announcing")),
                 (batch_runtime, "batch_processing", service("batches")),
                 (batch_runtime, "batch_workflow", service("batch_workflow")),

@@ -4,6 +4,8 @@ import pytest
 
 from payments.aws.items import TIMELINE_RETENTION
 from payments.aws.lists import TIME_INDEX
+from payments.aws.operations import DUE_INDEX
+from payments.aws.payments import HELD_INDEX
 from tests.synth.terraform import Resource, Stack, denies_plain_http
 
 pytestmark = pytest.mark.xdist_group("synth")
@@ -179,7 +181,7 @@ def test_tables_have_the_keys_of_the_design(
 def test_payments_that_are_not_final_are_found_without_reading_the_others(stack: Stack) -> None:
     """Only open payments have these attributes, so the index holds nothing else."""
     table = stack.one("aws_dynamodb_table", name=stack.name("payments"))
-    index, _ = table["global_secondary_index"]
+    index, _, _ = table["global_secondary_index"]
     assert index == {
         "name": "open-payments",
         "hash_key": "open_shard",
@@ -193,13 +195,30 @@ def test_payments_that_are_not_final_are_found_without_reading_the_others(stack:
         "accepted_at": "S",
         "time_shard": "N",
         "created_at": "S",
+        "held_shard": "N",
+        "capture_before": "S",
     }
+
+
+def test_authorisations_and_operations_that_are_due_are_found_by_time(stack: Stack) -> None:
+    """Only what waits has these attributes, so the indexes hold nothing else."""
+    payments = stack.one("aws_dynamodb_table", name=stack.name("payments"))
+    *_, held = payments["global_secondary_index"]
+    assert held == {
+        "name": HELD_INDEX,
+        "hash_key": "held_shard",
+        "range_key": "capture_before",
+        "projection_type": "KEYS_ONLY",
+    }
+    operations = stack.one("aws_dynamodb_table", name=stack.name("payment-operations"))
+    (due,) = operations["global_secondary_index"]
+    assert (due["name"], due["hash_key"], due["range_key"]) == (DUE_INDEX, "due_shard", "due_at")
 
 
 def test_payments_are_in_the_order_of_time_by_attributes_that_never_change(stack: Stack) -> None:
     """Whatever changes would be written to the index once more with each status."""
     table = stack.one("aws_dynamodb_table", name=stack.name("payments"))
-    _, index = table["global_secondary_index"]
+    _, index, _ = table["global_secondary_index"]
     assert index == {
         "name": TIME_INDEX,
         "hash_key": "time_shard",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from payments.aws.lists import TIME_INDEX
 from payments.aws.operations import DUE_INDEX
-from payments.aws.payments import OPEN_INDEX, PaymentStore, Tables
+from payments.aws.payments import HELD_INDEX, OPEN_INDEX, PaymentStore, Tables
 from payments.batches.batch import Batch, ObjectVersion
 from payments.batches.steps import BatchProcessing
 from payments.core.content import Content
@@ -260,6 +260,11 @@ def add_due_index(dynamodb: "DynamoDBClient") -> None:
 def add_open_index(dynamodb: "DynamoDBClient", table: str) -> None:
     """Give the payments table its sparse index, which few tests need and moto takes time for."""
     _add_index(dynamodb, table, OPEN_INDEX, ("open_shard", "accepted_at"))
+
+
+def add_held_index(dynamodb: "DynamoDBClient", table: str) -> None:
+    """Give the payments table its sparse index of authorisations."""
+    _add_index(dynamodb, table, HELD_INDEX, ("held_shard", "capture_before"))
 
 
 def add_indexes(dynamodb: "DynamoDBClient", table: str) -> None:

@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 import payment_processor
 from payment_processor import consume, handler, restart, run_step, sweep
+from payments.aws.operations import OperationStore
 from payments.aws.payments import PaymentStore
 from payments.aws.queue import PaymentQueues
 from payments.core.faults import (
@@ -26,7 +27,8 @@ from payments.core.messages import FORMAT, PaymentMessage, decode_message, encod
 from payments.core.payment import Payment
 from payments.flows.charge import Charging
 from payments.flows.delivery import Delivery
-from payments.flows.sweep import OperationSweep, PaymentSweep
+from payments.flows.operations import OperationIntake
+from payments.flows.sweep import ExpirySweep, OperationSweep, PaymentSweep
 from payments.gateways.port import ChargeOutcome, Pending
 from payments.runtime import payment_processor as runtime
 from payments.runtime.payment_processor import Deliveries
@@ -40,6 +42,7 @@ from tests.unit.cloud import (
     Cloud,
     ScriptedGateway,
     Started,
+    add_held_index,
     add_open_index,
     payment_request,
     statuses,
@@ -527,7 +530,7 @@ class TestHandler:
     """The handler tells its events apart."""
 
     @pytest.fixture(autouse=True)
-    def _wired(
+    def _wired(  # noqa: PLR0913, PLR0917 - what the handler runs on
         self,
         monkeypatch: pytest.MonkeyPatch,
         deliveries: Deliveries,
@@ -535,10 +538,15 @@ class TestHandler:
         store: PaymentStore,
         queues: PaymentQueues,
         operation_sweep: OperationSweep,
+        operation_store: OperationStore,
+        operation_intake: OperationIntake,
         cloud: Cloud,
     ) -> None:
         add_open_index(cloud.dynamodb, TABLES.payments)
+        add_held_index(cloud.dynamodb, TABLES.payments)
         monkeypatch.setattr(runtime, "operation_sweep", lambda: operation_sweep)
+        expiries = ExpirySweep(store, operation_store, operation_intake)
+        monkeypatch.setattr(runtime, "expiry_sweep", lambda: expiries)
         monkeypatch.setattr(runtime, "deliveries", lambda: deliveries)
         monkeypatch.setattr(runtime, "charging", lambda: charging)
         monkeypatch.setattr(runtime, "payment_sweep", lambda: PaymentSweep(store, queues))
@@ -549,7 +557,7 @@ class TestHandler:
         [
             (load("sqs_messages"), {"batchItemFailures": []}),
             (load("execution_timed_out"), {"put_back": 1}),
-            ({"action": "sweep"}, {"stuck": 1, "stuck_operations": 0}),
+            ({"action": "sweep"}, {"stuck": 1, "stuck_operations": 0, "expired": 0}),
             (
                 TestSteps().step(payment_id="pay_123456"),
                 {"payment_id": "pay_123456", "status": "COMPLETED"},

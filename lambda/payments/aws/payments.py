@@ -57,6 +57,9 @@ if TYPE_CHECKING:
 OPEN_INDEX: Final = "open-payments"
 """The sparse index of the payments that are open."""
 
+HELD_INDEX: Final = "held-payments"
+"""The sparse index of the payments that are authorised, and until when."""
+
 OPEN_SHARDS: Final = 16
 """Over how many partitions of that index they are spread."""
 
@@ -246,6 +249,20 @@ class PaymentStore:
             if "LastEvaluatedKey" in answer:
                 pages.append((shard, {**page, "ExclusiveStartKey": answer["LastEvaluatedKey"]}))
 
+    def expired(self, before: str) -> Iterator[str]:
+        """Yield ids of authorised payments that could be captured until before a time."""
+        for shard in range(OPEN_SHARDS):
+            with unavailable("expired authorisations could not be read"):
+                answer = self._client.query(
+                    TableName=self._tables.payments,
+                    IndexName=HELD_INDEX,
+                    KeyConditionExpression="held_shard = :shard AND capture_before <= :before",
+                    ExpressionAttributeValues=serialize({":shard": shard, ":before": before}),
+                    Limit=_OPEN_PAGE,
+                )
+            for item in map(deserialize, answer["Items"]):
+                yield item["payment_id"]
+
     def last_look(self) -> Mapping[int, OpenPayment]:
         """Return where in each shard the last look ended, the one longest ago first."""
         with unavailable("where the last sweep ended could not be read"):
@@ -393,6 +410,7 @@ def payment_item(payment: Payment) -> Item:
         item["gateway_reference"] = payment.gateway_reference
     if payment.capture_before is not None:
         item["capture_before"] = payment.capture_before
+        item["held_shard"] = zlib.crc32(payment.payment_id.encode()) % OPEN_SHARDS
     if payment.amounts.authorized:
         item.update(payment.amounts.to_dict())
     item.update(submission(payment.submitter))

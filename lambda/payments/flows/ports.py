@@ -53,6 +53,10 @@ class Store(Protocol):
         """Yield open payments: in each shard those behind the last look first."""
         ...
 
+    def expired(self, before: str) -> Iterator[str]:
+        """Yield ids of authorised payments that could be captured until before a time."""
+        ...
+
     def last_look(self) -> Mapping[int, OpenPayment]:
         """Return where in each shard the last look ended, the one longest ago first."""
         ...

@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from payments.core.clock import utc_now, utc_text
-from payments.core.faults import StaleTransition
-from payments.core.operation import Operation, OperationRef, look_again_at
+from payments.core.faults import NotCancelable, PaymentNotFound, StaleTransition
+from payments.core.operation import Operation, OperationKind, OperationRef, look_again_at
 from payments.core.payment import Failure, OpenPayment, Payment, PaymentStatus, Transition
 from payments.core.review import ENDS_AFTER, LATE_AFTER
 from payments.flows.charge import Witness
+from payments.flows.operations import OperationIntake
 from payments.flows.ports import OperationQueue, Operations, Queue, Store, Tally, no_tally
 
 STUCK_AFTER: Final = timedelta(minutes=15)
@@ -197,3 +198,50 @@ class OperationSweep:
             return 0
         self._queue.send_operation(operation, tries=1)
         return 1
+
+
+class ExpirySweep:
+    """Has the processor release what was authorised and not captured in time; it assumes nothing."""
+
+    def __init__(
+        self,
+        store: Store,
+        operations: Operations,
+        intake: OperationIntake,
+        clock: Callable[[], str] = utc_now,
+    ) -> None:
+        self._store = store
+        self._operations = operations
+        self._intake = intake
+        self._clock = clock
+
+    def look(self, actor: str, request_id: str, *, has_time: Callable[[], bool]) -> int:
+        """Cancel payments whose authorisation has expired; return how many.
+
+        One whose cancellation the processor refused less than a day ago is left alone.
+
+        Raises:
+            ServiceUnavailable: the next sweep looks again.
+        """
+        now = self._clock()
+        refused_since = utc_text(datetime.fromisoformat(now) - _ASKED_AGAIN_AFTER)
+        cancelled = 0
+        for payment_id in self._store.expired(now):
+            if not has_time():
+                break
+            cancels = self._operations.of(payment_id, OperationKind.CANCEL)
+            if any(each.updated_at > refused_since for each in cancels):
+                continue
+            with suppress(NotCancelable, PaymentNotFound):
+                self._intake.cancel(
+                    payment_id,
+                    request_id,
+                    reason="authorization_expired",
+                    actor=actor,
+                    has_expired=True,
+                )
+                cancelled += 1
+        return cancelled
+
+
+_ASKED_AGAIN_AFTER: Final = timedelta(days=1)

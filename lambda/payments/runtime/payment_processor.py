@@ -8,8 +8,9 @@ from payments.aws.sandbox_ledger import SandboxLedger, SandboxOperationLedger
 from payments.core.messages import Message, OperationMessage
 from payments.flows.charge import Charging, Witness
 from payments.flows.delivery import Delivery, OperationDelivery, Verdict
+from payments.flows.operations import OperationIntake
 from payments.flows.performing import Performing
-from payments.flows.sweep import OperationSweep, PaymentSweep
+from payments.flows.sweep import ExpirySweep, OperationSweep, PaymentSweep
 from payments.gateways.sandbox import SandboxGateway
 from payments.gateways.sandbox_operations import SandboxOperations
 from payments.runtime.clients import client
@@ -85,6 +86,19 @@ def performing() -> Performing:
 def operation_sweep() -> OperationSweep:
     """Return what finds operations that are stuck or to be looked at again."""
     return OperationSweep(operation_store(), payment_queues())
+
+
+@cache
+def expiry_sweep() -> ExpirySweep:
+    """Return what releases authorisations that have expired."""
+    intake = OperationIntake(
+        payment_store(),
+        operation_store(),
+        payment_queues(),
+        tally=count_operation,
+        payment_tally=count_payment,
+    )
+    return ExpirySweep(payment_store(), operation_store(), intake)
 
 
 @cache

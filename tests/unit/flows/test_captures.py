@@ -8,6 +8,7 @@ import pytest
 from payments.aws.items import deserialize
 from payments.aws.operations import OperationStore
 from payments.aws.payments import PaymentStore
+from payments.aws.queue import PaymentQueues
 from payments.core.amounts import Amounts
 from payments.core.audit import chain_faults
 from payments.core.content import Content
@@ -23,8 +24,9 @@ from payments.core.payment import Failure, Payment, PaymentRequest, PaymentStatu
 from payments.flows.charge import Charging
 from payments.flows.operations import Asked, OperationIntake
 from payments.flows.performing import Performing
+from payments.flows.sweep import ExpirySweep
 from payments.gateways.port import Captured, Done, OperationOutcome, Refused
-from tests.unit.cloud import AT, ROW, TABLES, WITNESS, Cloud, ScriptedGateway
+from tests.unit.cloud import AT, ROW, TABLES, WITNESS, Cloud, ScriptedGateway, add_held_index
 
 NO = Failure("declined", "No.")
 CANCEL_1 = OperationRef("pay_1", OperationKind.CANCEL, "1")
@@ -283,6 +285,65 @@ class TestCancel:
         payment = now()
         assert payment.status is PaymentStatus.COMPLETED
         assert (payment.amounts.captured, payment.amounts.released) == (6000, 4000)
+
+
+@pytest.mark.usefixtures("authorized")
+class TestExpiry:
+    """An authorisation that nobody captured in time."""
+
+    def look(
+        self,
+        cloud: Cloud,
+        store: PaymentStore,
+        operation_store: OperationStore,
+        operation_intake: OperationIntake,
+        at: str,
+    ) -> int:
+        sweep = ExpirySweep(store, operation_store, operation_intake, clock=lambda: at)
+        return sweep.look("payment-processor", "sweep-1", has_time=lambda: True)
+
+    def test_it_is_released_by_the_processor_and_not_before_its_time(
+        self,
+        cloud: Cloud,
+        store: PaymentStore,
+        operation_store: OperationStore,
+        operation_intake: OperationIntake,
+        perform: Callable[..., Operation],
+        now: Callable[[], Payment],
+    ) -> None:
+        add_held_index(cloud.dynamodb, TABLES.payments)
+        world = (cloud, store, operation_store, operation_intake)
+        assert self.look(*world, AT) == 0
+        assert self.look(*world, "2999-01-01T00:00:00.000000Z") == 1
+        # Nothing is assumed: the payment is as it was until the processor has answered.
+        assert now().status is PaymentStatus.AUTHORIZED
+        cancel = perform(CANCEL_1)
+        assert cancel.reason == "authorization_expired"
+        assert now().status is PaymentStatus.CANCELED
+        assert self.look(*world, "2999-01-02T00:00:00.000000Z") == 0
+
+    def test_a_processor_that_refuses_is_asked_again_a_day_later(
+        self,
+        cloud: Cloud,
+        store: PaymentStore,
+        operation_store: OperationStore,
+        queues: PaymentQueues,
+    ) -> None:
+        add_held_index(cloud.dynamodb, TABLES.payments)
+        asked = []
+        for at in ("2999-01-01T00:00", "2999-01-01T12:00", "2999-01-02T00:00"):
+            time = f"{at}:00.000001Z"
+
+            def clock(time: str = time) -> str:
+                return time
+
+            intake = OperationIntake(store, operation_store, queues, clock)
+            sweep = ExpirySweep(store, operation_store, intake, clock)
+            asked.append(sweep.look("payment-processor", "sweep", has_time=lambda: True))
+            refusing = Performing(store, operation_store, Processor(Refused(NO)), clock)
+            for cancel in operation_store.of("pay_1"):
+                refusing.perform(cancel.ref, WITNESS)
+        assert asked == [1, 0, 1]
 
 
 class TestCancelBeforeTheCharge:
