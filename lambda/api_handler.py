@@ -63,7 +63,7 @@ def _route(event: dict[str, Any], request_id: str, services: Services) -> Respon
 
 
 def _submit(event: dict[str, Any], request_id: str, intake: PaymentIntake) -> Response:
-    content = parse_payment_json(json_body(event))
+    content = parse_payment_json(json_body(event), intake.needs)
     about_payment(content.payment_id)
     request = PaymentRequest(content, "api", request_id, submitter=caller(event))
     payment, created = intake.submit(request)

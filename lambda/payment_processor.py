@@ -1,13 +1,15 @@
 """Payments on their way: queue messages, what a workflow carries on, and the sweep."""
 
 import json
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, Final
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from payments.core.faults import (
+    GatewayRefused,
     InvalidMessage,
     NewerMessage,
     OperationNotFound,
@@ -22,7 +24,7 @@ from payments.flows.delivery import Again, Done, Failed, delay_seconds
 from payments.flows.performing import Performing
 from payments.flows.sweep import ExpirySweep, OperationSweep, PaymentSweep
 from payments.runtime import payment_processor as runtime
-from payments.runtime.payment_processor import Deliveries
+from payments.runtime.payment_processor import Deliveries, Hint
 from payments.telemetry import metrics
 from payments.telemetry.logs import about, about_payment, logger
 from payments.telemetry.traces import traced
@@ -46,11 +48,13 @@ _pool: Final = ThreadPoolExecutor(_MESSAGES_AT_WORK)
 @logger.inject_lambda_context(clear_state=True)
 @traced
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Handle messages of a queue, a step of the payment workflow, its death, or the sweep."""
+    """Handle messages of a queue, a step of the workflow or its death, an event, or the sweep."""
     if "Records" in event:
         return consume(event, runtime.deliveries(), context)
-    if "detail-type" in event:
+    if event.get("source") == "aws.states":
         return restart(event, runtime.payment_sweep(), runtime.operation_sweep())
+    if "detail-type" in event:
+        return wake(event, context.aws_request_id, runtime.hint_of(event), runtime.charging())
     if event["action"] == "sweep":
         found = sweep(runtime.payment_sweep(), runtime.operation_sweep(), context)
         return found | release_expired(runtime.expiry_sweep(), context)
@@ -67,9 +71,12 @@ def consume(
     Returns:
         ``batchItemFailures``, the messages that SQS shall deliver again (partial batch response).
     """
+    records = event["Records"]
     work = {
-        _pool.submit(_is_done, record, deliveries, context.aws_request_id): record["messageId"]
-        for record in event["Records"]
+        _pool.submit(_is_done, record, deliveries, context.aws_request_id, turn): record[
+            "messageId"
+        ]
+        for record, turn in zip(records, _turns(len(records), deliveries), strict=True)
     }
     seconds = (context.get_remaining_time_in_millis() - _ANSWER_MARGIN_MS) / 1000
     done, late = wait(work, timeout=max(seconds, 0))
@@ -77,8 +84,23 @@ def consume(
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 
-def _is_done(record: Mapping[str, Any], deliveries: Deliveries, request_id: str) -> bool:
-    """Handle one message; return whether SQS may delete it."""
+def _turns(count: int, deliveries: Deliveries) -> Sequence[float]:
+    """Return in how many seconds each message has its turn at the processor."""
+    if deliveries.turns is None:
+        return [0.0] * count
+    try:
+        return deliveries.turns.take(count)
+    except PaymentError:
+        # The processor itself says when it is too much, and then they wait.
+        logger.exception("messages take no turns")
+        return [0.0] * count
+
+
+def _is_done(
+    record: Mapping[str, Any], deliveries: Deliveries, request_id: str, turn_seconds: float
+) -> bool:
+    """Handle one message when its turn has come; return whether SQS may delete it."""
+    time.sleep(turn_seconds)
     receives = int(record["attributes"]["ApproximateReceiveCount"])
     try:
         message = decode_message(record["body"])
@@ -86,7 +108,9 @@ def _is_done(record: Mapping[str, Any], deliveries: Deliveries, request_id: str)
             witness = Witness(actor=FUNCTION, request_id=request_id, attempt=message.tries)
             is_first = receives == 1 and message.tries == 0
             match deliveries.deliver(message, witness, is_first=is_first):
-                case Again(seconds, reason):
+                case Again(seconds, reason, is_refused):
+                    if is_refused:
+                        metrics.count({"ProcessorRefusals": 1})
                     logger.warning("payment waits", extra={"reason": reason})
                     deliveries.queues.send_again(message.again(), delay_seconds=seconds)
                 case Failed(reason):
@@ -179,7 +203,9 @@ def _step(
     with about(payment_id, event["correlation_id"]):
         try:
             status = step(witness)
-        except PaymentError:
+        except PaymentError as error:
+            if isinstance(error, GatewayRefused):
+                metrics.count({"ProcessorRefusals": 1})
             # Lambda's own line about it knows no payment.
             logger.exception("step has no outcome yet")
             raise
@@ -209,6 +235,29 @@ def restart(
     if "operation" in workflow_input:
         return {"put_back": operations.put_back(_operation(workflow_input))}
     return {"put_back": payments.put_back_by_id(payment_id)}
+
+
+def wake(
+    event: Mapping[str, Any], request_id: str, hint: Hint | None, charging: Charging
+) -> dict[str, Any]:
+    """Look a payment up at the processor that told of it (EventBridge, partner event).
+
+    Returns:
+        ``status``, the payment's; ``None`` if the event is about none of ours, or nobody could look:
+        whatever is open is looked at again by its workflow, its queue or the sweep.
+    """
+    if hint is None:
+        return {"status": None}
+    about_payment(hint.payment_id)
+    witness = Witness(actor=f"{FUNCTION}:event", request_id=request_id, attempt=0)
+    try:
+        payment = charging.look_up(hint.payment_id, hint.reference, witness)
+    except PaymentError:
+        logger.warning("event could not be followed", exc_info=True)
+        return {"status": None}
+    status = None if payment is None else payment.status.value
+    logger.info("event was followed", extra={"type": event["detail-type"], "status": status})
+    return {"status": status}
 
 
 def sweep(

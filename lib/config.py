@@ -173,6 +173,39 @@ def _limits(value: str) -> bool:
     return all(map(_LIMIT.fullmatch, parts)) and len(currencies) == len(parts)
 
 
+# A partner event source as Stripe names it, or a source of one's own, which no AWS service sends as:
+# https://docs.stripe.com/event-destinations/eventbridge
+_PARTNER_SOURCE: Final = re.compile(r"aws\.partner/stripe\.com/[A-Za-z0-9_-]{1,200}")
+_OWN_SOURCE: Final = re.compile(r"(?!aws)[a-z0-9.-]{1,200}")
+_BASE_URL: Final = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?")
+
+STRIPE_RATE: Final = 25
+"""Payments a second that Stripe takes, unless it says otherwise: an endpoint takes 25 requests a
+second (https://docs.stripe.com/rate-limits), and each payment asks two endpoints once."""
+
+MOST_RATE: Final = 1000
+"""Turns are handed out by one item of a table, and a key takes 1,000 writes a second."""
+
+
+class Processor(StrEnum):
+    """Who charges."""
+
+    SANDBOX = "sandbox"
+    STRIPE = "stripe"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StripeConfig:
+    """How an environment and Stripe work together."""
+
+    live: bool
+    """Whether it takes real money."""
+    event_source: str | None = None
+    """The EventBridge source of Stripe's events."""
+    api_base: str | None = None
+    """Where a stand-in for Stripe's API is."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Variable:
     name: str
@@ -222,6 +255,30 @@ _VARIABLES: Final = (
         "an amount for each of some currencies, joined by commas, such as USD=10000.00,JPY=1500000",
         required=False,
     ),
+    _Variable(
+        "PAYMENT_PROCESSOR",
+        lambda value: value in set(Processor),
+        " or ".join(Processor),
+        required=False,
+    ),
+    _Variable(
+        "PROCESSOR_RATE",
+        lambda value: value.isascii() and value.isdecimal() and 1 <= int(value) <= MOST_RATE,
+        f"how many payments a second the processor takes, from 1 to {MOST_RATE}",
+        required=False,
+    ),
+    _Variable(
+        "STRIPE_EVENT_SOURCE",
+        lambda value: _PARTNER_SOURCE.fullmatch(value) or _OWN_SOURCE.fullmatch(value),
+        "the name of Stripe's partner event source, such as aws.partner/stripe.com/ed_123",
+        required=False,
+    ),
+    _Variable(
+        "STRIPE_API_BASE",
+        _BASE_URL.fullmatch,
+        "the URL of a stand-in for Stripe's API, without a path, such as https://localhost:12111",
+        required=False,
+    ),
 )
 
 
@@ -239,6 +296,10 @@ class StackConfig:
     """Above which amounts payments wait for a second person; empty means that none waits."""
     api_allowed_cidrs: tuple[str, ...] = ()
     """The networks that may reach the open API; none named means all."""
+    processor_rate: int | None = None
+    """Payments a second that the processor is asked for, at most; ``None``: as many as there are."""
+    stripe: StripeConfig | None = None
+    """``None``: the sandbox stands in for a processor."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
@@ -260,8 +321,17 @@ class StackConfig:
                 f"API_ALLOWED_CIDRS is {networks!r}: expected nothing, because {suffix!r} is a "
                 "protected environment, whose API takes signed requests only"
             )
+        faults.extend(_processor_faults(values, suffix))
         if faults:
             raise ConfigurationError(faults)
+        stripe, rate = None, values.get("PROCESSOR_RATE")
+        if values.get("PAYMENT_PROCESSOR") == Processor.STRIPE:
+            rate = rate or str(STRIPE_RATE)
+            stripe = StripeConfig(
+                live=takes_real_money(suffix),
+                event_source=values.get("STRIPE_EVENT_SOURCE") or None,
+                api_base=values.get("STRIPE_API_BASE") or None,
+            )
         return cls(
             suffix=suffix,
             region=values["AWS_REGION"],
@@ -271,12 +341,19 @@ class StackConfig:
             payment_updates_endpoint=values.get("PAYMENT_UPDATES_ENDPOINT") or None,
             review_above=values.get("REVIEW_ABOVE") or "",
             api_allowed_cidrs=_networks(networks) if networks else (),
+            processor_rate=int(rate) if rate else None,
+            stripe=stripe,
         )
 
     @property
     def profile(self) -> Profile:
         """The kind of environment this is, by its name."""
         return PROTECTED if is_protected(self.suffix) else DISPOSABLE
+
+    @property
+    def processor(self) -> Processor:
+        """Who charges."""
+        return Processor.SANDBOX if self.stripe is None else Processor.STRIPE
 
     @property
     def partition(self) -> str:
@@ -346,6 +423,38 @@ def is_suffix(text: str) -> bool:
 def is_protected(suffix: str) -> bool:
     """Whether an environment is protected, as all are whose names do not say otherwise."""
     return _DISPOSABLE_NAMES.fullmatch(suffix) is None
+
+
+def takes_real_money(suffix: str) -> bool:
+    """Whether an environment has a live key of its processor: only those that are called prod."""
+    return suffix.startswith("prod")
+
+
+def _processor_faults(values: Mapping[str, str], suffix: str) -> list[str]:
+    """Return which settings of a processor are none of this environment's."""
+    faults = []
+    for name in ("STRIPE_EVENT_SOURCE", "STRIPE_API_BASE"):
+        value = values.get(name)
+        if value and values.get("PAYMENT_PROCESSOR") != Processor.STRIPE:
+            faults.append(
+                f"{name} is {value!r}: expected nothing, because PAYMENT_PROCESSOR is not "
+                f"{Processor.STRIPE}"
+            )
+    if not suffix or not is_protected(suffix):
+        return faults
+    base, source = values.get("STRIPE_API_BASE"), values.get("STRIPE_EVENT_SOURCE")
+    if base:
+        # Whoever may set a variable could have the key sent to himself.
+        faults.append(
+            f"STRIPE_API_BASE is {base!r}: expected nothing, because {suffix!r} is a protected "
+            "environment, which calls Stripe itself"
+        )
+    if source and _OWN_SOURCE.fullmatch(source):
+        faults.append(
+            f"STRIPE_EVENT_SOURCE is {source!r}: expected a partner event source, because "
+            f"{suffix!r} is a protected environment"
+        )
+    return faults
 
 
 def _fault_of(variable: _Variable, value: str | None) -> str | None:

@@ -10,6 +10,7 @@ from lib.edge.api import Api
 from lib.edge.firewall import Firewall
 from lib.environment import Environment
 from lib.foundation.messaging import Messaging
+from lib.foundation.secrets import ProcessorKey
 from lib.foundation.storage import Storage
 from lib.foundation.subscriptions import Subscriptions
 from lib.functions.compute import Compute
@@ -19,6 +20,7 @@ from lib.watch.monitoring import Monitoring
 from lib.watch.watched import Watched
 from lib.workflows.batch import BatchWorkflow
 from lib.workflows.payment import PaymentWorkflow
+from lib.workflows.processor_events import ProcessorEvents
 from lib.workflows.sweep import Sweep
 
 
@@ -34,13 +36,29 @@ class TapStack(TerraformStack):
         subscriptions = Subscriptions(
             self, "subscriptions", environment=environment, messaging=messaging
         )
+        key = (
+            ProcessorKey(self, "processor-key", environment=environment) if config.stripe else None
+        )
         compute = Compute(
-            self, "compute", environment=environment, storage=storage, messaging=messaging
+            self,
+            "compute",
+            environment=environment,
+            storage=storage,
+            messaging=messaging,
+            processor_key=key,
         )
         workflow = PaymentWorkflow(self, "workflow", environment=environment, compute=compute)
         batch_workflow = BatchWorkflow(
             self, "batch-workflow", environment=environment, messaging=messaging, compute=compute
         )
+        if config.stripe and config.stripe.event_source:
+            ProcessorEvents(
+                self,
+                "processor-events",
+                environment=environment,
+                source=config.stripe.event_source,
+                compute=compute,
+            )
         sweep = Sweep(self, "sweep", environment=environment, compute=compute)
         api = Api(self, "api", environment=environment, compute=compute)
         if environment.profile.firewall:

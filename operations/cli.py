@@ -15,6 +15,7 @@ from operations import (
     look,
     money,
     place,
+    processor,
     redrive,
     republish,
     review,
@@ -84,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_common(parser, default=os.environ.get("ENVIRONMENT_SUFFIX") or None)
     commands: Commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for part in (money, look, batch, review, trace, audit, redrive, republish, doctor):
+    for part in (money, look, batch, review, trace, audit, redrive, republish, processor, doctor):
         part.add_to(commands)
     dashboard_ = add_command(commands, "dashboard", _dashboard, "draw the dashboard as a picture")
     dashboard_.add_argument(

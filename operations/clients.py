@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_stepfunctions import SFNClient
@@ -50,6 +51,12 @@ def s3() -> "S3Client":
     """Return a client of the buckets."""
     with _settings_named():
         return _session().client("s3")
+
+
+def secretsmanager() -> "SecretsManagerClient":
+    """Return a client of secrets."""
+    with _settings_named():
+        return _session().client("secretsmanager")
 
 
 def sns() -> "SNSClient":

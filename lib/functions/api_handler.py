@@ -32,6 +32,7 @@ def add_api_handler(
         ),
         variables={
             "REVIEW_ABOVE": environment.config.review_above,
+            "PAYMENT_PROCESSOR": environment.config.processor,
             "PAYMENTS_TABLE": storage.payments_table.name,
             "PROCESSING_STATUS_TABLE": storage.processing_status_table.name,
             "AUDIT_LOGS_TABLE": storage.audit_logs_table.name,

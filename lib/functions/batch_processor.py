@@ -47,6 +47,7 @@ def add_batch_processor(
             memory_mb=1769,  # one whole CPU, and reading CSV uses no more than one
         ),
         variables={
+            "PAYMENT_PROCESSOR": environment.config.processor,
             "PAYMENTS_TABLE": storage.payments_table.name,
             "PROCESSING_STATUS_TABLE": storage.processing_status_table.name,
             "BATCH_RESULTS_BUCKET": storage.batch_results_bucket.bucket,

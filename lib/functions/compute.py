@@ -4,6 +4,7 @@ from constructs import Construct
 
 from lib.environment import Environment
 from lib.foundation.messaging import Messaging
+from lib.foundation.secrets import ProcessorKey
 from lib.foundation.storage import Storage
 from lib.functions.api_handler import add_api_handler
 from lib.functions.batch_processor import add_batch_processor
@@ -23,6 +24,7 @@ class Compute(Construct):
         environment: Environment,
         storage: Storage,
         messaging: Messaging,
+        processor_key: ProcessorKey | None,
     ) -> None:
         super().__init__(scope, id_)
         code = FunctionCode(self, "code", environment=environment)
@@ -33,7 +35,12 @@ class Compute(Construct):
             self, environment=environment, code=code, storage=storage, messaging=messaging
         )
         self.payment_processor = add_payment_processor(
-            self, environment=environment, code=code, storage=storage, messaging=messaging
+            self,
+            environment=environment,
+            code=code,
+            storage=storage,
+            messaging=messaging,
+            processor_key=processor_key,
         )
         self.event_publisher = add_event_publisher(
             self, environment=environment, code=code, storage=storage, messaging=messaging

@@ -13,9 +13,10 @@ from cdktf_cdktf_provider_aws.lambda_function_event_invoke_config import (
 )
 from constructs import Construct
 
-from lib.config import Function, Workflow
+from lib.config import Function, Profile, StackConfig, Workflow
 from lib.environment import Environment
 from lib.foundation.messaging import Messaging
+from lib.foundation.secrets import ProcessorKey
 from lib.foundation.storage import DUE_OPERATIONS, HELD_PAYMENTS, OPEN_PAYMENTS, Storage
 from lib.kit.function import COUNT_EVENTS, FunctionCode, Limits, PythonFunction
 from lib.kit.iam import Statement
@@ -26,6 +27,30 @@ ASYNC_RETRIES: Final = 2
 ASYNC_EVENT_AGE_SECONDS: Final = 6 * 3600
 
 
+TURN_SECONDS: Final = 3
+"""How long an invocation takes at a limited processor: ten messages wait for their turns, then ask
+twice and write. With so many messages in hand, the processor is asked all the time; with more, they
+would wait in invocations that are paid by the second."""
+
+_LEAST_CONCURRENCY: Final = 2
+"""https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html#events-sqs-max-concurrency"""
+
+
+def consumption(profile: Profile, rate: int | None) -> tuple[int, int]:
+    """Return how many messages an invocation takes of a queue, and how many invocations there are.
+
+    Args:
+        profile: what bounds them where the processor does not.
+        rate: payments a second that the processor takes, if it is limited.
+    """
+    if rate is None:
+        return QUEUE_BATCH_SIZE, profile.queue_concurrency
+    in_hand = rate * TURN_SECONDS
+    concurrency = max(_LEAST_CONCURRENCY, -(-in_hand // QUEUE_BATCH_SIZE))
+    concurrency = min(concurrency, profile.queue_concurrency)
+    return max(1, min(QUEUE_BATCH_SIZE, in_hand // concurrency)), concurrency
+
+
 def add_payment_processor(
     scope: Construct,
     *,
@@ -33,6 +58,7 @@ def add_payment_processor(
     code: FunctionCode,
     storage: Storage,
     messaging: Messaging,
+    processor_key: ProcessorKey | None,
 ) -> PythonFunction:
     """Make the function that charges payments, and let messages invoke it."""
     function = PythonFunction(
@@ -52,6 +78,7 @@ def add_payment_processor(
             "PAYMENT_ROWS_QUEUE_URL": messaging.rows_queue.url,
             "PAYMENT_EVENTS_DLQ_URL": messaging.dead_letter_queue.url,
             "PAYMENT_WORKFLOW_ARN": state_machine_arn(Workflow.PAYMENT, environment),
+            **_processor_variables(environment.config, processor_key),
         },
         permissions=[
             Statement(
@@ -111,7 +138,10 @@ def add_payment_processor(
                 resources=(messaging.events_queue.arn, messaging.rows_queue.arn),
             ),
             *may_run(Workflow.PAYMENT, environment),
-            environment.encryption.use_through("dynamodb", "sqs"),
+            *_may_read(processor_key),
+            environment.encryption.use_through(
+                "dynamodb", "sqs", *(["secretsmanager"] if processor_key else [])
+            ),
         ],
     )
     _invoke_for_messages(scope, function, environment, messaging)
@@ -119,9 +149,38 @@ def add_payment_processor(
     return function
 
 
+def _processor_variables(config: StackConfig, key: ProcessorKey | None) -> dict[str, str]:
+    variables: dict[str, str] = {"PAYMENT_PROCESSOR": config.processor}
+    if config.processor_rate is not None:
+        variables["PROCESSOR_RATE"] = str(config.processor_rate)
+    if config.stripe is not None and key is not None:
+        variables |= {
+            "PROCESSOR_KEY_ARN": key.arn,
+            "PROCESSOR_MODE": "live" if config.stripe.live else "test",
+            # Stripe's metadata tells environments apart that share an account.
+            "ENVIRONMENT_SUFFIX": config.suffix,
+        }
+        if config.stripe.api_base is not None:
+            variables["STRIPE_API_BASE"] = config.stripe.api_base
+    return variables
+
+
+def _may_read(key: ProcessorKey | None) -> tuple[Statement, ...]:
+    if key is None:
+        return ()
+    return (
+        Statement(
+            sid="ReadProcessorKey",
+            actions=("secretsmanager:GetSecretValue",),
+            resources=(key.arn,),
+        ),
+    )
+
+
 def _invoke_for_messages(
     scope: Construct, function: PythonFunction, environment: Environment, messaging: Messaging
 ) -> None:
+    batch_size, concurrency = consumption(environment.profile, environment.config.processor_rate)
     for name, queue in (
         ("payment-events", messaging.events_queue),
         ("payment-rows", messaging.rows_queue),
@@ -131,11 +190,9 @@ def _invoke_for_messages(
             name,
             event_source_arn=queue.arn,
             function_name=function.arn,
-            batch_size=QUEUE_BATCH_SIZE,
+            batch_size=batch_size,
             function_response_types=["ReportBatchItemFailures"],
-            scaling_config=LambdaEventSourceMappingScalingConfig(
-                maximum_concurrency=environment.profile.queue_concurrency
-            ),
+            scaling_config=LambdaEventSourceMappingScalingConfig(maximum_concurrency=concurrency),
             metrics_config=COUNT_EVENTS,
         )
         function.event_sources.append(mapping)

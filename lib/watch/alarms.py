@@ -127,6 +127,31 @@ def late_reviews(config: StackConfig) -> Alarm:
     )
 
 
+def processor_refusals(config: StackConfig) -> tuple[Alarm, ...]:
+    """The processor does not accept us; only a real one can refuse."""
+    if config.stripe is None:
+        return ()
+    return (
+        Alarm(
+            name="payment-processor-refusals",
+            description=(
+                "The processor did not accept us at least once within 5 minutes: no key, a wrong "
+                "or revoked one, or an answer that is not what was asked for. Payments wait, "
+                "nobody is declined, and all goes on by itself once it is fixed. First: pipenv run "
+                "processor status, and the reason in the log lines 'payment waits'."
+            ),
+            metric=Metric(
+                namespace=config.metrics_namespace,
+                name="ProcessorRefusals",
+                dimensions={"service": Function.PAYMENT_PROCESSOR},
+                statistic="Sum",
+            ),
+            threshold=1,
+            period_seconds=300,
+        ),
+    )
+
+
 def processor_failures(messaging: Messaging) -> Alarm:
     """A sweep, or the news of a dead workflow, that the payment processor failed to handle."""
     return Alarm(
@@ -331,6 +356,7 @@ def all_alarms(config: StackConfig, watched: Watched) -> tuple[Alarm, ...]:
         stuck_payments(config),
         late_reviews(config),
         processor_failures(watched.messaging),
+        *processor_refusals(config),
         *announcement_alarms(watched.messaging, watched.compute.event_publisher),
         *(undelivered(queue) for queue in watched.subscriptions.dead_letter_queues),
         *payment_workflow_alarms(watched.workflow),

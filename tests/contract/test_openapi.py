@@ -58,6 +58,7 @@ from payments.flows.performing import Performing
 from payments.flows.review import Reviews
 from payments.gateways.port import CANCELLED
 from payments.gateways.sandbox import DECLINED_AMOUNTS, TROUBLED_AMOUNTS
+from payments.gateways.stripe.needs import STRIPE_NEEDS
 from payments.runtime.api_handler import Services
 from tests.contract.contract import Contract, load
 from tests.synth.terraform import Stack
@@ -540,7 +541,7 @@ def _decide_in_every_way(send: Send, store: PaymentStore) -> None:
     assert _decide(send, "pay_large", "carol", APPROVE)[0] == 409
 
 
-def test_every_answer_of_the_handler_is_documented_and_every_documented_answer_is_given(
+def test_every_answer_of_the_handler_is_documented_and_every_documented_answer_is_given(  # noqa: PLR0913, PLR0917 - fixtures
     contract: Contract,
     send: Send,
     seen: Seen,
@@ -549,6 +550,7 @@ def test_every_answer_of_the_handler_is_documented_and_every_documented_answer_i
     store: PaymentStore,
     charging: Charging,
     performing: Performing,
+    services: Services,
 ) -> None:
     assert _submit(send, PAYMENT)[0] == 202
     assert _submit(send, PAYMENT)[0] == 200
@@ -573,6 +575,11 @@ def test_every_answer_of_the_handler_is_documented_and_every_documented_answer_i
     _decide_in_every_way(send, store)
     for body in INVALID_BODIES:
         assert _submit(send, body)[0] == 400
+    intake = PaymentIntake(store, services.intake._queue, needs=STRIPE_NEEDS)
+    needy = replace(services, intake=intake)
+    ids = {"processor_customer": "cus_1", "processor_payment_method": "pm_1"}
+    for unfit in ({"currency": "CLF"}, {"currency": "KWD", "amount": 5.124}, {"capture": "x"}):
+        assert _submit(send, {**PAYMENT, **ids, **unfit}, services=needy)[0] == 400
     encoded = base64.b64encode(b"\xff").decode()
     assert send(SUBMIT, body=encoded, isBase64Encoded=True)[0] == 400
     assert _submit(send, PAYMENT, headers={"Content-Type": "text/plain"})[0] == 415

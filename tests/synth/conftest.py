@@ -1,6 +1,7 @@
 """Both kinds of environment, synthesised once."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,7 @@ def prod(stacks: dict[str, Stack]) -> Stack:
     return stacks["prod"]
 
 
-def synthesised(suffix: str, folder: Path) -> Stack:
+def synthesised(suffix: str, folder: Path, **processor: Any) -> Stack:
     config = StackConfig(
         suffix=suffix,
         region="eu-central-1",
@@ -45,6 +46,7 @@ def synthesised(suffix: str, folder: Path) -> Stack:
         # Protected environments have somebody who is told.
         alarm_email=ALARM_EMAIL if suffix == "prod" else None,
         payment_updates_endpoint=UPDATES_ENDPOINT if suffix == "prod" else None,
+        **processor,
     )
     synthesise(config, folder=str(folder))
     return Stack(suffix, folder / "stacks" / config.name("payment-processing"))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.config import DISPOSABLE, PROTECTED, ConfigurationError, StackConfig
+from lib.config import DISPOSABLE, PROTECTED, ConfigurationError, StackConfig, StripeConfig
 from local.workspace import Workspace
 from operations.checks import limits
 
@@ -266,6 +266,84 @@ def test_limits_of_review_are_kept_as_they_are_written() -> None:
 def test_what_is_no_list_of_limits_is_refused(limits: str) -> None:
     (fault,) = faults_of(REVIEW_ABOVE=limits)
     assert fault.startswith("REVIEW_ABOVE is ")
+
+
+STRIPE = {"PAYMENT_PROCESSOR": "stripe"}
+PARTNER = "aws.partner/stripe.com/ed_test_61TQkA"
+
+
+def test_a_sandbox_stands_in_for_a_processor_unless_one_is_named() -> None:
+    for unset in ({}, {"PAYMENT_PROCESSOR": ""}, {"PAYMENT_PROCESSOR": "sandbox"}):
+        config = StackConfig.from_env({**GOOD, **unset})
+        assert (config.processor, config.stripe, config.processor_rate) == ("sandbox", None, None)
+    assert StackConfig.from_env({**GOOD, "PROCESSOR_RATE": "3"}).processor_rate == 3
+
+
+def test_stripe_is_asked_for_25_payments_a_second_unless_another_rate_is_named() -> None:
+    config = StackConfig.from_env({**GOOD, **STRIPE})
+    assert (config.processor, config.processor_rate) == ("stripe", 25)
+    assert config.stripe == StripeConfig(live=False)
+    faster = StackConfig.from_env({**GOOD, **STRIPE, "PROCESSOR_RATE": "100"})
+    assert faster.processor_rate == 100
+
+
+@pytest.mark.parametrize(
+    ("suffix", "live"),
+    [("prod", True), ("prod-eu", True), ("production", True), ("staging", False), ("live", False)],
+)
+def test_only_what_is_called_prod_takes_real_money(suffix: str, *, live: bool) -> None:
+    config = StackConfig.from_env({**GOOD, **STRIPE, "ENVIRONMENT_SUFFIX": suffix})
+    assert config.stripe == StripeConfig(live=live)
+    assert config.profile is PROTECTED
+
+
+def test_events_and_a_stand_in_for_stripe_are_taken_as_they_are() -> None:
+    named = {"STRIPE_EVENT_SOURCE": "stripe.double", "STRIPE_API_BASE": "http://localhost:12111"}
+    config = StackConfig.from_env({**GOOD, **STRIPE, **named})
+    assert config.stripe == StripeConfig(
+        live=False, event_source="stripe.double", api_base="http://localhost:12111"
+    )
+    prod = {"ENVIRONMENT_SUFFIX": "prod", "STRIPE_EVENT_SOURCE": PARTNER}
+    assert StackConfig.from_env({**GOOD, **STRIPE, **prod}).stripe == StripeConfig(
+        live=True, event_source=PARTNER
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PAYMENT_PROCESSOR", "Stripe"),
+        ("PAYMENT_PROCESSOR", "adyen"),
+        *(("PROCESSOR_RATE", value) for value in ("0", "-1", "1.5", "1001", "fast", "\u0661")),
+        *(("STRIPE_EVENT_SOURCE", value) for value in ("aws.s3", "aws.partner/x/ed_1", "a b")),
+        *(("STRIPE_API_BASE", value) for value in ("localhost", "ftp://a", "http://a/v1", "")),
+    ],
+)
+def test_a_malformed_setting_of_the_processor_is_named(name: str, value: str) -> None:
+    if not value:
+        assert StackConfig.from_env({**GOOD, **STRIPE, name: value}).stripe is not None
+        return
+    faults = faults_of(**{**STRIPE, name: value})
+    assert f"{name} is {value!r}: expected " in faults[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("STRIPE_API_BASE", "https://stripe.example.com"), ("STRIPE_EVENT_SOURCE", "stripe.double")],
+)
+def test_nobody_stands_in_for_stripe_in_a_protected_environment(name: str, value: str) -> None:
+    (fault,) = faults_of(**STRIPE, ENVIRONMENT_SUFFIX="staging", **{name: value})
+    assert fault.startswith(f"{name} is {value!r}: expected ")
+    assert "'staging' is a protected environment" in fault
+
+
+@pytest.mark.parametrize("name", ["STRIPE_EVENT_SOURCE", "STRIPE_API_BASE"])
+def test_a_setting_of_stripe_without_stripe_is_a_fault(name: str) -> None:
+    value = {"STRIPE_EVENT_SOURCE": PARTNER, "STRIPE_API_BASE": "http://localhost:1"}[name]
+    (fault,) = faults_of(**{name: value})
+    assert (
+        fault == f"{name} is {value!r}: expected nothing, because PAYMENT_PROCESSOR is not stripe"
+    )
 
 
 def test_protected_environments_are_hard_to_lose_and_signed() -> None:

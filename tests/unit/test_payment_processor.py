@@ -12,10 +12,11 @@ import pytest
 from botocore.exceptions import ClientError
 
 import payment_processor
-from payment_processor import consume, handler, restart, run_step, sweep
+from payment_processor import consume, handler, restart, run_step, sweep, wake
 from payments.aws.operations import OperationStore
 from payments.aws.payments import PaymentStore
 from payments.aws.queue import PaymentQueues
+from payments.aws.turns import Turns
 from payments.core.faults import (
     ChargePending,
     GatewayBusy,
@@ -29,7 +30,7 @@ from payments.flows.charge import Charging
 from payments.flows.delivery import Delivery
 from payments.flows.operations import OperationIntake
 from payments.flows.sweep import ExpirySweep, OperationSweep, PaymentSweep
-from payments.gateways.port import ChargeOutcome, Pending
+from payments.gateways.port import ChargeOutcome, Hint, Pending
 from payments.runtime import payment_processor as runtime
 from payments.runtime.payment_processor import Deliveries
 from payments.telemetry.logs import logger
@@ -187,6 +188,137 @@ class TestSideBySide:
         ]
         answer = consume(sqs_event(*bodies), replace(deliveries, delivery=delivery), context())
         assert failed(answer) == []
+
+
+class TestTurns:
+    """Where the processor takes only so many payments a second, each message waits for its turn."""
+
+    @pytest.fixture
+    def waits(self, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+        """How long the messages wait; nobody really does."""
+        waited: list[float] = []
+        monkeypatch.setattr("payment_processor.time.sleep", waited.append)
+        return waited
+
+    def test_messages_are_handled_at_its_pace(
+        self, on_gateway: Deliveries, cloud: Cloud, waits: list[float]
+    ) -> None:
+        turns = Turns(
+            cloud.dynamodb, TABLES.processing_status, per_second=4, clock=lambda: 1_700_000_000.0
+        )
+        for batch in ("a", "b"):
+            bodies = [row_message(f"{batch}_{number}") for number in range(3)]
+            assert (
+                failed(consume(sqs_event(*bodies), replace(on_gateway, turns=turns), context()))
+                == []
+            )
+        assert sorted(waits) == [0.0, 0.25, 0.5, 0.75, 1.0, 1.25]
+
+    def test_without_a_limit_nobody_waits(self, on_gateway: Deliveries, waits: list[float]) -> None:
+        assert failed(consume(sqs_event(row_message()), on_gateway, context())) == []
+        assert waits == [0.0]
+
+    def test_a_message_that_gets_no_turn_is_handled_all_the_same(
+        self, store: PaymentStore, on_gateway: Deliveries, cloud: Cloud, waits: list[float]
+    ) -> None:
+        turns = Turns(cloud.dynamodb, "nowhere", per_second=4)
+        answer = consume(sqs_event(row_message()), replace(on_gateway, turns=turns), context())
+        assert failed(answer) == []
+        assert waits == [0.0]
+        assert statuses(store)[-1] == "COMPLETED"
+
+
+class TestRefusals:
+    """Whatever the processor refuses for a fault of ours is counted, and told by an alarm."""
+
+    @pytest.fixture
+    def counted(self, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, int]]:
+        """What is counted."""
+        counts: list[dict[str, int]] = []
+        monkeypatch.setattr("payment_processor.metrics.count", counts.append)
+        return counts
+
+    @pytest.mark.parametrize(
+        ("error", "expected"),
+        [(GatewayRefused("no key"), [{"ProcessorRefusals": 1}]), (GatewayBusy("told"), [])],
+    )
+    def test_a_message_that_waits_for_us_is_told_from_one_that_waits_for_it(
+        self,
+        on_gateway: Deliveries,
+        gateway: ScriptedGateway,
+        counted: list[dict[str, int]],
+        error: Exception,
+        expected: list[dict[str, int]],
+    ) -> None:
+        gateway.answers["prepare"] = error
+        assert failed(consume(sqs_event(row_message()), on_gateway, context())) == []
+        assert counted == expected
+
+    def test_a_step_of_the_workflow_counts_too(
+        self, store: PaymentStore, counted: list[dict[str, int]]
+    ) -> None:
+        store.create(payment_request(), actor="api", at=AT)
+        charging = Charging(store, ScriptedGateway(prepare=GatewayRefused("no key")))
+        step = {
+            "action": "charge",
+            "payment_id": "pay_1",
+            "correlation_id": "request-1",
+            "execution_arn": "arn:aws:states:eu-central-1:1:execution:payment-workflow-dev:pay_1",
+            "attempt": 0,
+        }
+        with pytest.raises(GatewayRefused):
+            run_step(step, "invocation", charging)
+        assert counted == [{"ProcessorRefusals": 1}]
+
+
+class TestEvents:
+    """Events of the processor, which are hints to look."""
+
+    EVENT = load("stripe_through_eventbridge")
+
+    @pytest.fixture
+    def bound(self, store: PaymentStore) -> None:
+        """A payment whose charge has no outcome yet."""
+        payment, _ = store.create(payment_request(), actor="api", at=AT)
+        with pytest.raises(GatewayUnavailable):
+            Charging(store, ScriptedGateway(charge=GatewayUnavailable())).charge(payment, WITNESS)
+
+    @pytest.mark.usefixtures("bound")
+    def test_an_event_wakes_a_look_and_the_look_decides(self, store: PaymentStore) -> None:
+        charging = Charging(store, ScriptedGateway())
+        for _ in range(2):
+            answer = wake(self.EVENT, "invocation", Hint("pay_1", "ref"), charging)
+            assert answer == {"status": "COMPLETED"}
+        assert statuses(store) == ["PENDING", "PROCESSING", "COMPLETED"]
+
+    def test_an_event_about_none_of_ours_asks_nobody(self, store: PaymentStore) -> None:
+        gateway = ScriptedGateway()
+        for hint in (None, Hint("pay_none", "ref")):
+            assert wake(self.EVENT, "invocation", hint, Charging(store, gateway)) == {
+                "status": None
+            }
+        assert gateway.calls == []
+
+    @pytest.mark.usefixtures("bound")
+    @pytest.mark.parametrize("error", [GatewayUnavailable, GatewayBusy, GatewayRefused])
+    def test_an_event_that_cannot_be_followed_is_let_go(
+        self, store: PaymentStore, error: type[Exception]
+    ) -> None:
+        charging = Charging(store, ScriptedGateway(look_up=error("told")))
+        hint = Hint("pay_1", "ref")
+        assert wake(self.EVENT, "invocation", hint, charging) == {"status": None}
+        assert statuses(store) == ["PENDING", "PROCESSING"]
+
+    def test_the_function_tells_events_of_the_processor_from_dead_workflows(
+        self, monkeypatch: pytest.MonkeyPatch, store: PaymentStore
+    ) -> None:
+        monkeypatch.setattr(runtime, "hint_of", lambda _: None)
+        monkeypatch.setattr(runtime, "charging", lambda: Charging(store, ScriptedGateway()))
+        given = context()
+        given.function_name = "payment-processor-dev"
+        given.memory_limit_in_mb = 512
+        given.invoked_function_arn = "arn:aws:lambda:eu-central-1:1:function:payment-processor-dev"
+        assert handler(self.EVENT, given) == {"status": None}
 
 
 class TestHopeless:

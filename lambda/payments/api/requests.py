@@ -8,7 +8,13 @@ from typing import Any, Final
 
 from payments.core.content import Content
 from payments.core.faults import FieldError, InvalidRequest, PaymentError
-from payments.core.fields import FIELDS, OPTIONAL_FIELDS, PAYMENT_ID, check_fields
+from payments.core.fields import (
+    FIELDS,
+    OPTIONAL_FIELDS,
+    PAYMENT_ID,
+    ProcessorNeeds,
+    check_fields,
+)
 from payments.core.operation import OperationKind
 from payments.core.payment import API
 from payments.flows.operations import Asked
@@ -124,8 +130,8 @@ class _NumberLiteral(str):
     __slots__ = ()
 
 
-def parse_payment_json(text: str) -> Content:
-    """Read the body of ``POST /payments``.
+def parse_payment_json(text: str, needs: ProcessorNeeds | None = None) -> Content:
+    """Read the body of ``POST /payments``, which asks for what the processor ``needs``, too.
 
     Returns:
         What is asked to be paid.
@@ -156,10 +162,16 @@ def parse_payment_json(text: str) -> Content:
         values.get("amount", "1"),
         values.get("currency", ""),
         {name: values[name] for name in OPTIONAL_FIELDS if name in values},
+        needs,
         amount_is_number=isinstance(document.get("amount"), _NumberLiteral),
     )
     if isinstance(checked, list):
-        errors.extend(error for error in checked if error.field in values)
+        errors.extend(
+            error
+            for error in checked
+            if error.field in values
+            or (error.field in OPTIONAL_FIELDS and error.field not in document)
+        )
     if errors or isinstance(checked, list):
         raise InvalidRequest(errors)
     return checked

@@ -14,6 +14,7 @@ claim of a dry run        processing-status            ``claim#{batch_id}#{id}``
 sandbox's memory          processing-status            ``sandbox#{payment_id}``    0
 its memory of operations  processing-status            ``sandbox-operation#…``     0
 end of the last sweep     processing-status            ``sweep#``                  0
+processor's next turn     processing-status            ``turn#``                   0
 ========================  ===========================  ==========================  ==============
 
 ``processing-status`` holds several kinds of items. Each kind has a prefix of its own that ends with
@@ -126,6 +127,11 @@ def sandbox_key(payment_id: str) -> Key:
 def sandbox_operation_key(payment_id: str, kind: str, operation_id: str) -> Key:
     """Return the key of what the sandbox gateway remembers of an operation."""
     return _status_key(f"sandbox-operation#{payment_id}#{kind}#{operation_id}", 0)
+
+
+def turn_key() -> Key:
+    """Return the key of the processor's next turn."""
+    return _status_key("turn#", 0)
 
 
 def sweep_key() -> Key:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from payments.aws.failures import unavailable
 from payments.core.faults import ServiceUnavailable
 from payments.core.messages import (
+    Backlog,
     Message,
     encode_message,
     message_of,
@@ -97,12 +98,24 @@ class MessageQueue:
             return sent + sum(call.result() for call in calls)
 
     def waiting(self) -> int:
+        """Return about how many messages wait to be received."""
+        return self.backlog().waiting
+
+    def backlog(self) -> Backlog:
         """Return about how many messages wait in the queue."""
         with unavailable("the length of the queue could not be read"):
             answer = self._client.get_queue_attributes(
-                QueueUrl=self._url, AttributeNames=["ApproximateNumberOfMessages"]
+                QueueUrl=self._url,
+                AttributeNames=[
+                    "ApproximateNumberOfMessages",
+                    "ApproximateNumberOfMessagesDelayed",
+                ],
             )
-        return int(answer["Attributes"]["ApproximateNumberOfMessages"])
+        attributes = answer["Attributes"]
+        return Backlog(
+            waiting=int(attributes["ApproximateNumberOfMessages"]),
+            delayed=int(attributes["ApproximateNumberOfMessagesDelayed"]),
+        )
 
     def hide(self, receipt_handle: str, seconds: int) -> None:
         """Let a message that was received be delivered again after so many seconds."""
@@ -152,6 +165,10 @@ class PaymentQueues:
         """Make a message durable in the queue that it belongs to."""
         queue = self._events if message.source == API else self._rows
         queue.send(encode_message(message), delay_seconds=delay_seconds)
+
+    def backlogs(self) -> tuple[Backlog, Backlog]:
+        """Return about how many payments by API wait, and how many rows."""
+        return self._events.backlog(), self._rows.backlog()
 
     def send_payments(self, payments: Iterable[Payment]) -> int:
         """Make many payments durable in their queues; return how many.

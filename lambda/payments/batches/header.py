@@ -1,7 +1,7 @@
 """The header of a batch file: the record that names the columns."""
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from typing import Final
@@ -36,7 +36,7 @@ class Header:
     line_after: int
 
 
-def read_header(begun: bytes, record_ends: Iterable[int]) -> Header:
+def read_header(begun: bytes, record_ends: Iterable[int], needed: Iterable[str] = ()) -> Header:
     """Read the header out of a file's first bytes.
 
     Byte order marks, blank lines, a line ``sep=,`` as Excel writes it, and invisible characters
@@ -45,6 +45,7 @@ def read_header(begun: bytes, record_ends: Iterable[int]) -> Header:
     Args:
         begun: the file's first bytes: ``BEGINNING_BYTES`` if there are so many.
         record_ends: where whole records end in them.
+        needed: columns that it must have besides those of every payment.
 
     Raises:
         UnreadableFile: there is no header, it is too long or not printable, it lacks a column or
@@ -63,7 +64,7 @@ def read_header(begun: bytes, record_ends: Iterable[int]) -> Header:
         if text.lower().startswith("sep="):
             _check_separator(text)
             continue
-        return Header(_columns(text), end, 1 + begun.count(b"\n", 0, end))
+        return Header(_columns(text, (*FIELDS, *needed)), end, 1 + begun.count(b"\n", 0, end))
     if len(begun) < BEGINNING_BYTES and not begun.strip(b" \t\r\n," + _MARK):
         raise UnreadableFile("empty_file", f"the file is empty; expected a header: {_EXPECTED}")
     if b"\r" in begun and b"\n" not in begun:
@@ -85,7 +86,7 @@ def without_marks(raw: bytes) -> bytes:
     return raw
 
 
-def _columns(text: str) -> tuple[str, ...]:
+def _columns(text: str, needed: Sequence[str]) -> tuple[str, ...]:
     if "\r" in text.replace("\r\n", "\n").replace("\r\r\n", "\n"):
         raise UnreadableFile("no_header", _CR_ALONE)
     try:
@@ -95,13 +96,13 @@ def _columns(text: str) -> tuple[str, ...]:
             "no_header", f"the header has unbalanced quotes; expected: {_EXPECTED}"
         ) from None
     columns = tuple(_named(cell) for cell in cells)
-    missing = ", ".join(name for name in FIELDS if columns.count(name) == 0)
+    missing = ", ".join(name for name in needed if columns.count(name) == 0)
     repeated = ", ".join(name for name in _FIELDS if columns.count(name) > 1)
     if missing:
         hint = next((_hint(name) for sign, name in _SEPARATORS if sign in text), "")
         raise UnreadableFile(
             "missing_column",
-            f"no column {missing}; expected at least: {_EXPECTED}; found: {_shown(cells)}{hint}",
+            f"no column {missing}; expected at least: {','.join(needed)}; found: {_shown(cells)}{hint}",
         )
     if repeated:
         raise UnreadableFile("repeated_column", f"more than one column {repeated}")

@@ -19,7 +19,13 @@ from payments.batches.header import BEGINNING_BYTES, read_header, refuse_utf_16,
 from payments.batches.record_ends import WHOLE_RECORDS, RecordEnds
 from payments.core.content import Content
 from payments.core.faults import FieldError, UnreadableFile
-from payments.core.fields import FIELDS, NO_OPTIONS, OPTIONAL_FIELDS, check_fields
+from payments.core.fields import (
+    FIELDS,
+    NO_OPTIONS,
+    OPTIONAL_FIELDS,
+    ProcessorNeeds,
+    check_fields,
+)
 
 MAX_RECORD_CHARACTERS: Final = 64 * 1024
 """A longer record is rejected alone; it is never held in memory."""
@@ -101,6 +107,7 @@ def plan_file(
     most_bytes: int | None = None,
     columns: tuple[str, ...] | None = None,
     place: Place = _BEGINNING,
+    needed: Iterable[str] = (),
 ) -> FilePlan:
     """Read a file through once and say how it may be cut.
 
@@ -110,6 +117,7 @@ def plan_file(
         most_bytes: about how many bytes to read at most; the plan then says what is unread.
         columns: the file's columns, if an earlier plan has read the header.
         place: where that plan left the file unread.
+        needed: columns that it must have besides those of every payment.
 
     Raises:
         UnreadableFile: it is empty, is not UTF-8, has no header, lacks a column, or has a quote
@@ -125,7 +133,9 @@ def plan_file(
         # Behind byte order marks a record starts: a quote there opens a cell.
         text = without_marks(begun)
         marks = len(begun) - len(text)
-        header = read_header(begun, (marks + end for end in _first_ends(text, is_whole=not behind)))
+        header = read_header(
+            begun, (marks + end for end in _first_ends(text, is_whole=not behind)), needed
+        )
         columns, start, line = header.columns, header.end, header.line_after
         rest = chain([begun[header.end :] + behind], rest)
     ranges: list[ByteRange] = []
@@ -155,7 +165,10 @@ def plan_file(
 
 
 def read_rows(
-    blocks: Iterable[bytes], columns: tuple[str, ...], first_line: int
+    blocks: Iterable[bytes],
+    columns: tuple[str, ...],
+    first_line: int,
+    needs: ProcessorNeeds | None = None,
 ) -> Iterator[ValidRow | RejectedRow]:
     """Yield each record of whole records, in order; blank ones are passed over.
 
@@ -163,8 +176,9 @@ def read_rows(
         blocks: bytes that start at a record's start, in blocks of any size.
         columns: the header's columns, as :func:`plan_file` found them.
         first_line: the number of the first line, for reports; the file's first is 1.
+        needs: what the processor needs of every payment besides.
     """
-    reader = _RowReader(columns, first_line)
+    reader = _RowReader(columns, first_line, needs)
     held = b""
     too_long: RecordEnds | None = None
     for piece in _pieces(blocks):
@@ -190,8 +204,11 @@ def read_rows(
 class _RowReader:
     """Reads the rows of whole records, and knows the line that it has come to."""
 
-    def __init__(self, columns: tuple[str, ...], first_line: int) -> None:
+    def __init__(
+        self, columns: tuple[str, ...], first_line: int, needs: ProcessorNeeds | None
+    ) -> None:
         self.line = first_line
+        self._needs = needs
         self._width = len(columns)
         self._at = tuple(columns.index(name) for name in FIELDS)
         self._options_at = {
@@ -229,7 +246,7 @@ class _RowReader:
         """
         first, taken = self.line, begin
         id_at, amount_at, currency_at = self._at
-        options_at = self._options_at
+        options_at, needs = self._options_at, self._needs
         width, new = self._width, tuple.__new__
         cells_of = csv.reader(unread, skipinitialspace=True, strict=True)
         try:
@@ -241,6 +258,7 @@ class _RowReader:
                         cells[amount_at],
                         cells[currency_at],
                         _given(cells, options_at) if options_at else NO_OPTIONS,
+                        needs,
                     )
                     if isinstance(content, Content):
                         yield new(ValidRow, (first + begun, content))
@@ -288,7 +306,9 @@ class _RowReader:
         # Our reports put an apostrophe before what a spreadsheet takes for a formula, such as -1.
         read = [cell.strip(BLANKS).removeprefix("'") for cell in cells]
         payment_id, amount, currency = (read[at] for at in self._at)
-        checked = check_fields(payment_id, amount, currency, _given(read, self._options_at))
+        checked = check_fields(
+            payment_id, amount, currency, _given(read, self._options_at), self._needs
+        )
         if isinstance(checked, Content):
             return ValidRow(line, checked)
         # A report must not spread a card number further.

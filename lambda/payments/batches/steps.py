@@ -24,6 +24,7 @@ from payments.batches.reports import RejectedRows, not_paid_csv
 from payments.core.clock import utc_now
 from payments.core.content import Content
 from payments.core.faults import UnreadableFile
+from payments.core.fields import ProcessorNeeds
 from payments.core.messages import encode_row
 
 LONGEST_WAIT_SECONDS: Final = 600
@@ -94,6 +95,7 @@ class BatchProcessing:
         *,
         clock: Callable[[], str] = utc_now,
         portions: Portions = _USUAL_PORTIONS,
+        needs: ProcessorNeeds | None = None,
     ) -> None:
         self._files = files
         self._queue = queue
@@ -102,6 +104,7 @@ class BatchProcessing:
         self._results_bucket = results_bucket
         self._clock = clock
         self._portions = portions
+        self._needs = needs
 
     def plan(
         self, batch: Batch, size: int, before: Mapping[str, Any] | None = None
@@ -153,7 +156,12 @@ class BatchProcessing:
         range_bytes = max(self._portions.range_bytes, -(-size // _MOST_RANGES))
         if before is None:
             blocks = self._files.read(batch.source)
-            return plan_file(blocks, range_bytes, most_bytes=self._portions.plan_bytes)
+            return plan_file(
+                blocks,
+                range_bytes,
+                most_bytes=self._portions.plan_bytes,
+                needed=self._needs.ids if self._needs else (),
+            )
         place = Place(**before["unread"])
         return plan_file(
             self._files.read(batch.source, place.start),
@@ -193,7 +201,7 @@ class BatchProcessing:
 
         tally, rejected = RowTally(), RejectedRows(columns, write)
         blocks = self._files.read(batch.source, part["start"], part["end"])
-        rows = read_rows(blocks, tuple(columns), part["line"])
+        rows = read_rows(blocks, tuple(columns), part["line"], self._needs)
         accepted = accepted_rows(rows, tally, rejected)
         if batch.is_dry_run:
             rehearse(

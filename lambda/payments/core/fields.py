@@ -1,7 +1,8 @@
 """The one set of rules for a payment's fields, whether they come by API or by CSV."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final, get_args
 
 from payments.core.content import Capture, Content
@@ -31,6 +32,19 @@ CURRENCY: Final = re.compile(r"[A-Z]{3}")
 """What an ISO 4217 code looks like, in use or not; always used with ``fullmatch``."""
 
 
+@dataclass(frozen=True, slots=True)
+class ProcessorNeeds:
+    """What a processor needs of every payment, besides what this contract needs.
+
+    Attributes:
+        ids: the optional fields that it requires, with what each looks like, also in words.
+        fault_of: says which amount or currency it certainly cannot take, and why.
+    """
+
+    ids: Mapping[str, tuple[re.Pattern[str], str]]
+    fault_of: Callable[[Content], FieldError | None]
+
+
 NO_OPTIONS: Final[Mapping[str, str]] = {}
 """None of the optional fields is given."""
 
@@ -40,12 +54,14 @@ def check_fields(
     amount: str,
     currency: str,
     options: Mapping[str, str] = NO_OPTIONS,
+    needs: ProcessorNeeds | None = None,
     *,
     amount_is_number: bool = False,
 ) -> Content | list[FieldError]:
     """Check a payment's fields as text; the amount may have been a JSON number.
 
-    ``options`` are those of the optional fields that are given.
+    ``options`` are those of the optional fields that are given, ``needs`` what the processor needs
+    besides.
 
     Returns:
         The payment's content, or every fault of every field.
@@ -58,7 +74,7 @@ def check_fields(
     exponent = EXPONENTS.get(currency)
     if exponent is not None and PAYMENT_ID.fullmatch(payment_id):
         minor = parse_amount(amount, exponent, is_number=amount_is_number)
-        if isinstance(minor, int) and not options:
+        if isinstance(minor, int) and not options and needs is None:
             return Content(payment_id, minor, currency, exponent)
     errors = []
     if not PAYMENT_ID.fullmatch(payment_id):
@@ -74,10 +90,27 @@ def check_fields(
     if exponent is None:
         errors.append(_BAD_CURRENCY)
     errors.extend(filter(None, map(option_fault, options, options.values())))
-    if errors or exponent is None or isinstance(minor, FieldError):
+    if needs is not None:
+        known = {error.field for error in errors}
+        missed = (_need_fault(name, options, *need) for name, need in needs.ids.items())
+        errors.extend(fault for fault in missed if fault is not None and fault.field not in known)
+    if exponent is None or isinstance(minor, FieldError):
         return errors
     document = {"payment_id": payment_id, "amount_minor": minor, "currency": currency, **options}
-    return Content.from_dict({**document, "exponent": exponent})
+    content = Content.from_dict({**document, "exponent": exponent})
+    if needs is not None and (fault := needs.fault_of(content)) is not None:
+        errors.append(fault)
+    return errors or content
+
+
+def _need_fault(
+    name: str, options: Mapping[str, str], form: re.Pattern[str], expected: str
+) -> FieldError | None:
+    if name not in options:
+        return FieldError(name, "required", "is missing, and the processor needs it")
+    if form.fullmatch(options[name]):
+        return None
+    return FieldError(name, "invalid_format", f"must be {expected}")
 
 
 def option_fault(name: str, value: object) -> FieldError | None:

@@ -71,6 +71,14 @@ class PaymentMessage:
         return replace(self, tries=self.tries + 1)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """About how many messages are in a queue: those to be received next, and those put off."""
+
+    waiting: int
+    delayed: int
+
+
 @dataclass(frozen=True, slots=True)
 class OperationMessage:
     """An operation on its way through a queue; ``tries`` is as a payment's.

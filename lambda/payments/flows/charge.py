@@ -122,6 +122,29 @@ class Charging:
             return self._fail(payment, REVIEW_REJECTED, witness)
         return payment
 
+    def look_up(self, payment_id: str, reference: str, witness: Witness) -> Payment | None:
+        """Record the outcome of a charge, if the processor has decided it.
+
+        A payment that is not there, is not being charged, or is bound to another reference stays as
+        it is: whoever asks may know it from hearsay.
+
+        Returns:
+            The payment as it stands, or ``None`` if there is none.
+
+        Raises:
+            GatewayUnavailable, GatewayBusy, GatewayRefused, ServiceUnavailable: nothing is known;
+                somebody else looks again.
+        """
+        payment = self._store.get(payment_id)
+        if payment is None or payment.gateway_reference != reference:
+            return payment
+        if payment.status is not PaymentStatus.PROCESSING:
+            return payment
+        outcome = self._gateway.look_up(payment)
+        if isinstance(outcome, Prepared | Pending):
+            return payment
+        return self._record(payment, outcome, witness)
+
     def _stored(self, payment_id: str) -> Payment:
         payment = self._store.get(payment_id)
         if payment is None:

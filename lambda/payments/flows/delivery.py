@@ -35,10 +35,14 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """A message shall be sent again after a delay in seconds: the processor is busy, not we."""
+    """A message shall be sent again after a delay in seconds: the processor is busy, not we.
+
+    ``is_refused``: it does not accept us, and waits for somebody to fix that.
+    """
 
     delay_seconds: int
     reason: str
+    is_refused: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +174,11 @@ def _verdict(message: Message, handle: Callable[[], None]) -> Verdict:
     try:
         handle()
     except (GatewayBusy, GatewayRefused) as error:
-        return Again(delay_seconds(message.tries), f"{type(error).__name__}: {error}")
+        return Again(
+            delay_seconds(message.tries),
+            f"{type(error).__name__}: {error}",
+            isinstance(error, GatewayRefused),
+        )
     except ServiceUnavailable as error:
         return Failed(f"{type(error).__name__}: {error}")
     return Done()

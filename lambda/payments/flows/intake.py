@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from payments.core.clock import utc_now
 from payments.core.faults import PaymentConflict, PaymentNotFound
+from payments.core.fields import ProcessorNeeds
 from payments.core.payment import (
     HistoryEntry,
     Payment,
@@ -25,12 +26,15 @@ class PaymentIntake:
         clock: Callable[[], str] = utc_now,
         tally: Tally = no_tally,
         limits: ReviewLimits = NO_REVIEW,
+        needs: ProcessorNeeds | None = None,
     ) -> None:
         self._store = store
         self._queue = queue
         self._clock = clock
         self._tally = tally
         self._limits = limits
+        self.needs = needs
+        """What the processor needs of every payment."""
 
     def submit(self, request: PaymentRequest) -> tuple[Payment, bool]:
         """Accept a payment, or recognise one that was accepted before.

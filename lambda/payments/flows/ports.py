@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from payments.core.lists import Entry, Filters, Position
+from payments.core.messages import Backlog
 from payments.core.operation import Operation, OperationKind, OperationRef, OperationStep
 from payments.core.payment import (
     HistoryEntry,
@@ -107,6 +108,14 @@ class Queue(Protocol):
 
     def send_payments(self, payments: Iterable[Payment]) -> int:
         """Make many payments durable in their queues and return how many."""
+        ...
+
+
+class MeasuredQueue(Queue, Protocol):
+    """Queues that say how much waits in them."""
+
+    def backlogs(self) -> tuple[Backlog, Backlog]:
+        """Return about how many payments by API wait, and how many rows."""
         ...
 
 

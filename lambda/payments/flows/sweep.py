@@ -1,6 +1,6 @@
 """Finding what is stuck, refunds that may have come back, and reviews that nobody decided."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -9,11 +9,19 @@ from typing import Final
 from payments.core.clock import utc_now, utc_text
 from payments.core.faults import NotCancelable, PaymentNotFound, StaleTransition
 from payments.core.operation import Operation, OperationKind, OperationRef, look_again_at
-from payments.core.payment import Failure, OpenPayment, Payment, PaymentStatus, Transition
+from payments.core.payment import API, Failure, OpenPayment, Payment, PaymentStatus, Transition
 from payments.core.review import ENDS_AFTER, LATE_AFTER
 from payments.flows.charge import Witness
+from payments.flows.delivery import LONGEST_DELAY_SECONDS
 from payments.flows.operations import OperationIntake
-from payments.flows.ports import OperationQueue, Operations, Queue, Store, Tally, no_tally
+from payments.flows.ports import (
+    MeasuredQueue,
+    OperationQueue,
+    Operations,
+    Store,
+    Tally,
+    no_tally,
+)
 
 STUCK_AFTER: Final = timedelta(minutes=15)
 """A payment that is still open so long after it was accepted is stuck."""
@@ -42,17 +50,24 @@ class PaymentSweep:
     def __init__(
         self,
         store: Store,
-        queue: Queue,
+        queue: MeasuredQueue,
         clock: Callable[[], str] = utc_now,
         tally: Tally = no_tally,
+        *,
+        per_second: int | None = None,
     ) -> None:
+        """Look at the store; ``per_second`` is how many payments the processor takes, if limited."""
         self._store = store
         self._queue = queue
         self._clock = clock
+        self._per_second = per_second
         self._tally = tally
 
     def look(self, *, has_time: Callable[[], bool]) -> Found:
         """Look at what was accepted 15 minutes ago or earlier and is still open.
+
+        Where the processor takes only so many payments a second, what waits its turn is not stuck:
+        the time that its queue takes is added.
 
         Each look begins where the last one that was remembered ended, so that what hangs for good
         cannot hide what a retry would finish. A payment that cannot be read does not stop the look.
@@ -64,9 +79,11 @@ class PaymentSweep:
             ServiceUnavailable: the index could not be read; the next sweep looks again.
         """
         now = self._clock()
-        before = utc_text(datetime.fromisoformat(now) - STUCK_AFTER)
+        by_api, by_row = (
+            utc_text(datetime.fromisoformat(now) - STUCK_AFTER - turn) for turn in self._turns()
+        )
         found, seen = Found(now, ended_at=dict(self._store.last_look())), set[str]()
-        for entry in self._store.open_payments(before, dict(found.ended_at)):
+        for entry in self._store.open_payments(max(by_api, by_row), dict(found.ended_at)):
             if not has_time():
                 break
             # Taken out and put in again: the shard looked at longest ago stays the first.
@@ -82,9 +99,23 @@ class PaymentSweep:
                 found.unreadable[entry.payment_id] = error
                 continue
             # The index lags behind the table, which knows best.
-            if payment is not None and payment.is_open:
+            if payment is None or not payment.is_open:
+                continue
+            if payment.created_at <= (by_api if payment.source == API else by_row):
                 found.stuck.append(payment)
         return found
+
+    def _turns(self) -> Sequence[timedelta]:
+        """Return how long a payment by API may have to wait for its turn, and how long a row."""
+        if self._per_second is None:
+            return timedelta(), timedelta()
+        return [
+            timedelta(
+                seconds=backlog.waiting / self._per_second
+                + (LONGEST_DELAY_SECONDS if backlog.delayed else 0)
+            )
+            for backlog in self._queue.backlogs()
+        ]
 
     def put_back_by_id(self, payment_id: str) -> int:
         """Send one payment to its queue again, if it is still open; return whether it was.

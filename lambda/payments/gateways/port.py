@@ -65,6 +65,14 @@ class Captured:
     amount_minor: int
 
 
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """Something happened at the processor to the charge ``reference`` of a payment: look it up."""
+
+    payment_id: str
+    reference: str
+
+
 type Verdict = Approved | Declined
 """An outcome that stays."""
 

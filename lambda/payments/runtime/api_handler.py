@@ -11,6 +11,7 @@ from payments.flows.operations import OperationIntake
 from payments.flows.review import Reviews
 from payments.runtime.batch_records import batch_store
 from payments.runtime.clients import client
+from payments.runtime.processor import processor_needs
 from payments.runtime.queues import payment_queues
 from payments.runtime.settings import review_limits, setting
 from payments.runtime.stores import operation_store, payment_store
@@ -34,7 +35,11 @@ def services() -> Services:
     lists = PaymentLists(client("dynamodb"), setting("PAYMENTS_TABLE"))
     return Services(
         intake=PaymentIntake(
-            payment_store(), payment_queues(), tally=count_payment, limits=review_limits()
+            payment_store(),
+            payment_queues(),
+            tally=count_payment,
+            limits=review_limits(),
+            needs=processor_needs(),
         ),
         operations=OperationIntake(
             payment_store(),

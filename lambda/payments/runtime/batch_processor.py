@@ -8,6 +8,7 @@ from payments.aws.workflows import Workflow
 from payments.batches.steps import BatchProcessing
 from payments.runtime.batch_records import batch_store
 from payments.runtime.clients import client
+from payments.runtime.processor import processor_needs
 from payments.runtime.queues import message_queue
 from payments.runtime.settings import setting
 from payments.runtime.workflows import workflow_of
@@ -32,4 +33,5 @@ def batch_processing() -> BatchProcessing:
             processing_status_table=setting("PROCESSING_STATUS_TABLE"),
         ),
         setting("BATCH_RESULTS_BUCKET"),
+        needs=processor_needs(),
     )

@@ -4,21 +4,28 @@ from dataclasses import dataclass
 from functools import cache
 
 from payments.aws.queue import MessageQueue, PaymentQueues
-from payments.aws.sandbox_ledger import SandboxLedger, SandboxOperationLedger
+from payments.aws.turns import Turns
 from payments.core.messages import Message, OperationMessage
 from payments.flows.charge import Charging, Witness
 from payments.flows.delivery import Delivery, OperationDelivery, Verdict
 from payments.flows.operations import OperationIntake
 from payments.flows.performing import Performing
 from payments.flows.sweep import ExpirySweep, OperationSweep, PaymentSweep
-from payments.gateways.sandbox import SandboxGateway
-from payments.gateways.sandbox_operations import SandboxOperations
+from payments.gateways.port import Hint
 from payments.runtime.clients import client
+from payments.runtime.processor import (
+    hint_of,
+    operation_gateway,
+    payment_gateway,
+    processor_rate,
+)
 from payments.runtime.queues import message_queue, payment_queues
 from payments.runtime.settings import review_limits, setting
 from payments.runtime.stores import operation_store, payment_store
 from payments.runtime.workflows import workflow_of
 from payments.telemetry.metrics import count_operation, count_payment
+
+__all__ = ["Hint", "charging", "deliveries", "hint_of", "payment_sweep"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +38,8 @@ class Deliveries:
     dead_letters: MessageQueue
     events: MessageQueue
     rows: MessageQueue
+    turns: Turns | None = None
+    """Hands out turns, where the processor takes only so many payments a second."""
 
     def deliver(self, message: Message, witness: Witness, *, is_first: bool) -> Verdict:
         """Handle a message of either kind."""
@@ -41,6 +50,13 @@ class Deliveries:
     def queue_of(self, arn: str) -> MessageQueue:
         """Return the queue that a message came from."""
         return self.events if self.events.is_called(arn.rpartition(":")[2]) else self.rows
+
+
+def _turns() -> Turns | None:
+    rate = processor_rate()
+    if rate is None:
+        return None
+    return Turns(client("dynamodb"), setting("PROCESSING_STATUS_TABLE"), per_second=rate)
 
 
 @cache
@@ -59,24 +75,23 @@ def deliveries() -> Deliveries:
         dead_letters=message_queue("PAYMENT_EVENTS_DLQ_URL"),
         events=message_queue("PAYMENT_EVENTS_QUEUE_URL"),
         rows=message_queue("PAYMENT_ROWS_QUEUE_URL"),
+        turns=_turns(),
     )
 
 
 @cache
 def charging() -> Charging:
     """Return the rules of charging, on the processor of this environment."""
-    ledger = SandboxLedger(client("dynamodb"), setting("PROCESSING_STATUS_TABLE"))
-    return Charging(payment_store(), SandboxGateway(ledger), tally=count_payment)
+    return Charging(payment_store(), payment_gateway(), tally=count_payment)
 
 
 @cache
 def performing() -> Performing:
     """Return the rules of refunds, captures and cancellations, on the same processor."""
-    ledger = SandboxOperationLedger(client("dynamodb"), setting("PROCESSING_STATUS_TABLE"))
     return Performing(
         payment_store(),
         operation_store(),
-        SandboxOperations(ledger),
+        operation_gateway(),
         tally=count_operation,
         payment_tally=count_payment,
     )
@@ -104,4 +119,6 @@ def expiry_sweep() -> ExpirySweep:
 @cache
 def payment_sweep() -> PaymentSweep:
     """Return what finds stuck payments."""
-    return PaymentSweep(payment_store(), payment_queues(), tally=count_payment)
+    return PaymentSweep(
+        payment_store(), payment_queues(), tally=count_payment, per_second=processor_rate()
+    )

@@ -23,9 +23,10 @@ _REVIEW: Final = frozenset({"REVIEW_ABOVE"})
 _QUEUES: Final = frozenset({"PAYMENT_EVENTS_QUEUE_URL", "PAYMENT_ROWS_QUEUE_URL"})
 
 SETTINGS: Final[dict[str, frozenset[str]]] = {
-    "api-handler": _POWERTOOLS | _TABLES | _QUEUES | _REVIEW,
+    "api-handler": _POWERTOOLS | _TABLES | _QUEUES | _REVIEW | {"PAYMENT_PROCESSOR"},
     "batch-processor": _POWERTOOLS
     | {
+        "PAYMENT_PROCESSOR",
         "PAYMENTS_TABLE",
         "PROCESSING_STATUS_TABLE",
         "PAYMENT_ROWS_QUEUE_URL",
@@ -36,10 +37,22 @@ SETTINGS: Final[dict[str, frozenset[str]]] = {
     | _TABLES
     | _QUEUES
     | _REVIEW
-    | {"PAYMENT_EVENTS_DLQ_URL", "PAYMENT_WORKFLOW_ARN"},
+    | {"PAYMENT_EVENTS_DLQ_URL", "PAYMENT_PROCESSOR", "PAYMENT_WORKFLOW_ARN"},
     "event-publisher": _POWERTOOLS | {"NOTIFICATIONS_TOPIC_ARN", "ANNOUNCEMENTS_DLQ_URL"},
 }
 """The environment variables that each function reads; the stack sets exactly these."""
+
+STRIPE_SETTINGS: Final[dict[str, frozenset[str]]] = {
+    "payment-processor": frozenset(
+        {"ENVIRONMENT_SUFFIX", "PROCESSOR_KEY_ARN", "PROCESSOR_MODE", "PROCESSOR_RATE"}
+    ),
+}
+"""The variables that a function reads besides, where Stripe is the processor."""
+
+
+def optional_setting(name: str) -> str | None:
+    """Return an environment variable that the stack sets only where it is configured."""
+    return os.environ.get(name)
 
 
 def setting(name: str) -> str:

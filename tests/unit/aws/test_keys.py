@@ -32,6 +32,7 @@ KINDS: dict[str, Callable[[str, int], dict[str, Any]]] = {
     "claim of a dry run": lambda id_, _: keys.claim_key(BATCH_ID, id_),
     "sandbox's memory": lambda id_, _: keys.sandbox_key(id_),
     "end of the last sweep": lambda _, __: keys.sweep_key(),
+    "processor's next turn": lambda _, __: keys.turn_key(),
 }
 
 
@@ -42,8 +43,8 @@ def test_two_items_of_processing_status_meet_only_if_they_are_the_same(
     key, other = KINDS[kind](id_, number), KINDS[other_kind](other_id, other_number)
     if key == other:
         assert kind == other_kind
-        # There is one item of the sweep.
-        assert id_ == other_id or kind == "end of the last sweep"
+        # There is one item of these.
+        assert id_ == other_id or kind in {"end of the last sweep", "processor's next turn"}
 
 
 @given(IDS, NUMBERS, NUMBERS)

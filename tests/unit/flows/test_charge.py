@@ -412,3 +412,63 @@ class TestSandbox:
         with pytest.raises(GatewayUnavailable):
             self.charge(store, charging, 50002)
         assert charging.settle("pay_1", WITNESS).status is PaymentStatus.COMPLETED
+
+
+class TestLookUp:
+    """Somebody says that something happened at the processor."""
+
+    @pytest.fixture
+    def bound(self, store: PaymentStore, pending: Payment) -> Payment:
+        """A payment whose charge has no outcome yet."""
+        down = Charging(store, ScriptedGateway(charge=GatewayUnavailable()))
+        with pytest.raises(GatewayUnavailable):
+            down.charge(pending, WITNESS)
+        return end(store)
+
+    @pytest.mark.parametrize(
+        ("answer", "status"),
+        [
+            (Approved("ref"), "COMPLETED"),
+            (Declined(REFUSED_CARD), "FAILED"),
+            (Pending(), "PROCESSING"),
+            (Prepared("ref"), "PROCESSING"),
+        ],
+    )
+    def test_what_the_processor_answers_is_recorded_and_not_what_was_said(
+        self,
+        store: PaymentStore,
+        bound: Payment,
+        answer: ChargeOutcome | Prepared,
+        status: str,
+    ) -> None:
+        gateway = ScriptedGateway(look_up=answer)
+        Charging(store, gateway).look_up(bound.payment_id, "ref", WITNESS)
+        assert end(store).status.value == status
+        assert gateway.calls == ["look_up"]
+
+    def test_a_late_or_doubled_word_asks_nobody_and_changes_nothing(
+        self, store: PaymentStore, bound: Payment
+    ) -> None:
+        gateway = ScriptedGateway(look_up=Declined(REFUSED_CARD))
+        Charging(store, ScriptedGateway()).look_up(bound.payment_id, "ref", WITNESS)
+        for _ in range(2):
+            Charging(store, gateway).look_up(bound.payment_id, "ref", WITNESS)
+        assert gateway.calls == []
+        assert statuses(store) == ["PENDING", "PROCESSING", "COMPLETED"]
+
+    def test_a_word_about_another_charge_or_an_unknown_payment_changes_nothing(
+        self, store: PaymentStore, bound: Payment
+    ) -> None:
+        gateway = ScriptedGateway()
+        charging = Charging(store, gateway)
+        assert charging.look_up(bound.payment_id, "ref_of_another", WITNESS) == bound
+        assert charging.look_up("pay_none", "ref", WITNESS) is None
+        assert gateway.calls == []
+        assert end(store) == bound
+
+    def test_a_word_about_a_payment_that_is_not_bound_changes_nothing(
+        self, store: PaymentStore, pending: Payment
+    ) -> None:
+        gateway = ScriptedGateway()
+        assert Charging(store, gateway).look_up("pay_1", "ref", WITNESS) == pending
+        assert gateway.calls == []

@@ -1,12 +1,14 @@
 """Finding payments that are stuck."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from payments.aws.payments import PaymentStore
 from payments.aws.queue import PaymentQueues
 from payments.core.faults import GatewayUnavailable, ServiceUnavailable
+from payments.core.messages import Backlog
 from payments.flows.charge import Charging
 from payments.flows.sweep import Found, PaymentSweep
 from tests.unit.cloud import (
@@ -98,6 +100,67 @@ class TestLook:
         [(payment_id, error)] = found.unreadable.items()
         assert payment_id == "damaged"
         assert isinstance(error, ValueError | KeyError)
+
+
+class TestTurns:
+    """A payment that only waits for its turn at the processor is not stuck."""
+
+    @pytest.fixture
+    def limited(self, sweep: PaymentSweep, store: PaymentStore, queues: PaymentQueues) -> Any:
+        """The sweep at noon, where the processor takes one payment in a second."""
+        del sweep
+        return PaymentSweep(store, queues, lambda: NOW, per_second=1)
+
+    def accept_at(self, store: PaymentStore, time: str, source: str = "api") -> None:
+        at = f"2026-01-01T{time}.000000Z"
+        store.create(payment_request(f"{source[:3]}_{time[:5]}", source=source), actor="t", at=at)
+
+    def wait(self, monkeypatch: pytest.MonkeyPatch, *backlogs: tuple[int, int]) -> None:
+        told = tuple(Backlog(waiting=waiting, delayed=delayed) for waiting, delayed in backlogs)
+        monkeypatch.setattr(PaymentQueues, "backlogs", lambda _: told)
+
+    def test_the_time_that_its_queue_takes_is_added(
+        self, store: PaymentStore, limited: PaymentSweep, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for time in ("11:14:00", "11:16:00", "11:44:00", "11:46:00"):
+            self.accept_at(store, time)
+        self.wait(monkeypatch, (30 * 60, 0), (0, 0))
+        assert looked_at(limited) == ["api_11:14"]
+        self.wait(monkeypatch, (0, 0), (30 * 60, 0))
+        assert sorted(looked_at(limited)) == ["api_11:14", "api_11:16", "api_11:44"]
+
+    def test_a_long_file_hides_no_stuck_payment_of_a_customer(
+        self, store: PaymentStore, limited: PaymentSweep, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.accept_at(store, "11:30:00")
+        self.accept_at(store, "11:30:00", ROW)
+        self.wait(monkeypatch, (0, 0), (10**6, 0))
+        assert looked_at(limited) == ["api_11:30"]
+
+    def test_what_was_put_off_may_come_a_delay_later(
+        self, store: PaymentStore, limited: PaymentSweep, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.accept_at(store, "11:40:00")
+        self.accept_at(store, "11:29:00")
+        self.wait(monkeypatch, (0, 1), (0, 0))
+        assert looked_at(limited) == ["api_11:29"]
+
+    def test_without_a_limit_no_queue_is_asked(
+        self, store: PaymentStore, sweep: PaymentSweep, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.accept_at(store, "11:40:00")
+        monkeypatch.setattr(PaymentQueues, "backlogs", lambda _: pytest.fail("asked"))
+        assert looked_at(sweep) == ["api_11:40"]
+
+    def test_the_queues_say_what_waits_and_what_was_put_off(
+        self, queues: PaymentQueues, cloud: Cloud
+    ) -> None:
+        for delay in (0, 0, 900):
+            cloud.sqs.send_message(QueueUrl=cloud.rows_url, MessageBody="x", DelaySeconds=delay)
+        assert queues.backlogs() == (
+            Backlog(waiting=0, delayed=0),
+            Backlog(waiting=2, delayed=1),
+        )
 
 
 @pytest.mark.usefixtures("one_shard")

@@ -1,0 +1,60 @@
+"""Which processor a function gets, and that nobody pays for the one that is not configured."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+LAMBDA = Path(__file__).parents[2] / "lambda"
+
+SETTINGS = {
+    "POWERTOOLS_SERVICE_NAME": "payment-processor",
+    "POWERTOOLS_METRICS_NAMESPACE": "payments",
+    "AWS_DEFAULT_REGION": "eu-central-1",
+    "AWS_ACCESS_KEY_ID": "none",
+    "AWS_SECRET_ACCESS_KEY": "none",
+    "PAYMENTS_TABLE": "payments",
+    "PROCESSING_STATUS_TABLE": "processing-status",
+    "AUDIT_LOGS_TABLE": "audit-logs",
+    "PAYMENT_EVENTS_QUEUE_URL": "https://localhost/1/payment-events-dev",
+    "PAYMENT_ROWS_QUEUE_URL": "https://localhost/1/payment-rows-dev",
+}
+STRIPE = {
+    "PAYMENT_PROCESSOR": "stripe",
+    "PROCESSOR_KEY_ARN": "arn:aws:secretsmanager:eu-central-1:1:secret:payment-processor-key-dev",
+    "PROCESSOR_MODE": "test",
+    "PROCESSOR_RATE": "25",
+    "ENVIRONMENT_SUFFIX": "dev",
+}
+SANDBOX = {"PAYMENT_PROCESSOR": "sandbox"}
+
+START = """
+import sys
+from payments.runtime import payment_processor, api_handler
+gateway = payment_processor.charging()._gateway
+needs = api_handler.payment_intake().needs
+print(type(gateway).__name__, needs is not None, "payments.gateways.stripe.gateway" in sys.modules,
+    "payments.gateways.sandbox" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize(
+    ("settings", "started"),
+    [
+        (SANDBOX, "SandboxGateway False False True"),
+        (STRIPE, "StripeGateway True True False"),
+    ],
+)
+def test_only_the_processor_that_is_configured_is_imported(
+    settings: dict[str, str], started: str
+) -> None:
+    outcome = subprocess.run(
+        [sys.executable, "-c", START],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(LAMBDA), **SETTINGS, **settings},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert outcome.stdout.startswith(started), outcome.stderr
