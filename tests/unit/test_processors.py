@@ -18,6 +18,7 @@ SETTINGS = {
     "PAYMENTS_TABLE": "payments",
     "PROCESSING_STATUS_TABLE": "processing-status",
     "AUDIT_LOGS_TABLE": "audit-logs",
+    "PAYMENT_OPERATIONS_TABLE": "payment-operations",
     "PAYMENT_EVENTS_QUEUE_URL": "https://localhost/1/payment-events-dev",
     "PAYMENT_ROWS_QUEUE_URL": "https://localhost/1/payment-rows-dev",
 }
@@ -34,17 +35,18 @@ START = """
 import sys
 from payments.runtime import payment_processor, api_handler
 gateway = payment_processor.charging()._gateway
-needs = api_handler.payment_intake().needs
+needs = api_handler.services().intake.needs
 print(type(gateway).__name__, needs is not None, "payments.gateways.stripe.gateway" in sys.modules,
-    "payments.gateways.sandbox" in sys.modules)
+    "payments.gateways.sandbox" in sys.modules,
+    type(payment_processor.performing()._gateway).__name__)
 """
 
 
 @pytest.mark.parametrize(
     ("settings", "started"),
     [
-        (SANDBOX, "SandboxGateway False False True"),
-        (STRIPE, "StripeGateway True True False"),
+        (SANDBOX, "SandboxGateway False False True SandboxOperations"),
+        (STRIPE, "StripeGateway True True False StripeOperations"),
     ],
 )
 def test_only_the_processor_that_is_configured_is_imported(
