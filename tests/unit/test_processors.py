@@ -19,6 +19,7 @@ SETTINGS = {
     "PROCESSING_STATUS_TABLE": "processing-status",
     "AUDIT_LOGS_TABLE": "audit-logs",
     "PAYMENT_OPERATIONS_TABLE": "payment-operations",
+    "REVIEW_ABOVE": "",
     "PAYMENT_EVENTS_QUEUE_URL": "https://localhost/1/payment-events-dev",
     "PAYMENT_ROWS_QUEUE_URL": "https://localhost/1/payment-rows-dev",
 }
