@@ -277,7 +277,7 @@ def test_the_alarm_covers_two_sweeps(stack: Stack) -> None:
 
 def test_the_sweep_reads_the_index_that_there_is(stack: Stack) -> None:
     table = stack.one("aws_dynamodb_table", name=stack.name("payments"))
-    index, _ = table["global_secondary_index"]
+    index, *_ = table["global_secondary_index"]
     assert (index["name"], index["hash_key"], index["range_key"]) == (
         OPEN_INDEX,
         "open_shard",
