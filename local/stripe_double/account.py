@@ -343,6 +343,12 @@ class Account:
             self._tell("refund.failed", refund)
         return refund
 
+    def reissue(self, intent_id: str, card: str) -> None:
+        """Let the card that an intent charged behave as another test card from now on."""
+        self._cards[self.charges[self.intents[intent_id]["latest_charge"]]["payment_method"]] = (
+            CARDS[card]
+        )
+
     # --- the truth about money
 
     def money(self) -> dict[str, list[Object]]:

@@ -23,3 +23,19 @@ CURRENCY_NOT_SUPPORTED: Final = Failure(
 CANCELED_AT_PROCESSOR: Final = Failure(
     "canceled_at_processor", "The charge was canceled at the processor; nothing was charged."
 )
+
+REFUND_REFUSED: Final = Failure("declined", "The processor refused the refund.")
+REFUND_RETURNED: Final = Failure(
+    "refund_returned", "The refund could not be paid out; the money came back."
+)
+CAPTURE_REFUSED: Final = Failure("declined", "The processor refused the capture.")
+CAPTURES_ONCE: Final = Failure(
+    "partial_capture_not_supported",
+    "The processor captures a payment once, and releases what a capture leaves.",
+)
+AUTHORIZATION_OVER: Final = Failure(
+    "authorization_over", "The authorization was released or has expired."
+)
+CAPTURED_ELSEWHERE: Final = Failure(
+    "already_captured", "The processor has captured the payment; it can be refunded."
+)

@@ -59,9 +59,9 @@ def payment_gateway() -> PaymentGateway:
 def operation_gateway() -> OperationGateway:
     """Return the same processor, for what comes after a charge."""
     if is_stripe():
-        from payments.gateways.stripe.operations import StripeOperations  # noqa: PLC0415 - likewise
+        from payments.runtime.stripe import stripe_operations  # noqa: PLC0415 - likewise
 
-        return StripeOperations()
+        return stripe_operations()
     from payments.aws.sandbox_ledger import SandboxOperationLedger  # noqa: PLC0415
     from payments.gateways.sandbox_operations import SandboxOperations  # noqa: PLC0415
 

@@ -62,3 +62,14 @@ def stripe_amount(content: Content) -> int | FieldError:
             f"must be at most {most}: the processor takes no more of {currency} in one payment",
         )
     return amount
+
+
+def our_amount(theirs: int, content: Content) -> int:
+    """Return an amount of Stripe's in the minor units of a payment.
+
+    >>> our_amount(500, Content("pay_1", 5, "UGX", 0)), our_amount(5, Content("p", 500, "MGA", 2))
+    (5, 500)
+    """
+    decimals = EXPONENTS.get(content.currency, content.exponent)
+    amount: int = theirs * 10**content.exponent // 10**decimals
+    return amount

@@ -1,8 +1,10 @@
 """Payments through Stripe: an intent that is not confirmed, then its confirmation."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
+from payments.core.clock import utc_text
 from payments.core.faults import FieldError, GatewayRefused, GatewayUnavailable
 from payments.core.payment import Failure, Payment, ProcessorAnswer
 from payments.gateways.failures import (
@@ -21,14 +23,17 @@ from payments.gateways.port import (
 from payments.gateways.stripe.amounts import stripe_amount
 from payments.gateways.stripe.client import KeptFailure, Reply, StripeClient
 from payments.gateways.stripe.declines import card_failure, decline_code, request_failure
+from payments.gateways.stripe.intents import (
+    INTENTS,
+    OUR_CANCELLATION,
+    compare,
+    intent_of,
+    refused,
+)
 
 CONFIRM_SECONDS: Final = 20.0
 """How long a confirmation may take: the card's issuer is asked."""
 
-OUR_CANCELLATION: Final = "abandoned"
-"""The reason that tells our own cancellations from those made in Stripe's dashboard."""
-
-_INTENTS: Final = "/v1/payment_intents"
 _OPEN: Final = frozenset({"requires_payment_method", "requires_confirmation", "requires_action"})
 """The statuses of an intent that has no outcome."""
 _CREATE_KEYS: Final = ("create", "create-2", "create-3")
@@ -68,14 +73,14 @@ class StripeGateway:
         if reply.error:
             declined = _declined(reply)
             if declined is None:
-                raise _refused(reply)
+                raise refused(reply)
             return declined
-        return Prepared(self._checked(payment, reply.document)["id"])
+        return Prepared(self._intent(payment, reply)["id"])
 
     def charge(self, payment: Payment) -> ChargeOutcome:
         """Confirm the payment's intent, once or again. See :meth:`PaymentGateway.charge`."""
         reply = self._client.post(
-            f"{_INTENTS}/{payment.gateway_reference}/confirm",
+            f"{INTENTS}/{payment.gateway_reference}/confirm",
             {"off_session": "true", "error_on_requires_action": "true"},
             read_seconds=CONFIRM_SECONDS,
         )
@@ -90,23 +95,23 @@ class StripeGateway:
             case "requires_action":
                 answer = ProcessorAnswer("requires_action", reply.request_id)
                 return self._closed(payment, Declined(AUTHENTICATION_REQUIRED, answer))
-        return _decided(payment, intent, reply)
+        return self._decided(payment, intent, reply)
 
     def cancel(self, payment: Payment) -> ChargeOutcome:
         """Cancel the payment's intent, unless it has an outcome. See :meth:`PaymentGateway.cancel`."""
         reply = self._client.post(
-            f"{_INTENTS}/{payment.gateway_reference}/cancel",
+            f"{INTENTS}/{payment.gateway_reference}/cancel",
             {"cancellation_reason": OUR_CANCELLATION},
         )
-        return _decided(payment, self._intent(payment, reply), reply)
+        return self._decided(payment, self._intent(payment, reply), reply)
 
     def look_up(self, payment: Payment) -> ChargeOutcome | Prepared:
         """Read the payment's intent, and change nothing. See :meth:`PaymentGateway.look_up`."""
-        reply = self._client.get(f"{_INTENTS}/{payment.gateway_reference}")
+        reply = self._client.get(f"{INTENTS}/{payment.gateway_reference}")
         intent = self._intent(payment, reply)
         if intent["status"] in _OPEN:
             return Prepared(intent["id"])
-        return _decided(payment, intent, reply)
+        return self._decided(payment, intent, reply)
 
     def _create(self, payment: Payment, form: Mapping[str, str]) -> Reply:
         """Create an intent under the payment's key, so that a repeated call finds the same intent.
@@ -119,7 +124,7 @@ class StripeGateway:
             # A disposable environment that is built again may charge the same payment id anew.
             key = f"{self._environment}:{payment.payment_id}:{payment.created_at}:{name}"
             try:
-                reply = self._client.post(_INTENTS, form, key=key)
+                reply = self._client.post(INTENTS, form, key=key)
             except KeptFailure:
                 continue
             if reply.error.get("type") != "idempotency_error":
@@ -128,58 +133,40 @@ class StripeGateway:
 
     def _intent(self, payment: Payment, reply: Reply) -> Mapping[str, Any]:
         """Return the intent that a reply holds, as its object or in its error, once it is checked."""
-        intent = reply.document or reply.error.get("payment_intent")
-        if not isinstance(intent, dict):
-            raise _refused(reply)
-        return self._checked(payment, intent)
+        return intent_of(reply, payment, environment=self._environment, live=self._client.live)
+
+    def _decided(self, payment: Payment, intent: Mapping[str, Any], reply: Reply) -> ChargeOutcome:
+        """Return the outcome that an intent has. What is authorised and not captured is approved."""
+        match intent["status"], payment.content.capture:
+            case "succeeded", "automatic":
+                compare("amount_received", intent.get("amount_received"), intent["amount"])
+                return Approved(intent["id"])
+            case "succeeded", _:
+                return Approved(intent["id"])
+            case "requires_capture", "manual":
+                return Approved(intent["id"], capture_before=self._capture_before(intent))
+            case "processing", _:
+                return Pending()
+            case "canceled", _:
+                return _why_canceled(intent, reply)
+            case status, _ if status in _OPEN:
+                raise GatewayUnavailable(f"the intent still has a status of {status}")
+            case status, _:
+                raise GatewayRefused(f"the intent has a status of {status}")
+
+    def _capture_before(self, intent: Mapping[str, Any]) -> str | None:
+        """Return until when an authorised amount is held, which only its charge tells."""
+        reply = self._client.get(f"/v1/charges/{intent.get('latest_charge')}")
+        match reply.document:
+            case {"payment_method_details": {"card": {"capture_before": int(seconds)}}}:
+                return utc_text(datetime.fromtimestamp(seconds, UTC))
+        return None
 
     def _closed(self, payment: Payment, declined: Declined) -> ChargeOutcome:
         """Cancel an intent that was declined, so that nobody can confirm it; return its end."""
         outcome = self.cancel(payment)
         # A twin may have been charged in between, or Stripe is still at it.
         return declined if isinstance(outcome, Declined) else outcome
-
-    def _checked(self, payment: Payment, intent: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return an intent that is what was asked for.
-
-        Raises:
-            GatewayRefused: it is not. On-call is told and the payment waits: nobody can say what it
-                would be charged for.
-        """
-        metadata = intent.get("metadata") or {}
-        _compare("amount", intent.get("amount"), stripe_amount(payment.content))
-        _compare("currency", intent.get("currency"), payment.currency.lower())
-        _compare("metadata.payment_id", metadata.get("payment_id"), payment.payment_id)
-        _compare("metadata.environment", metadata.get("environment"), self._environment)
-        _compare("livemode", intent.get("livemode"), self._client.live)
-        if payment.gateway_reference is not None:
-            _compare("id", intent.get("id"), payment.gateway_reference)
-        return intent
-
-
-def _compare(name: str, answered: object, asked: object) -> None:
-    if answered != asked:
-        raise GatewayRefused(f"Stripe answered {name} {answered!r} where {asked!r} was asked for")
-
-
-def _decided(payment: Payment, intent: Mapping[str, Any], reply: Reply) -> ChargeOutcome:
-    """Return the outcome that an intent has. What is authorised and not captured is approved."""
-    manual = payment.content.capture == "manual"
-    match intent["status"]:
-        case "succeeded":
-            if not manual:
-                _compare("amount_received", intent.get("amount_received"), intent["amount"])
-            return Approved(intent["id"])
-        case "requires_capture" if manual:
-            return Approved(intent["id"])
-        case "processing":
-            return Pending()
-        case "canceled":
-            return _why_canceled(intent, reply)
-        case status if status in _OPEN:
-            raise GatewayUnavailable(f"the intent still has a status of {status}")
-        case status:
-            raise GatewayRefused(f"the intent has a status of {status}")
 
 
 def _declined(reply: Reply) -> Declined | None:
@@ -210,9 +197,3 @@ def _why_canceled(intent: Mapping[str, Any], reply: Reply) -> Declined:
     ours = intent.get("cancellation_reason") == OUR_CANCELLATION
     answer = ProcessorAnswer("canceled", reply.request_id)
     return Declined(CANCELLED if ours else CANCELED_AT_PROCESSOR, answer)
-
-
-def _refused(reply: Reply) -> GatewayRefused:
-    error = reply.error
-    words = [error.get("type"), error.get("code"), error.get("param"), reply.request_id]
-    return GatewayRefused(" ".join(str(word) for word in words if word))

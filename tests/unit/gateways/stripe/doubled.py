@@ -65,10 +65,11 @@ class Stripe:
 
     def another(self, *, environment: str = ENVIRONMENT, live: bool = False) -> StripeGateway:
         """Return another gateway to the same account."""
-        client = StripeClient(self.transport, self._read_key, live=live)
+        client = StripeClient(self.transport, self.read_key, live=live)
         return StripeGateway(client, environment=environment)
 
-    def _read_key(self, *, anew: bool = False) -> str:
+    def read_key(self, *, anew: bool = False) -> str:
+        """Return the key as it is remembered, or as it is by now."""
         if anew:
             self.key = self.double.key
         return self.key

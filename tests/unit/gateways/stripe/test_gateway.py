@@ -10,7 +10,8 @@ from payments.core.faults import GatewayRefused, GatewayUnavailable
 from payments.core.payment import Failure, Payment, PaymentStatus, ProcessorAnswer
 from payments.gateways import failures
 from payments.gateways.port import CANCELLED, Approved, Declined, Pending, Prepared
-from payments.gateways.stripe.gateway import OUR_CANCELLATION, StripeGateway
+from payments.gateways.stripe.gateway import StripeGateway
+from payments.gateways.stripe.intents import OUR_CANCELLATION
 from payments.gateways.stripe.wire import Answer
 from tests.unit.gateways.stripe.test_client import Scripted, answer, client, error
 
@@ -228,13 +229,31 @@ class TestCharge:
         assert outcome.answer == ProcessorAnswer(decline_code or code, "req_1")
         assert asked(transport) == ["POST confirm", "POST cancel"]
 
-    def test_what_is_captured_later_is_approved_once_it_is_authorised(self) -> None:
+    @pytest.mark.parametrize(
+        ("charge", "until"),
+        [
+            (
+                {"payment_method_details": {"card": {"capture_before": 1_767_830_400}}},
+                "2026-01-08T00:00:00.000000Z",
+            ),
+            ({"payment_method_details": {"card": {}}}, None),
+            ({"payment_method_details": None}, None),
+        ],
+    )
+    def test_what_is_captured_later_is_approved_once_it_is_authorised_and_says_until_when(
+        self, charge: Mapping[str, Any], until: str | None
+    ) -> None:
         later = bound(capture="manual")
-        stripe, _ = gateway(answer(200, intent("requires_capture")))
-        assert stripe.charge(later) == Approved("pi_1")
-        captured = intent("succeeded", amount_received=500)
-        stripe, _ = gateway(answer(200, captured))
-        assert stripe.look_up(later) == Approved("pi_1")
+        stripe, transport = gateway(
+            answer(200, intent("requires_capture", latest_charge="ch_1")),
+            answer(200, {"id": "ch_1", **charge}),
+        )
+        assert stripe.charge(later) == Approved("pi_1", capture_before=until)
+        assert asked(transport) == ["POST confirm", "GET ch_1"]
+
+    def test_what_was_captured_in_part_is_approved_still(self) -> None:
+        stripe, _ = gateway(answer(200, intent("succeeded", amount_received=500)))
+        assert stripe.look_up(bound(capture="manual")) == Approved("pi_1")
 
     def test_a_decline_whose_cancellation_finds_money_taken_is_approved(self) -> None:
         stripe, _ = gateway(declined("card_declined"), in_state("succeeded"))
