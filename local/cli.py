@@ -144,7 +144,13 @@ def _running_emulator(workspace: Workspace, *, port: int | None) -> emulator.Emu
 def demo(workspace: Workspace, options: argparse.Namespace) -> None:
     """Make up, then pay."""
     up(workspace, options)
-    demonstration.run(_deployment(workspace))
+    deployed = _deployment(workspace)
+    demonstration.run(
+        deployed,
+        lambda payment_id: _run_operation(
+            workspace, deployed, "trace", "--env", workspace.suffix, payment_id
+        ),
+    )
 
 
 def down(workspace: Workspace, _options: argparse.Namespace) -> None:

@@ -1,10 +1,11 @@
-"""One payment with curl, three by CSV file, and what became of them."""
+"""Two payments with curl, three by CSV file, and what became of them."""
 
 import json
 import os
 import re
 import shlex
 import subprocess
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -21,19 +22,28 @@ from operations import batch
 from payments.core.payment import PaymentStatus
 
 PAYMENT = '{"payment_id": "pay_123456", "amount": 99.99, "currency": "USD"}'
+CARRIED_PAYMENT = '{"payment_id": "pay_carried", "amount": 500.02, "currency": "USD"}'
+"""The sandbox charges this amount, and its answer is lost."""
+
 BATCH = REPOSITORY / "samples/payments.csv"
 BATCH_WITH_BAD_ROWS = REPOSITORY / "samples/payments-with-bad-rows.csv"
 PATIENCE = 120.0  # seconds for all payments to become final
 
 
-def run(deployment: Deployment) -> None:
+def run(deployment: Deployment, tell: Callable[[str], None]) -> None:
     """Walk through the documented payment and the documented batch at a deployed system.
+
+    Args:
+        deployment: the system.
+        tell: prints the story of a payment, by its id.
 
     Raises:
         RigError: something did not end as documented.
     """
     console.rule("One payment over HTTP", align="left")
-    payment_id = _pay_with_curl(deployment)
+    simple = _pay_with_curl(deployment, PAYMENT)
+    console.rule("One whose answer gets lost at the processor", align="left")
+    carried = _pay_with_curl(deployment, CARRIED_PAYMENT)
     for file in (BATCH, BATCH_WITH_BAD_ROWS):
         console.rule(f"A batch of payments: {file.relative_to(REPOSITORY)}", align="left")
         console.print(file.read_text().rstrip(), markup=False)
@@ -42,11 +52,15 @@ def run(deployment: Deployment) -> None:
         with step("Following the batch") as following:
             report = batches.follow(deployment, batch_id, note=following.note, patience=PATIENCE)
         batch.show(report)
-    payments = _wait_for_all(deployment, [payment_id, *batches.payment_ids(BATCH)])
+    payments = _wait_for_all(deployment, [simple, carried, *batches.payment_ids(BATCH)])
     console.rule("What became of them", align="left")
     console.print(_table(payments))
     if unpaid := [each["payment_id"] for each in payments if each["status"] != "COMPLETED"]:
         raise RigError(f"Expected all to be COMPLETED, but these are not: {', '.join(unpaid)}")
+    console.rule("The life of almost every payment: paid in one hop", align="left")
+    tell(simple)
+    console.rule("And of one that a workflow had to carry: asked again, charged once", align="left")
+    tell(carried)
     _show_what_next(deployment)
 
 
@@ -66,8 +80,8 @@ def curl(deployment: Deployment, path: str, *options: str) -> list[str]:
     ]
 
 
-def _pay_with_curl(deployment: Deployment) -> str:
-    options = ("--include", "--header", "Content-Type: application/json", "--data", PAYMENT)
+def _pay_with_curl(deployment: Deployment, payment: str) -> str:
+    options = ("--include", "--header", "Content-Type: application/json", "--data", payment)
     command = curl(deployment, "/payments", *options)
     console.print(f"$ {shlex.join(command)}", markup=False)
     sent = subprocess.run(command, capture_output=True, check=False, cwd=REPOSITORY, text=True)
@@ -78,7 +92,7 @@ def _pay_with_curl(deployment: Deployment) -> str:
         raise RigError(f"The API did not accept the payment (curl's exit code: {sent.returncode}).")
     if int(status[1]) == HTTPStatus.OK:
         console.print("[dim]This payment was made before: the answer repeats it, no charge.[/dim]")
-    return str(json.loads(PAYMENT)["payment_id"])
+    return str(json.loads(payment)["payment_id"])
 
 
 def _wait_for_all(deployment: Deployment, payment_ids: list[str]) -> list[dict[str, Any]]:
