@@ -147,9 +147,7 @@ def demo(workspace: Workspace, options: argparse.Namespace) -> None:
     deployed = _deployment(workspace)
     demonstration.run(
         deployed,
-        lambda payment_id: _run_operation(
-            workspace, deployed, "trace", "--env", workspace.suffix, payment_id
-        ),
+        lambda payment_id: _run_operation(workspace, deployed, "trace", payment_id),
     )
 
 
@@ -231,12 +229,16 @@ def doctor(workspace: Workspace, _options: argparse.Namespace) -> int:
     return _exit_code_of(workspace, _deployment(workspace), "doctor")
 
 
-def _run_operation(workspace: Workspace, deployed: Deployment, operation: str) -> None:
-    if code := _exit_code_of(workspace, deployed, operation):
+def _run_operation(
+    workspace: Workspace, deployed: Deployment, operation: str, *arguments: str
+) -> None:
+    if code := _exit_code_of(workspace, deployed, operation, *arguments):
         raise RigError(f"{operation} ended with exit code {code}.")
 
 
-def _exit_code_of(workspace: Workspace, deployed: Deployment | None, operation: str) -> int:
+def _exit_code_of(
+    workspace: Workspace, deployed: Deployment | None, operation: str, *arguments: str
+) -> int:
     local = {}
     if deployed:
         local = deployment.configuration(workspace) | surroundings.aws_access(
@@ -245,7 +247,7 @@ def _exit_code_of(workspace: Workspace, deployed: Deployment | None, operation: 
             region=workspace.region,
         )
     return subprocess.run(
-        [sys.executable, "-m", "operations", operation],
+        [sys.executable, "-m", "operations", operation, *arguments],
         check=False,
         cwd=REPOSITORY,
         env=(surroundings.for_operations(os.environ) | local) if deployed else dict(os.environ),
