@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any, Final, NoReturn
 
 from payments.aws.operations import DUE_INDEX
-from payments.aws.payments import OPEN_INDEX
+from payments.aws.payments import HELD_INDEX, OPEN_INDEX
 from tests.simulation.scheduler import SimulatorError
 
 type Value = dict[str, Any]
@@ -27,6 +27,7 @@ PAGE_ITEMS: Final = 4
 
 INDEXES: Final = {
     OPEN_INDEX: ("open_shard", "accepted_at"),
+    HELD_INDEX: ("held_shard", "capture_before"),
     DUE_INDEX: ("due_shard", "due_at"),
 }
 """The keys of each index. It never lags here: who reads it looks each payment up in the table."""

@@ -8,11 +8,11 @@ from moto.core.models import botocore_stubber
 
 from local.clients import session
 from payments.aws.operations import DUE_INDEX
-from payments.aws.payments import OPEN_INDEX
+from payments.aws.payments import HELD_INDEX, OPEN_INDEX
 from tests.simulation.dynamodb import INDEXES, PAGE_ITEMS, AwsError
 
-_NUMBERS = frozenset({"sequence", "open_shard", "time_shard", "due_shard"})
-_INDEXES_OF = {"payments": OPEN_INDEX, "operations": DUE_INDEX}
+_NUMBERS = frozenset({"sequence", "open_shard", "held_shard", "time_shard", "due_shard"})
+_INDEXES = (("payments", OPEN_INDEX), ("payments", HELD_INDEX), ("operations", DUE_INDEX))
 _NOT_COMPARED = frozenset({"ResponseMetadata", "ConsumedCapacity", "ItemCollectionMetrics"})
 
 
@@ -37,7 +37,7 @@ class MotoDynamoDB:
                 ],
                 KeySchema=_schema(key),
             )
-        for table, index in _INDEXES_OF.items():
+        for table, index in _INDEXES:
             self._client.update_table(
                 TableName=table,
                 AttributeDefinitions=[

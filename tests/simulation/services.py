@@ -43,7 +43,11 @@ class QueueService:
                 queue.show(request["ReceiptHandle"], request["VisibilityTimeout"])
                 return {}
             case "GetQueueAttributes":
-                return {"Attributes": {"ApproximateNumberOfMessages": str(queue.waiting)}}
+                lengths = {
+                    "ApproximateNumberOfMessages": str(queue.waiting),
+                    "ApproximateNumberOfMessagesDelayed": "0",
+                }
+                return {"Attributes": {name: lengths[name] for name in request["AttributeNames"]}}
         raise SimulatorError(f"SQS {operation} is not simulated")
 
 
