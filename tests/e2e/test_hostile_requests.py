@@ -159,10 +159,7 @@ def test_an_unknown_route_is_not_found(api: PaymentsApi, path: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        *(
-            (method, "/payments")
-            for method in ("GET", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
-        ),
+        *((method, "/payments") for method in ("PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")),
         *((method, "/payments/pay_1") for method in ("POST", "PUT", "PATCH", "DELETE", "OPTIONS")),
         ("BREW", "/payments"),
     ],
