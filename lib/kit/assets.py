@@ -36,7 +36,7 @@ LAYER_DISTRIBUTIONS: Final = (
 )
 """What the functions need at run time. Lambda's own boto3 would change under them."""
 
-AWS_SERVICES: Final = ("dynamodb", "s3", "sns", "sqs", "stepfunctions")
+AWS_SERVICES: Final = ("dynamodb", "s3", "secretsmanager", "sns", "sqs", "stepfunctions")
 """What the functions call: of botocore's 400 services, only these are described in the layer."""
 
 BYTECODE_TAG: Final = "cpython-312"

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +13,6 @@ import pytest
 import api_handler
 import batch_processor
 import payment_processor
-from payments.aws.batches import BatchStore
 from payments.aws.payments import PaymentStore
 from payments.batches.batch import Batch, ObjectVersion
 from payments.batches.progress import NotPaidRow
@@ -21,6 +21,7 @@ from payments.batches.reports import REPORT_COLUMNS, not_paid_csv
 from payments.batches.steps import BatchProcessing
 from payments.flows.intake import PaymentIntake
 from payments.runtime import api_handler as runtime
+from payments.runtime.api_handler import Services
 from payments.runtime.payment_processor import Deliveries
 from payments.telemetry.logs import logger
 from tests.unit.aws_events import context, load, sqs_event
@@ -63,12 +64,9 @@ def log_lines(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[dict[str, An
 
 
 @pytest.fixture
-def wired(
-    monkeypatch: pytest.MonkeyPatch, intake: PaymentIntake, batch_store: BatchStore
-) -> Iterator[None]:
+def wired(monkeypatch: pytest.MonkeyPatch, services: Services) -> Iterator[None]:
     """The API's handler on the empty account of the test."""
-    monkeypatch.setattr(runtime, "payment_intake", lambda: intake)
-    monkeypatch.setattr(runtime, "batch_store", lambda: batch_store)
+    monkeypatch.setattr(runtime, "services", lambda: services)
     yield
     logger.remove_keys(["payment_id", "correlation_id", "batch_id", "step"])
 
@@ -108,15 +106,15 @@ def test_no_body_that_is_refused_gets_into_the_log(
 def test_no_body_gets_into_the_log_with_a_stack_trace(
     monkeypatch: pytest.MonkeyPatch,
     store: PaymentStore,
-    batch_store: BatchStore,
+    services: Services,
     log_lines: Callable[[], list[dict[str, Any]]],
     error: type[Exception],
 ) -> None:
     """A stack trace shows code and the error's own words, never the values of variables."""
     defect = error("utf-8", b"", 0, 1, "defect") if error is UnicodeDecodeError else error()
     broken = FailingQueue(defect)
-    monkeypatch.setattr(runtime, "payment_intake", lambda: PaymentIntake(store, broken))
-    monkeypatch.setattr(runtime, "batch_store", lambda: batch_store)
+    failing = replace(services, intake=PaymentIntake(store, broken))
+    monkeypatch.setattr(runtime, "services", lambda: failing)
     body = f'{{"payment_id": "pay_1", "amount": {MARK}, "currency": "USD"}}'
     assert post(body)["statusCode"] == 500
     lines = log_lines()

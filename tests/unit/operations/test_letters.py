@@ -43,7 +43,9 @@ def test_an_upload_that_lambda_gave_up_on_names_its_files() -> None:
     source = ObjectVersion(
         "files", "march 2026/Überweisungen.csv", "096fKKXTRTtl3on89fVO.nfljtsv6qko"
     )
-    assert read_letter(json.dumps(event)) == UploadLetter(((Batch(source), 76),))
+    assert read_letter(json.dumps(event)) == UploadLetter(
+        ((Batch(source, submitted_by="AIDAEXAMPLE"), 76),)
+    )
 
 
 @pytest.mark.parametrize(
