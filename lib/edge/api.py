@@ -140,6 +140,7 @@ class Api(Construct):
             resource_id=payments.id,
             http_method="GET",
             authorization=self._environment.profile.authorization,
+            request_validator_id=validator.id,
         )
         read_payment = self._reading("payment", payment, validator)
         read_batch = self._reading("batch", batch, validator)
