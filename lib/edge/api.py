@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 from cdktf import (
@@ -111,60 +112,25 @@ class Api(Construct):
         batch = self._add_path("batch", "{batch_id}", parent_id=batches.id)
         review = self._add_path("review", "review", parent_id=payment.id)
         self._deployed += [review, validator, model, payments, payment, batches, batch]
-        submit_payment = ApiGatewayMethod(
-            self,
-            "submit-payment",
-            rest_api_id=self.rest_api.id,
-            resource_id=payments.id,
-            http_method="POST",
-            authorization=self._environment.profile.authorization,
-            request_validator_id=validator.id,
-            request_models={"application/json": model.name},
-        )
+        post = partial(self._add_method, http_method="POST", validator=validator, model=model)
+        get = partial(self._add_method, http_method="GET", validator=validator)
+        submit_payment = post("submit-payment", payments)
         # Signed in every environment: without a signature nobody knows who decides.
-        review_payment = ApiGatewayMethod(
-            self,
-            "review-payment",
-            rest_api_id=self.rest_api.id,
-            resource_id=review.id,
-            http_method="POST",
-            authorization="AWS_IAM",
-            request_validator_id=validator.id,
-            request_parameters={"method.request.path.payment_id": True},
-            request_models={"application/json": model.name},
-        )
-        list_payments = ApiGatewayMethod(
-            self,
-            "list-payments",
-            rest_api_id=self.rest_api.id,
-            resource_id=payments.id,
-            http_method="GET",
-            authorization=self._environment.profile.authorization,
-            request_validator_id=validator.id,
-        )
-        read_payment = self._reading("payment", payment, validator)
-        read_batch = self._reading("batch", batch, validator)
+        review_payment = post("review-payment", review, "payment_id", authorization="AWS_IAM")
+        list_payments = get("list-payments", payments)
+        read_payment = get("read-payment", payment, "payment_id")
+        read_batch = get("read-batch", batch, "batch_id")
         refunds = self._add_path("refunds", "refunds", parent_id=payment.id)
         refund = self._add_path("refund", "{refund_id}", parent_id=refunds.id)
         captures = self._add_path("captures", "captures", parent_id=payment.id)
         cancel = self._add_path("cancel", "cancel", parent_id=payment.id)
         self._deployed += [refunds, refund, captures, cancel]
-        read_refunds = self._reading("refunds", refunds, validator, "payment_id")
-        read_refund = self._reading("refund", refund, validator, "payment_id", "refund_id")
+        read_refunds = get("read-refunds", refunds, "payment_id")
+        read_refund = get("read-refund", refund, "payment_id", "refund_id")
         self._integrate(read_refunds, handler, request_arn="GET/payments/*/refunds")
         self._integrate(read_refund, handler, request_arn="GET/payments/*/refunds/*")
         for id_, resource in (("refund", refunds), ("capture", captures), ("cancel", cancel)):
-            method = ApiGatewayMethod(
-                self,
-                f"{id_}-payment",
-                rest_api_id=self.rest_api.id,
-                resource_id=resource.id,
-                http_method="POST",
-                authorization=self._environment.profile.authorization,
-                request_validator_id=validator.id,
-                request_models={"application/json": model.name},
-                request_parameters={"method.request.path.payment_id": True},
-            )
+            method = post(f"{id_}-payment", resource, "payment_id")
             route = resource.path_part_input
             self._integrate(method, handler, request_arn=f"POST/payments/*/{route}")
         # In the ARN of a request, a path parameter is written as "*".
@@ -179,25 +145,28 @@ class Api(Construct):
             self, id_, rest_api_id=self.rest_api.id, parent_id=parent_id, path_part=path_part
         )
 
-    def _reading(
+    def _add_method(
         self,
-        what: str,
+        id_: str,
         resource: ApiGatewayResource,
+        *path_parameters: str,
+        http_method: str,
         validator: ApiGatewayRequestValidator,
-        *parameters: str,
+        model: ApiGatewayModel | None = None,
+        authorization: str | None = None,
     ) -> ApiGatewayMethod:
-        """Add a GET with these parameters in its path; without any, the id of what is read."""
+        """Add a method whose requests are validated, signed where the environment says so."""
+        parameters = {f"method.request.path.{name}": True for name in path_parameters}
         return ApiGatewayMethod(
             self,
-            f"read-{what}",
+            id_,
             rest_api_id=self.rest_api.id,
             resource_id=resource.id,
-            http_method="GET",
-            authorization=self._environment.profile.authorization,
+            http_method=http_method,
+            authorization=authorization or self._environment.profile.authorization,
             request_validator_id=validator.id,
-            request_parameters={
-                f"method.request.path.{name}": True for name in parameters or (f"{what}_id",)
-            },
+            request_parameters=parameters or None,
+            request_models={"application/json": model.name} if model else None,
         )
 
     def _integrate(
