@@ -20,7 +20,7 @@ from payments.core.payment import API
 from payments.flows.operations import Asked
 
 MAX_BODY_BYTES: Final = 16 * 1024
-"""A payment is three short fields; a longer body is refused with 413."""
+"""A request is a few short fields; a longer body is refused with 413."""
 
 
 class UnknownRoute(PaymentError):
