@@ -10,8 +10,9 @@ PAYMENTS := $(PYTHON) -m operations
 
 SEEDS ?= 200
 FILES ?= 100000
+PAYMENTS ?= 100000
 
-.PHONY: help install supply-chain bundle record-plans up demo down status env batch trace console console-pictures doctor dashboard files-oracle simulate bench bench-publish capacity cost cost-record test lint scan iam-mutants format unit e2e synth snapshots lock clean
+.PHONY: help install supply-chain bundle record-plans up demo down status env batch trace console console-pictures doctor dashboard files-oracle simulate stripe-model stripe-conformance bench bench-publish capacity cost cost-record test lint scan iam-mutants format unit e2e synth snapshots lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '\
@@ -80,6 +81,12 @@ files-oracle: install ## Read generated batch files as csv reads them: make file
 
 simulate: install ## Run the functions under injected faults: make simulate SEEDS=1000 (FOREVER=1: until Ctrl-C)
 	@$(PYTHON) -m tests.simulation --seeds $(SEEDS) $(if $(FOREVER),--forever)
+
+stripe-model: install ## Charge through Stripe's double while everything goes wrong: make stripe-model PAYMENTS=100000
+	@PYTHONPATH=lambda $(PYTHON) -m tests.simulation.stripe_model --payments $(PAYMENTS)
+
+stripe-conformance: install ## Hold the same conversations with Stripe's double and, if STRIPE_TEST_KEY is set, with Stripe's test mode
+	@PYTHONPATH=lambda $(PYTHON) -m tests.stripe_api
 
 iam-mutants: install ## Remove each permission of each role in turn and report what fails without it
 	@$(PYTHON) -m tests.iam_mutants
