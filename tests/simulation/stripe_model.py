@@ -44,6 +44,7 @@ from payments.gateways.port import CANCELLED, ChargeOutcome, Declined, Prepared
 from payments.gateways.stripe import wire
 from payments.gateways.stripe.client import StripeClient
 from payments.gateways.stripe.gateway import StripeGateway
+from payments.gateways.stripe.intents import INTENTS
 from tests.simulation.scheduler import Scheduler
 
 _START: Final = 1_767_225_600.0
@@ -129,8 +130,8 @@ class Model:
         self.scheduler = Scheduler(self.random)
         self.days = 0.0
         self.double = StripeDouble(seed=seed, now=self._now)
-        self.intents_made: list[float] = []
-        self.kept_failures: list[float] = []
+        self._keys_sent: set[str] = set()
+        self._keys_spoilt: set[str] = set()
         customer = self.double.account.create_customer({})["id"]
         self.card = self.random.choice(_CARDS)
         self._other = self.double.account.create_intent(
@@ -224,19 +225,12 @@ class Model:
             allowed = _FAILURES[self.card] | {CANCELLED.code}
             if payment.failure.code not in allowed:
                 found.append(f"failed by {self.card} for {payment.failure.code}")
-        return found + list(self._intents_too_many())
-
-    def _intents_too_many(self) -> Iterator[str]:
-        """Yield what says that the key of an intent changed.
-
-        A key names its intent for a day; only one that Stripe keeps a failure under is passed over.
-        """
-        for made in self.intents_made:
-            since = [each for each in self.intents_made if made <= each < made + _DAY]
-            spoilt = [each for each in self.kept_failures if made - _DAY < each < made + _DAY]
-            if len(since) > 1 + len(spoilt):
-                yield f"{len(since)} intents within a day"
-                return
+        # A key names the payment's intent; only one that Stripe keeps a failure under is passed over.
+        if len(self._keys_sent) > 1 + len(self._keys_spoilt):
+            found.append(
+                f"{len(self._keys_sent)} keys for its intent, {len(self._keys_spoilt)} of them spoilt"
+            )
+        return found
 
     def _now(self) -> float:
         return _START + self.scheduler.now + self.days
@@ -261,6 +255,8 @@ class Model:
     def _carry(self, request: wire.Request) -> wire.Answer:
         """Carry a request to the double, or lose it, or its answer, or bring it late."""
         self.calls += 1
+        if (request.method, request.path) == ("POST", INTENTS):
+            self._keys_sent.add(request.headers["Idempotency-Key"])
         self._point()
         lost = not self.calm and self.random.random() < LOST
         how = self.random.choice(("request", "answer", "late")) if lost else "none"
@@ -289,15 +285,13 @@ class Model:
                 if self.random.random() < share
             ]
             self.double.faults.plans = plans[:1]
-        before, struck = len(self.double.account.intents), len(self.double.faults.struck)
+        struck = len(self.double.faults.struck)
         form = parse_qsl(urlencode(request.fields))
         answer = self._sent(Call(request.method, request.path, form, _headers(request)))
         self.double.faults.plans = []
-        if len(self.double.account.intents) > before:
-            self.intents_made.append(self._now())
         for fault, at in self.double.faults.struck[struck:]:
             if at == "create" and fault in (Fault.FAILURE, Fault.FAILURE_DONE):
-                self.kept_failures.append(self._now())
+                self._keys_spoilt.add(request.headers["Idempotency-Key"])
         return answer
 
     def _sent(self, call: Call) -> Answer | None:

@@ -32,4 +32,4 @@ def test_the_command_tells_what_it_found(capsys: pytest.CaptureFixture[str]) -> 
     assert "0 charged twice, 0 ended wrongly." in capsys.readouterr().out
     careless = ["--payments", "100", "--processes", "1", "--defect", "key_with_a_changing_part"]
     assert main(careless) == 1
-    assert "intents within a day" in capsys.readouterr().out
+    assert "keys for its intent" in capsys.readouterr().out
