@@ -146,6 +146,35 @@ def test_a_file_with_bad_rows_is_tried_then_paid(
     expect(desk.get_by_role("heading", level=1)).to_contain_text("20.00 EUR Completed")
 
 
+def test_payments_are_found_by_what_they_are(desk: Page) -> None:
+    payment_id = pay(desk, "31.50", "CHF")
+    desk.get_by_role("link", name="Payments", exact=True).first.click()
+    desk.get_by_label("Currency").fill("CHF")
+    desk.get_by_role("button", name="Filter").click()
+    expect(desk.get_by_role("row", name=re.compile(rf"31\.50 CHF .*{payment_id}"))).to_be_visible()
+    expect(desk.locator("tbody tr")).to_have_count(1)
+    assert axe.violations(desk) == []
+    desk.get_by_role("link", name=payment_id).click()
+    expect(desk.get_by_role("heading", level=1)).to_contain_text("31.50 CHF")
+
+
+def test_a_payment_is_refunded_twice_until_nothing_is_left(desk: Page) -> None:
+    pay(desk, "50.00", "USD")
+    expect(desk.get_by_role("heading", level=1)).to_contain_text("Completed", timeout=PATIENCE)
+    operations = desk.locator("section", has=desk.get_by_role("heading", name="Refunds, captures"))
+    for number, (amount, left) in enumerate((("20.00", "50.00"), ("30.00", "30.00")), start=1):
+        desk.get_by_role("link", name="Refund", exact=True).click()
+        expect(desk.get_by_label("Amount in USD")).to_have_value(left)
+        desk.get_by_label("Amount in USD").fill(amount)
+        desk.get_by_label("Reason").fill("damaged")
+        desk.get_by_role("button", name="Refund").click()
+        completed = operations.get_by_text("Completed", exact=True)
+        expect(completed).to_have_count(number, timeout=PATIENCE)
+        assert axe.violations(desk) == []
+    expect(desk.locator(".tiles")).to_contain_text("Refunded 50.00 USD", use_inner_text=True)
+    expect(desk.get_by_role("link", name="Refund", exact=True)).to_have_count(0)
+
+
 def test_health_is_seen_by_who_is_on_call(desk: Page) -> None:
     desk.get_by_role("link", name="Health").click()
     expect(desk.get_by_role("heading", name="Queues")).to_be_visible()
