@@ -80,8 +80,9 @@ def _look_up(event: dict[str, Any], services: Services) -> Response:
     if not PAYMENT_ID.fullmatch(payment_id):
         raise PaymentNotFound(payment_id)
     about_payment(payment_id)
-    payment, history = services.intake.look_up(payment_id)
+    # In this order: the amounts then hold every outcome that the operations tell.
     found, _ = services.operations.all_of(payment_id)
+    payment, history = services.intake.look_up(payment_id)
     timeline = [
         {"sequence": entry.sequence, "status": entry.status.value, "at": entry.at}
         for entry in history

@@ -208,13 +208,13 @@ class OperationIntake:
     def look_up(
         self, payment_id: str, kind: OperationKind, operation_id: str
     ) -> tuple[Operation, Payment]:
-        """Return an operation and its payment.
+        """Return an operation and its payment, whose amounts hold the outcome that it tells.
 
         Raises:
             PaymentNotFound, OperationNotFound: there is none with this id.
         """
-        payment = self._payment(payment_id)
         operation = self._operations.get(payment_id, kind, operation_id)
+        payment = self._payment(payment_id)
         if operation is None:
             raise OperationNotFound(operation_id)
         return operation, payment
@@ -224,11 +224,13 @@ class OperationIntake:
     ) -> tuple[list[Operation], Payment]:
         """Return the operations on a payment, the oldest first, and the payment.
 
+        The amounts of the payment hold every outcome that the operations tell.
+
         Raises:
             PaymentNotFound: there is none with this id.
         """
-        payment = self._payment(payment_id)
         found = self._operations.of(payment_id, kind)
+        payment = self._payment(payment_id)
         return sorted(found, key=lambda each: (each.requested_at, each.operation_id)), payment
 
     def _accept(

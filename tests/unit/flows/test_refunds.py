@@ -1,11 +1,13 @@
 """Refunds: reserved in the write that accepts them, carried out once, and never guessed."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+import api_handler
 from payments.aws.items import deserialize
 from payments.aws.operations import OperationStore
 from payments.aws.payments import PaymentStore
@@ -40,6 +42,7 @@ from payments.flows.performing import Performing
 from payments.flows.sweep import OperationSweep
 from payments.gateways.port import Captured, OperationOutcome, Pending, Refused
 from payments.gateways.port import Done as Happened
+from payments.runtime.api_handler import Services
 from tests.unit.cloud import (
     AT,
     TABLES,
@@ -408,6 +411,47 @@ class TestPerforming:
     def test_an_operation_that_is_not_there_is_named(self, performing: Performing) -> None:
         with pytest.raises(OperationNotFound):
             performing.perform(R1._replace(operation_id="r9"), WITNESS)
+
+
+@pytest.mark.usefixtures("refunding")
+class TestReading:
+    """What a client is told while things move."""
+
+    @pytest.mark.parametrize(
+        ("method", "resource"),
+        [
+            ("GET", "/payments/{payment_id}"),
+            ("GET", "/payments/{payment_id}/refunds"),
+            ("GET", "/payments/{payment_id}/refunds/{refund_id}"),
+        ],
+    )
+    def test_a_refund_that_ends_between_two_reads_is_in_the_amounts_once_it_is_told(
+        self, services: Services, performing: Performing, cloud: Cloud, method: str, resource: str
+    ) -> None:
+        read: dict[str, Callable[..., Any]] = {
+            name: getattr(cloud.dynamodb, name) for name in ("get_item", "query")
+        }
+
+        def ends_after(name: str) -> Callable[..., Any]:
+            def call(**arguments: Any) -> Any:
+                answer = read[name](**arguments)
+                # Only the first read is before the end.
+                for each, original in read.items():
+                    setattr(cloud.dynamodb, each, original)
+                performing.perform(R1, WITNESS, is_first=True)
+                return answer
+
+            return call
+
+        for name in read:
+            setattr(cloud.dynamodb, name, ends_after(name))
+        event = {
+            "httpMethod": method,
+            "resource": resource,
+            "pathParameters": {"payment_id": "pay_1", "refund_id": "r1"},
+        }
+        told = json.loads(api_handler.answer(event, "request-3", services)["body"])
+        assert told["amounts"]["refunded"] == "60.00"
 
 
 @pytest.mark.usefixtures("refunding")
