@@ -20,7 +20,7 @@ from payments.core.messages import Message, decode_message
 from payments.core.operation import OperationKind, OperationRef, OperationStatus
 from payments.core.payment import PaymentStatus
 from payments.flows.charge import Charging, Witness
-from payments.flows.delivery import Again, Done, Failed, delay_seconds
+from payments.flows.delivery import Again, Done, Failed, Left, delay_seconds
 from payments.flows.performing import Performing
 from payments.flows.sweep import ExpirySweep, OperationSweep, PaymentSweep
 from payments.runtime import payment_processor as runtime
@@ -116,6 +116,8 @@ def _is_done(
                 case Failed(reason):
                     logger.error("message not handled yet", extra={"reason": reason})
                     return _waits(record, message, receives, deliveries)
+                case Left(reason):
+                    logger.error("only the sweep asks on", extra={"reason": reason})
                 case Done():
                     return True
     except (InvalidMessage, PaymentNotFound, OperationNotFound) as fault:

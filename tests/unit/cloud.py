@@ -10,7 +10,7 @@ from payments.aws.payments import HELD_INDEX, OPEN_INDEX, PaymentStore, Tables
 from payments.batches.batch import Batch, ObjectVersion
 from payments.batches.steps import BatchProcessing
 from payments.core.content import Content
-from payments.core.faults import ServiceUnavailable
+from payments.core.faults import ExecutionsSpent, ServiceUnavailable
 from payments.core.messages import PaymentMessage, decode_message
 from payments.core.money import EXPONENTS
 from payments.core.payment import Payment, PaymentRequest
@@ -87,9 +87,13 @@ class Cloud:
 
 @dataclass
 class Started:
-    """Notes what was started, and which subjects only once; does not answer for ``deaf_to``."""
+    """Notes what was started, and which subjects only once; does not answer for ``deaf_to``.
+
+    ``is_spent``: no subject has an execution left.
+    """
 
     deaf_to: frozenset[str] = frozenset()
+    is_spent: bool = False
     started: list[str] = field(default_factory=list)
     once: list[str] = field(default_factory=list)
     inputs: list[Mapping[str, Any]] = field(default_factory=list)
@@ -101,6 +105,8 @@ class Started:
     def ensure_running(self, subject: str, workflow_input: Mapping[str, Any]) -> None:
         if subject in self.deaf_to:
             raise ServiceUnavailable("no answer")
+        if self.is_spent:
+            raise ExecutionsSpent("none is left")
         self.started.append(subject)
         self.inputs.append(workflow_input)
 

@@ -123,6 +123,17 @@ class TestMessages:
         assert workflow.started == ["pay_1"]
         assert cloud.messages() == []
 
+    def test_what_has_no_workflow_left_and_no_outcome_is_left_to_the_sweep(
+        self, store: PaymentStore, gateway: ScriptedGateway, deliveries: Deliveries, cloud: Cloud
+    ) -> None:
+        """Its message ends: the sweep sends one each time, and they must not pile up."""
+        gateway.answers |= {"charge": GatewayUnavailable(), "cancel": GatewayUnavailable()}
+        delivery = Delivery(store, Charging(store, gateway), Started(is_spent=True))
+        spent = replace(deliveries, delivery=delivery)
+        assert failed(consume(sqs_event(row_message()), spent, context())) == []
+        assert statuses(store)[-1] == "PROCESSING"
+        assert cloud.messages() == []
+
     def test_each_payment_is_logged_under_its_own_ids(
         self, on_gateway: Deliveries, gateway: ScriptedGateway, monkeypatch: pytest.MonkeyPatch
     ) -> None:

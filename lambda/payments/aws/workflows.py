@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from payments.aws.failures import unavailable
 from payments.core.executions import MOST_EXECUTIONS, execution_name
-from payments.core.faults import ServiceUnavailable
+from payments.core.faults import ExecutionsSpent
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -31,11 +31,15 @@ class Workflow:
         name that is not refused is the one that runs. No call looks an execution up, since the
         quota for that is small:
         https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
+
+        Raises:
+            ExecutionsSpent: all names are refused, for 90 days.
+            ServiceUnavailable: try again.
         """
         for number in range(1, MOST_EXECUTIONS + 1):
             if self._start(execution_name(subject, number), workflow_input):
                 return
-        raise ServiceUnavailable(f"the workflow ended {MOST_EXECUTIONS} times without an outcome")
+        raise ExecutionsSpent(f"the workflow ended {MOST_EXECUTIONS} times without an outcome")
 
     def _start(self, execution: str, workflow_input: Mapping[str, Any]) -> bool:
         with unavailable("the workflow could not be started"):

@@ -125,6 +125,10 @@ class ServiceUnavailable(PaymentError):
     """An AWS service did not do its part; the same call may be made again."""
 
 
+class ExecutionsSpent(ServiceUnavailable):
+    """Every execution that a subject may have has ended, each without an outcome."""
+
+
 class GatewayUnavailable(PaymentError):
     """The processor gave no answer: whether it charged is unknown. Only this may lead to settling."""
 

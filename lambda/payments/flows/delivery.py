@@ -8,6 +8,7 @@ from typing import Final
 from payments.core.clock import utc_now
 from payments.core.faults import (
     ChargePending,
+    ExecutionsSpent,
     GatewayBusy,
     GatewayRefused,
     GatewayUnavailable,
@@ -52,7 +53,14 @@ class Failed:
     reason: str
 
 
-type Verdict = Done | Again | Failed
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Nothing is known, and no workflow is left to ask on: the sweep does, until there is an outcome."""
+
+    reason: str
+
+
+type Verdict = Done | Again | Failed | Left
 
 
 class Delivery:
@@ -102,11 +110,26 @@ class Delivery:
     def _carry_through(self, payment: Payment, witness: Witness) -> None:
         try:
             self._charging.charge(payment, witness)
+        except ChargePending:
+            self._go_on(payment)
+        except GatewayUnavailable:
+            try:
+                self._go_on(payment)
+            except ExecutionsSpent as spent:
+                self._settle(payment, witness, spent)
+
+    def _go_on(self, payment: Payment) -> None:
+        self._workflow.ensure_running(
+            payment.payment_id,
+            {"payment_id": payment.payment_id, "correlation_id": payment.correlation_id},
+        )
+
+    def _settle(self, payment: Payment, witness: Witness, spent: ExecutionsSpent) -> None:
+        """Settle a payment here as its workflow would have, now that it has none any more."""
+        try:
+            self._charging.settle(payment.payment_id, witness)
         except (GatewayUnavailable, ChargePending):
-            self._workflow.ensure_running(
-                payment.payment_id,
-                {"payment_id": payment.payment_id, "correlation_id": payment.correlation_id},
-            )
+            raise spent from None
 
     def _accepted(self, message: PaymentMessage, *, is_first: bool) -> Payment | None:
         """Return the payment of a message, or ``None`` if the message asks for no more."""
@@ -179,6 +202,8 @@ def _verdict(message: Message, handle: Callable[[], None]) -> Verdict:
             f"{type(error).__name__}: {error}",
             isinstance(error, GatewayRefused),
         )
+    except ExecutionsSpent as spent:
+        return Left(f"{type(spent).__name__}: {spent}")
     except ServiceUnavailable as error:
         return Failed(f"{type(error).__name__}: {error}")
     return Done()

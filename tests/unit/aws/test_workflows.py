@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from payments.aws.workflows import Workflow
 from payments.core.executions import MOST_EXECUTIONS, execution_name
-from payments.core.faults import ServiceUnavailable
+from payments.core.faults import ExecutionsSpent, ServiceUnavailable
 from tests.unit.cloud import Cloud, calls_of
 
 INPUT = {"payment_id": "pay_1", "correlation_id": "request-1"}
@@ -75,7 +75,7 @@ class TestExecutions:
         for number in range(1, MOST_EXECUTIONS + 1):
             workflow.ensure_running("pay_1", INPUT)
             self.end(number)
-        with pytest.raises(ServiceUnavailable, match=str(MOST_EXECUTIONS)):
+        with pytest.raises(ExecutionsSpent, match=str(MOST_EXECUTIONS)):
             workflow.ensure_running("pay_1", INPUT)
         assert len(self.executions()) == MOST_EXECUTIONS
 

@@ -23,9 +23,10 @@ from payments.flows.delivery import (
     Delivery,
     Done,
     Failed,
+    Left,
     delay_seconds,
 )
-from payments.gateways.port import Pending
+from payments.gateways.port import CANCELLED, Approved, Declined, Pending
 from tests.unit.cloud import (
     AT,
     BATCH_ID,
@@ -241,6 +242,75 @@ class TestWorkflow:
         )
         assert isinstance(verdict, Failed)
         assert "ServiceUnavailable" in verdict.reason
+
+
+class TestNoExecutionLeft:
+    """All executions of a payment died: its message settles it, and never what is not decided."""
+
+    @pytest.fixture
+    def workflow(self) -> Started:
+        return Started(is_spent=True)
+
+    @pytest.mark.parametrize(
+        ("truth", "ends_as"),
+        [(Approved("ref"), "COMPLETED"), (Declined(CANCELLED), "FAILED")],
+    )
+    def test_what_stays_unknown_ends_as_the_processor_says(
+        self,
+        store: PaymentStore,
+        delivery: Delivery,
+        gateway: ScriptedGateway,
+        message: PaymentMessage,
+        truth: Approved | Declined,
+        ends_as: str,
+    ) -> None:
+        gateway.answers |= {"charge": GatewayUnavailable(), "cancel": truth}
+        assert delivery.deliver(message, WITNESS, is_first=True) == Done()
+        assert gateway.calls == ["prepare", "charge", "cancel"]
+        assert statuses(store)[-1] == ends_as
+
+    def test_what_is_not_bound_yet_is_closed_without_asking(
+        self,
+        store: PaymentStore,
+        delivery: Delivery,
+        gateway: ScriptedGateway,
+        message: PaymentMessage,
+    ) -> None:
+        gateway.answers["prepare"] = GatewayUnavailable()
+        assert delivery.deliver(message, WITNESS, is_first=True) == Done()
+        assert gateway.calls == ["prepare"]
+        assert statuses(store) == ["PENDING", "PROCESSING", "FAILED"]
+
+    @pytest.mark.parametrize("answer", [GatewayUnavailable(), Pending()])
+    def test_what_the_processor_still_does_not_tell_is_left_to_the_sweep(
+        self,
+        store: PaymentStore,
+        delivery: Delivery,
+        gateway: ScriptedGateway,
+        message: PaymentMessage,
+        answer: Exception | Pending,
+    ) -> None:
+        gateway.answers |= {"charge": GatewayUnavailable(), "cancel": answer}
+        assert isinstance(delivery.deliver(message, WITNESS, is_first=True), Left)
+        assert statuses(store)[-1] == "PROCESSING"
+
+    def test_a_charge_that_is_not_decided_is_not_cancelled(
+        self,
+        store: PaymentStore,
+        delivery: Delivery,
+        gateway: ScriptedGateway,
+        message: PaymentMessage,
+    ) -> None:
+        gateway.answers["charge"] = Pending()
+        assert isinstance(delivery.deliver(message, WITNESS, is_first=True), Left)
+        assert gateway.calls == ["prepare", "charge"]
+        assert statuses(store)[-1] == "PROCESSING"
+
+    def test_a_processor_that_is_busy_is_asked_again_later(
+        self, delivery: Delivery, gateway: ScriptedGateway, message: PaymentMessage
+    ) -> None:
+        gateway.answers |= {"charge": GatewayUnavailable(), "cancel": GatewayBusy()}
+        assert isinstance(delivery.deliver(message, WITNESS, is_first=True), Again)
 
 
 class TestAgain:

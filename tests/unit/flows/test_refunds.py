@@ -36,7 +36,7 @@ from payments.core.operation import (
 )
 from payments.core.payment import Failure, Payment
 from payments.flows.charge import Charging
-from payments.flows.delivery import Again, Done, Failed, OperationDelivery
+from payments.flows.delivery import Again, Done, Failed, Left, OperationDelivery
 from payments.flows.operations import Asked, OperationIntake
 from payments.flows.performing import Performing
 from payments.flows.sweep import OperationSweep
@@ -484,6 +484,14 @@ class TestDelivery:
             "operation_id": "r1",
             "correlation_id": "request-2",
         }
+
+    @pytest.mark.parametrize("answer", [GatewayUnavailable("no answer"), Pending()])
+    def test_with_no_execution_left_it_stays_reserved_and_the_sweep_asks_again(
+        self, store: PaymentStore, operation_store: OperationStore, answer: Exception | Pending
+    ) -> None:
+        performing = Performing(store, operation_store, Processor(answer))
+        assert isinstance(self.deliver(performing, Started(is_spent=True)), Left)
+        assert amounts(store).refunds_pending == 6000
 
     def test_a_busy_processor_makes_it_wait(
         self, store: PaymentStore, operation_store: OperationStore, workflow: Started
