@@ -10,6 +10,7 @@ from local.errors import RigError
 from operations import (
     audit,
     batch,
+    books,
     clients,
     doctor,
     look,
@@ -85,7 +86,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_common(parser, default=os.environ.get("ENVIRONMENT_SUFFIX") or None)
     commands: Commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for part in (money, look, batch, review, trace, audit, redrive, republish, processor, doctor):
+    for part in (
+        *(money, look, batch, review, trace, audit, books),
+        *(redrive, republish, processor, doctor),
+    ):
         part.add_to(commands)
     dashboard_ = add_command(commands, "dashboard", _dashboard, "draw the dashboard as a picture")
     dashboard_.add_argument(

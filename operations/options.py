@@ -2,6 +2,8 @@
 
 import argparse
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Final
 
 from lib.config import is_suffix
@@ -73,3 +75,18 @@ def _suffix(text: str) -> str:
 def add_yes(parser: argparse.ArgumentParser) -> None:
     """Let a command be run by a program, without the question that a person is asked."""
     parser.add_argument("--yes", action="store_true", help="do not ask before money moves")
+
+
+def moment(text: str) -> datetime:
+    """Read a time with its zone.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none, or has no zone.
+    """
+    with suppress(ValueError):
+        read = datetime.fromisoformat(text)
+        if read.tzinfo is not None:
+            return read.astimezone(UTC)
+    raise argparse.ArgumentTypeError(
+        f"{text!r} is no time with a time zone, such as 2026-03-12T19:00Z"
+    )

@@ -7,9 +7,8 @@ recognise what they have handled already. Running the command twice does no harm
 import argparse
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import batched
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,7 +16,7 @@ from operations import clients, screen
 from operations.arns import beside
 from operations.failures import tell
 from operations.items import plain
-from operations.options import DONE, FAILED, NO, Commands, add_command
+from operations.options import DONE, FAILED, NO, Commands, add_command, moment
 from payments.aws.topic import MESSAGES_PER_CALL, Topic
 from payments.core.announcements import announcement
 from payments.core.faults import ServiceUnavailable
@@ -140,7 +139,7 @@ def add_to(commands: Commands) -> None:
         republish.add_argument(
             f"--{name}",
             required=True,
-            type=_moment,
+            type=moment,
             metavar="TIME",
             dest={"from": "first", "to": "end"}[name],
             help=f"{meaning}, such as 2026-03-12T19:00Z or 2026-03-12T20:00:00+01:00",
@@ -206,21 +205,6 @@ def _shown(states: Iterator[Republished]) -> Iterator[Republished]:
         for state in states:
             show(f"{state.events} events, {state.read} records with an event read")
             yield state
-
-
-def _moment(text: str) -> datetime:
-    """Read a time with its zone.
-
-    Raises:
-        argparse.ArgumentTypeError: it is none, or has no zone.
-    """
-    with suppress(ValueError):
-        moment = datetime.fromisoformat(text)
-        if moment.tzinfo is not None:
-            return moment.astimezone(UTC)
-    raise argparse.ArgumentTypeError(
-        f"{text!r} is no time with a time zone, such as 2026-03-12T19:00Z"
-    )
 
 
 def _text(moment: datetime) -> str:

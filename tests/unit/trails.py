@@ -44,6 +44,7 @@ class Trail:
         first = acceptance_record(request, actor="api", at=AT)
         self._by: dict[str, Any] = {"actor": actor, "request_id": request_id}
         self.records: list[AuditRecord] = [first]
+        self.operations: dict[str, Operation] = {}
         self.payment = Payment(
             content=request.content,
             status=PaymentStatus.PENDING,
@@ -79,6 +80,7 @@ class Trail:
         amounts = moved.moves(self.payment.amounts, before)
         record = operation_record(self.payment, moved, change, before=before)
         self.records.append(record)
+        self.operations[moved.name] = moved
         self.payment = replace(
             self.payment,
             amounts=amounts,
