@@ -68,13 +68,12 @@ class Ledger:
         """
         return self._scan(
             self._records,
-            FilterExpression="#at >= :first AND #at < :end AND (size(postings) > :none"
+            FilterExpression="#at >= :first AND #at < :end AND (attribute_exists(postings[0])"
             " OR (attribute_not_exists(postings) AND #from = :processing AND #to = :completed))",
             ExpressionAttributeNames={"#at": "at", "#from": "from", "#to": "to"},
             ExpressionAttributeValues={
                 ":first": {"S": first},
                 ":end": {"S": end},
-                ":none": {"N": "0"},
                 ":processing": {"S": "PROCESSING"},
                 ":completed": {"S": "COMPLETED"},
             },
@@ -88,7 +87,7 @@ class Ledger:
             FilterExpression="begins_with(entity_id, :prefix)",
             ExpressionAttributeValues={":prefix": {"S": "outcomes#"}},
         ):
-            batch_id = item["entity_id"].partition("#")[2]
+            batch_id = item["entity_id"].rpartition("#")[2]
             for name in item.keys() - {"entity_id", "sequence", "expires_at"}:
                 counted[batch_id][name] += item[name]
         return counted
@@ -143,17 +142,17 @@ class Ledger:
     def _get(self, table: str, keys: list[Any]) -> Iterator[Item]:
         for some in batched(keys, MOST_KEYS):
             wanted: Any = list(some)
-            for attempt in range(_ATTEMPTS):
+            in_vain = 0
+            while wanted:
                 answer = self._client.batch_get_item(
                     RequestItems={table: {"Keys": wanted, "ConsistentRead": True}}
                 )
                 yield from map(plain, answer["Responses"].get(table, []))
                 # An answer has 16 MB at most, and what the table could give at that moment.
-                unread = answer.get("UnprocessedKeys", {}).get(table)
-                if not unread:
-                    break
-                if len(unread["Keys"]) == len(wanted):
-                    self._sleep(_FIRST_PAUSE_SECONDS * 2**attempt)
-                wanted = unread["Keys"]
-            else:
-                raise TooBusy(f"{table} is too busy to be read")
+                unread = answer["UnprocessedKeys"].get(table, {"Keys": []})["Keys"]
+                if len(unread) == len(wanted):
+                    in_vain += 1
+                    if in_vain == _ATTEMPTS:
+                        raise TooBusy(f"{table} is too busy to be read")
+                    self._sleep(_FIRST_PAUSE_SECONDS * 2**in_vain)
+                wanted = unread

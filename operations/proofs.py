@@ -130,9 +130,10 @@ An authorisation and a reserved capture move no money, so they change sums and p
 _ENDS_OF_ROWS: Final = ("COMPLETED", "FAILED", "AUTHORIZED", "CANCELED")
 """What a row of a batch is counted as, once, when its payment gets there first."""
 
-_OPEN: Final = ("PENDING", "PROCESSING")
+_INDEXED: Final = ("PENDING", "PROCESSING", "IN_REVIEW")
+"""The statuses in which a payment is in the index of what waits, by the time of its acceptance."""
 
-_PLACES: Final = frozenset({"open_shard", "due_shard", "due_at"})
+_PLACES: Final = frozenset({"open_shard", "held_shard", "time_shard", "due_shard", "due_at"})
 """Where an item stands in an index, and when it is looked at again: no record tells of that."""
 
 _ACCEPTED: Final = (
@@ -141,7 +142,10 @@ _ACCEPTED: Final = (
 )
 """What a payment keeps from its acceptance."""
 
-_OPTIONS: Final = ("processor_customer", "processor_payment_method", "capture")
+_OPTIONS: Final = (
+    *("processor_customer", "processor_payment_method", "capture"),
+    *("submitter_id", "submitter_name", "review"),
+)
 """What it keeps where it was given."""
 
 _OUTCOME: Final = ("failure_code", "failure_message", "gateway_reference")
@@ -175,7 +179,7 @@ class Rebuilt:
     @property
     def unit(self) -> Unit:
         """What the payment's amounts are counted in."""
-        return Unit(str(self.payment.get("currency")), self.payment.get("exponent", 0))
+        return _unit_of(self.payment)
 
     def follow(self, record: Record) -> None:
         """Follow the next record."""
@@ -204,6 +208,9 @@ class Rebuilt:
         elif kind in {"refund", "capture", "cancel"}:
             self._follow_operation(record)
             amount = record["operation_minor"]
+        elif kind == "review":
+            self.payment |= {"review": record["to"], "reviewer_id": record["reviewer_id"]}
+            amount = 0
         else:
             yield f"is of kind {kind!r}, which this release does not know"
             amount = 0
@@ -225,7 +232,7 @@ class Rebuilt:
             if name in record:
                 self.payment[name] = record[name]
         for name, value in (
-            ("accepted_at", self.payment["created_at"] if status in _OPEN else None),
+            ("accepted_at", self.payment["created_at"] if status in _INDEXED else None),
             ("capture_before", record.get("capture_before")),
         ):
             self.payment.pop(name, None)
@@ -433,12 +440,12 @@ class Books:
         self.opening += len(rebuilt.opening)
         for posting in (*rebuilt.opening, *rebuilt.postings):
             self.accounts.post(rebuilt.unit, posting)
-        unit = Unit(str(payment.get("currency")), payment.get("exponent", 0))
+        unit = _unit_of(payment)
         self.captured[unit] += _stored_captured(payment)
-        self.refunded[unit] += payment.get("refunded_minor", 0)
+        self.refunded[unit] += _integer(payment.get("refunded_minor"))
         for operation in examined.operations:
             if _is_open_refund(operation):
-                self.pending[unit] += operation["amount_minor"]
+                self.pending[unit] += _integer(operation.get("amount_minor"))
         source = str(payment.get("source"))
         if source.startswith("batch:") and rebuilt.row_outcome is not None:
             batch_id = source.split(":")[1]
@@ -482,11 +489,21 @@ def _stored_postings(record: Record) -> list[Posting]:
     return [Posting(**posting) for posting in record.get("postings", ())]
 
 
+def _unit_of(payment: Item) -> Unit:
+    return Unit(str(payment.get("currency")), _integer(payment.get("exponent")))
+
+
+def _integer(value: object) -> int:
+    """Return a stored number; what is damaged is told as a fault and counts as nothing."""
+    return value if isinstance(value, int) else 0
+
+
 def _stored_captured(payment: Item) -> int:
     if "captured_minor" in payment:
-        return int(payment["captured_minor"])
+        return _integer(payment["captured_minor"])
     # A release before stored no sums.
-    return int(payment["amount_minor"]) if payment.get("status") == "COMPLETED" else 0
+    is_charged = payment.get("status") == "COMPLETED"
+    return _integer(payment.get("amount_minor")) if is_charged else 0
 
 
 def _is_open_refund(operation: Item) -> bool:

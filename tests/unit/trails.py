@@ -91,14 +91,14 @@ class Trail:
 
     def refund(self, operation_id: str, amount: int, *statuses: OperationStatus) -> None:
         """Request a refund of an amount, and take it through these statuses."""
-        request = replace(REFUND, operation_id=operation_id)
+        request = self._request(OperationKind.REFUND, operation_id)
         self._operate(
             Operation.requested(request, amount_minor=amount, rest_minor=0, at=AT), statuses
         )
 
     def capture(self, operation_id: str, amount: int, *statuses: OperationStatus) -> None:
         """Request the final capture of an amount, and take it through these statuses."""
-        request = replace(REFUND, kind=OperationKind.CAPTURE, operation_id=operation_id)
+        request = self._request(OperationKind.CAPTURE, operation_id)
         rest = self.payment.amounts.capturable - amount
         self._operate(
             Operation.requested(request, amount_minor=amount, rest_minor=rest, at=AT), statuses
@@ -106,11 +106,15 @@ class Trail:
 
     def cancel(self, *statuses: OperationStatus) -> None:
         """Request the cancellation, and take it through these statuses."""
-        request = replace(REFUND, kind=OperationKind.CANCEL, operation_id="cancel")
+        request = self._request(OperationKind.CANCEL, "cancel")
         held = self.payment.amounts.capturable
         self._operate(
             Operation.requested(request, amount_minor=held, rest_minor=0, at=AT), statuses
         )
+
+    def _request(self, kind: OperationKind, operation_id: str) -> OperationRequest:
+        payment_id = self.payment.payment_id
+        return replace(REFUND, kind=kind, payment_id=payment_id, operation_id=operation_id)
 
     def _operate(self, operation: Operation, statuses: Iterable[OperationStatus]) -> None:
         operation = self.step(operation, OperationStatus.PENDING, before=None)
