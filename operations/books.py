@@ -207,7 +207,9 @@ def _export(options: argparse.Namespace) -> int:
                 if entry.unit not in declared:
                     declared.add(entry.unit)
                     print(f"{commodity(entry.unit)}\n")
-                print(entry.to_hledger())
+                for line in entry.to_hledger().splitlines():
+                    print(screen.visible(line))
+                print()
     except (*clients.AWS_FAILURES, TooBusy) as error:
         return _stopped(options.env, error)
     return NO if unreadable else DONE

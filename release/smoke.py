@@ -46,6 +46,7 @@ def commands(environ: Mapping[str, str], folder: Path) -> Iterator[Sequence[str]
     file.write_text("\n".join((header, *rows, "")))
     yield ("batch", "upload", str(file), "--yes")
     yield ("audit", "verify")
+    yield ("books", "prove")
 
 
 def _option(field: str) -> str:

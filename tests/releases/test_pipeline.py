@@ -237,7 +237,7 @@ def test_the_smoke_test_uses_commands_that_exist(tmp_path: Path) -> None:
     found = list(smoke.commands({}, tmp_path))
     for arguments in found:
         _parser().parse_args(arguments)
-    assert [each[0] for each in found] == ["pay", "refund", "batch", "audit"]
+    assert [each[0] for each in found] == ["pay", "refund", "batch", "audit", "books"]
 
 
 def test_the_smoke_test_pays_as_the_stage_says(tmp_path: Path) -> None:
@@ -247,10 +247,11 @@ def test_the_smoke_test_pays_as_the_stage_says(tmp_path: Path) -> None:
         "SMOKE_PROCESSOR_CUSTOMER": "cus_1",
         "SMOKE_PROCESSOR_PAYMENT_METHOD": "pm_1",
     }
-    pay, *_ = found = list(smoke.commands(stage, tmp_path))
+    found = list(smoke.commands(stage, tmp_path))
+    pay, upload = (next(each for each in found if each[0] == name) for name in ("pay", "batch"))
     assert pay[1:3] == ("0.50", "USD")
     assert pay[-4:] == ("--processor-customer", "cus_1", "--processor-payment-method", "pm_1")
-    header, first, second = Path(found[-2][2]).read_text().splitlines()
+    header, first, second = Path(upload[2]).read_text().splitlines()
     assert header == "payment_id,amount,currency,processor_customer,processor_payment_method"
     assert first.endswith("-row-1,0.50,USD,cus_1,pm_1")
     assert second.endswith("-row-2,0.50,USD,cus_1,pm_1")

@@ -130,6 +130,7 @@ READERS = {
 RUNNERS = {
     "api.py": ("approver", "support", "uploads"),
     "batches.py": ("uploads",),
+    "ledger.py": ("books", "smoke"),
     "timeline.py": ("on-call", "support"),
     "trace.py": ("on-call", "support"),
 }

@@ -9,6 +9,7 @@ from payments.core.audit import (
     acceptance_record,
     chain_faults,
     operation_record,
+    review_record,
     transition_record,
 )
 from payments.core.operation import (
@@ -19,6 +20,7 @@ from payments.core.operation import (
     OperationStatus,
 )
 from payments.core.payment import Payment, PaymentRequest, PaymentStatus, Transition
+from payments.core.review import Decision, Person, Review
 from tests.unit.cloud import AT, payment_request
 
 REFUND = OperationRequest(
@@ -55,6 +57,8 @@ class Trail:
             created_at=AT,
             updated_at=AT,
             audit_hash=first["hash"],
+            submitter=request.submitter,
+            review=Review.REQUIRED if request.needs_review else None,
         )
         for status in statuses:
             self.move(status)
@@ -65,6 +69,13 @@ class Trail:
         record = transition_record(self.payment, change)
         self.records.append(record)
         self.payment = self.payment.after(change, record["hash"])
+
+    def decide(self, review: Review, by: Person) -> None:
+        """Let somebody decide about the payment, which is in review."""
+        decision = Decision(review, by, "as agreed", AT, "request-3")
+        record = review_record(self.payment, decision)
+        self.records.append(record)
+        self.payment = self.payment.reviewed(decision, record["hash"])
 
     def step(
         self,
