@@ -12,7 +12,7 @@ SEEDS ?= 200
 FILES ?= 100000
 PAYMENTS ?= 100000
 
-.PHONY: help install supply-chain bundle record-plans up demo down status env batch trace console console-pictures doctor dashboard files-oracle simulate stripe-model stripe-conformance bench bench-publish capacity cost cost-record test lint scan iam-mutants format unit e2e synth snapshots lock clean
+.PHONY: help install audit supply-chain bundle record-plans up demo down status env batch trace console console-pictures doctor dashboard files-oracle simulate stripe-model stripe-conformance bench bench-publish capacity cost cost-record test lint scan iam-mutants format unit e2e synth snapshots lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '\
@@ -116,6 +116,10 @@ bundle: install ## Synthesise every stage of release/stages into build/release, 
 
 supply-chain: install ## Write the bill of materials of what ships into build/supply-chain, and check its licences
 	@$(PYTHON) -m release.supply_chain build/supply-chain
+
+audit: install ## Look up known weaknesses of what the locks pin (needs the internet); writes build/audit.json
+	@sh local/bootstrap.sh tool pip-audit release/audit/pip-audit.txt
+	@$(PYTHON) -m release.audit build/audit.json
 
 ##@ Maintain
 

@@ -4,5 +4,6 @@
 - ``gate`` reads a plan and says whether it may be applied.
 - ``smoke`` uses what was deployed, and ``alarms`` watches it.
 - ``supply_chain``: bill of materials and licences of what the functions carry.
+- ``audit``: known weaknesses of everything that is pinned; asks public databases.
 - ``access``: the roles that the pipeline has in AWS, a small stack of its own.
 """
