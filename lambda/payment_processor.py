@@ -21,10 +21,11 @@ from payments.core.operation import OperationKind, OperationRef, OperationStatus
 from payments.core.payment import PaymentStatus
 from payments.flows.charge import Charging, Witness
 from payments.flows.delivery import Again, Done, Failed, Left, delay_seconds
+from payments.flows.hints import Hints
 from payments.flows.performing import Performing
 from payments.flows.sweep import ExpirySweep, OperationSweep, PaymentSweep
 from payments.runtime import payment_processor as runtime
-from payments.runtime.payment_processor import Deliveries, Hint
+from payments.runtime.payment_processor import Deliveries, Hint, RefundHint
 from payments.telemetry import metrics
 from payments.telemetry.logs import about, about_payment, logger
 from payments.telemetry.traces import traced
@@ -54,7 +55,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if event.get("source") == "aws.states":
         return restart(event, runtime.payment_sweep(), runtime.operation_sweep())
     if "detail-type" in event:
-        return wake(event, context.aws_request_id, runtime.hint_of(event), runtime.charging())
+        return wake(event, context.aws_request_id, runtime.hint_of(event), runtime.hints())
     if event["action"] == "sweep":
         found = sweep(runtime.payment_sweep(), runtime.operation_sweep(), context)
         return found | release_expired(runtime.expiry_sweep(), context)
@@ -240,24 +241,24 @@ def restart(
 
 
 def wake(
-    event: Mapping[str, Any], request_id: str, hint: Hint | None, charging: Charging
+    event: Mapping[str, Any], request_id: str, hint: Hint | RefundHint | None, hints: Hints
 ) -> dict[str, Any]:
-    """Look a payment up at the processor that told of it (EventBridge, partner event).
+    """Look a payment or a refund up at the processor that told of it (EventBridge, partner event).
 
     Returns:
-        ``status``, the payment's; ``None`` if the event is about none of ours, or nobody could look:
-        whatever is open is looked at again by its workflow, its queue or the sweep.
+        ``status``, the payment's or the refund's; ``None`` if the event is about none of ours, or
+        nobody could look: whatever is open, and refunds that may come back, are looked at again by
+        their workflow, their queue or the sweep.
     """
     if hint is None:
         return {"status": None}
     about_payment(hint.payment_id)
     witness = Witness(actor=f"{FUNCTION}:event", request_id=request_id, attempt=0)
     try:
-        payment = charging.look_up(hint.payment_id, hint.reference, witness)
+        status = hints.follow(hint, witness)
     except PaymentError:
         logger.warning("event could not be followed", exc_info=True)
         return {"status": None}
-    status = None if payment is None else payment.status.value
     logger.info("event was followed", extra={"type": event["detail-type"], "status": status})
     return {"status": status}
 

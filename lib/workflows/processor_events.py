@@ -13,10 +13,14 @@ from lib.functions.compute import Compute
 from lib.kit.iam import compact_json
 
 EVENTS: Final = (
+    "charge.refunded",
+    "payment_intent.amount_capturable_updated",
     "payment_intent.canceled",
     "payment_intent.payment_failed",
     "payment_intent.processing",
     "payment_intent.succeeded",
+    "refund.failed",
+    "refund.updated",
 )
 """What is worth a look: https://docs.stripe.com/api/events/types"""
 

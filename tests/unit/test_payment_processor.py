@@ -4,7 +4,7 @@ import io
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -28,9 +28,11 @@ from payments.core.messages import FORMAT, PaymentMessage, decode_message, encod
 from payments.core.payment import Payment
 from payments.flows.charge import Charging
 from payments.flows.delivery import Delivery
+from payments.flows.hints import Hints
 from payments.flows.operations import OperationIntake
+from payments.flows.performing import Performing
 from payments.flows.sweep import ExpirySweep, OperationSweep, PaymentSweep
-from payments.gateways.port import ChargeOutcome, Hint, Pending
+from payments.gateways.port import ChargeOutcome, Hint, Pending, RefundHint
 from payments.runtime import payment_processor as runtime
 from payments.runtime.payment_processor import Deliveries
 from payments.telemetry.logs import logger
@@ -288,6 +290,13 @@ class TestEvents:
     EVENT = load("stripe_through_eventbridge")
 
     @pytest.fixture
+    def hints_at(
+        self, store: PaymentStore, performing: Performing, operation_intake: OperationIntake
+    ) -> Callable[[ScriptedGateway], Hints]:
+        """Return what follows hints at a processor."""
+        return lambda gateway: Hints(Charging(store, gateway), performing, operation_intake)
+
+    @pytest.fixture
     def bound(self, store: PaymentStore) -> None:
         """A payment whose charge has no outcome yet."""
         payment, _ = store.create(payment_request(), actor="api", at=AT)
@@ -295,36 +304,40 @@ class TestEvents:
             Charging(store, ScriptedGateway(charge=GatewayUnavailable())).charge(payment, WITNESS)
 
     @pytest.mark.usefixtures("bound")
-    def test_an_event_wakes_a_look_and_the_look_decides(self, store: PaymentStore) -> None:
-        charging = Charging(store, ScriptedGateway())
+    def test_an_event_wakes_a_look_and_the_look_decides(
+        self, store: PaymentStore, hints_at: Callable[[ScriptedGateway], Hints]
+    ) -> None:
+        hints = hints_at(ScriptedGateway())
         for _ in range(2):
-            answer = wake(self.EVENT, "invocation", Hint("pay_1", "ref"), charging)
+            answer = wake(self.EVENT, "invocation", Hint("pay_1", "ref"), hints)
             assert answer == {"status": "COMPLETED"}
         assert statuses(store) == ["PENDING", "PROCESSING", "COMPLETED"]
 
-    def test_an_event_about_none_of_ours_asks_nobody(self, store: PaymentStore) -> None:
+    def test_an_event_about_none_of_ours_asks_nobody(
+        self, hints_at: Callable[[ScriptedGateway], Hints]
+    ) -> None:
         gateway = ScriptedGateway()
-        for hint in (None, Hint("pay_none", "ref")):
-            assert wake(self.EVENT, "invocation", hint, Charging(store, gateway)) == {
-                "status": None
-            }
+        for hint in (None, Hint("pay_none", "ref"), RefundHint("pay_none", "ref", None)):
+            assert wake(self.EVENT, "invocation", hint, hints_at(gateway)) == {"status": None}
         assert gateway.calls == []
 
     @pytest.mark.usefixtures("bound")
     @pytest.mark.parametrize("error", [GatewayUnavailable, GatewayBusy, GatewayRefused])
     def test_an_event_that_cannot_be_followed_is_let_go(
-        self, store: PaymentStore, error: type[Exception]
+        self,
+        store: PaymentStore,
+        hints_at: Callable[[ScriptedGateway], Hints],
+        error: type[Exception],
     ) -> None:
-        charging = Charging(store, ScriptedGateway(look_up=error("told")))
-        hint = Hint("pay_1", "ref")
-        assert wake(self.EVENT, "invocation", hint, charging) == {"status": None}
+        hints = hints_at(ScriptedGateway(look_up=error("told")))
+        assert wake(self.EVENT, "invocation", Hint("pay_1", "ref"), hints) == {"status": None}
         assert statuses(store) == ["PENDING", "PROCESSING"]
 
     def test_the_function_tells_events_of_the_processor_from_dead_workflows(
-        self, monkeypatch: pytest.MonkeyPatch, store: PaymentStore
+        self, monkeypatch: pytest.MonkeyPatch, hints_at: Callable[[ScriptedGateway], Hints]
     ) -> None:
         monkeypatch.setattr(runtime, "hint_of", lambda _: None)
-        monkeypatch.setattr(runtime, "charging", lambda: Charging(store, ScriptedGateway()))
+        monkeypatch.setattr(runtime, "hints", lambda: hints_at(ScriptedGateway()))
         given = context()
         given.function_name = "payment-processor-dev"
         given.memory_limit_in_mb = 512

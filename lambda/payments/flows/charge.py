@@ -145,6 +145,14 @@ class Charging:
             return payment
         return self._record(payment, outcome, witness)
 
+    def is_released(self, payment: Payment) -> bool:
+        """Ask whether the processor has released what it had authorised, without us.
+
+        Raises:
+            GatewayUnavailable, GatewayBusy, GatewayRefused: nothing is known.
+        """
+        return isinstance(self._gateway.look_up(payment), Declined)
+
     def _stored(self, payment_id: str) -> Payment:
         payment = self._store.get(payment_id)
         if payment is None:

@@ -94,6 +94,45 @@ class Performing:
         if payment is None:
             raise PaymentNotFound(which.payment_id)
         outcome = self._outcome(payment, operation, is_first=is_first)
+        if isinstance(outcome, Pending) and operation.status.is_open:
+            raise ChargePending(operation.name)
+        return self._recorded(operation, outcome, witness)
+
+    def look_up_refunds(
+        self, payment_id: str, reference: str, name: str | None, witness: Witness
+    ) -> list[Operation]:
+        """Record what became of refunds, if the processor has decided it; nothing is refunded.
+
+        A payment that is not there, or is bound to another reference, stays as it is: whoever asks
+        may know it from hearsay.
+
+        Args:
+            payment_id: the payment.
+            reference: the processor's name for its charge.
+            name: of one refund; ``None`` for all whose outcome is not known.
+            witness: who does this.
+
+        Returns:
+            The refunds that were looked up, as they stand.
+
+        Raises:
+            GatewayUnavailable, GatewayBusy, GatewayRefused, ServiceUnavailable: nothing is known;
+                somebody else looks again.
+        """
+        payment = self._store.get(payment_id)
+        if payment is None or payment.gateway_reference != reference:
+            return []
+        return [
+            self._recorded(refund, self._gateway.look_up_operation(payment, refund), witness)
+            for refund in self._operations.of(payment_id, OperationKind.REFUND)
+            if (refund.status.is_open if name is None else refund.name == name)
+            and refund.status is not OperationStatus.FAILED
+        ]
+
+    def _recorded(
+        self, operation: Operation, outcome: OperationOutcome | Captured | None, witness: Witness
+    ) -> Operation:
+        """Return an operation with an outcome, recorded if it is news."""
         match outcome:
             case Done(reference) if operation.status.is_open:
                 return self._record(
@@ -109,8 +148,6 @@ class Performing:
                     failure=ALREADY_CAPTURED,
                     captured=amount_minor,
                 )
-            case Pending() if operation.status.is_open:
-                raise ChargePending(operation.name)
             case _:
                 return operation
 

@@ -73,6 +73,18 @@ class Hint:
     reference: str
 
 
+@dataclass(frozen=True, slots=True)
+class RefundHint:
+    """Something happened at the processor to a refund of the charge ``reference``: look it up.
+
+    ``name`` is that of our operation, as the processor knows it; ``None`` where it does not say.
+    """
+
+    payment_id: str
+    reference: str
+    name: str | None
+
+
 type Verdict = Approved | Declined
 """An outcome that stays."""
 

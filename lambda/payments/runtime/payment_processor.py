@@ -8,10 +8,11 @@ from payments.aws.turns import Turns
 from payments.core.messages import Message, OperationMessage
 from payments.flows.charge import Charging, Witness
 from payments.flows.delivery import Delivery, OperationDelivery, Verdict
+from payments.flows.hints import Hints
 from payments.flows.operations import OperationIntake
 from payments.flows.performing import Performing
 from payments.flows.sweep import ExpirySweep, OperationSweep, PaymentSweep
-from payments.gateways.port import Hint
+from payments.gateways.port import Hint, RefundHint
 from payments.runtime.clients import client
 from payments.runtime.processor import (
     hint_of,
@@ -25,7 +26,7 @@ from payments.runtime.stores import operation_store, payment_store
 from payments.runtime.workflows import workflow_of
 from payments.telemetry.metrics import count_operation, count_payment
 
-__all__ = ["Hint", "charging", "deliveries", "hint_of", "payment_sweep"]
+__all__ = ["Hint", "RefundHint", "charging", "deliveries", "hint_of", "payment_sweep"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,14 +107,24 @@ def operation_sweep() -> OperationSweep:
 @cache
 def expiry_sweep() -> ExpirySweep:
     """Return what releases authorisations that have expired."""
-    intake = OperationIntake(
+    return ExpirySweep(payment_store(), operation_store(), _operation_intake())
+
+
+@cache
+def hints() -> Hints:
+    """Return what looks up what the processor tells of."""
+    return Hints(charging(), performing(), _operation_intake())
+
+
+@cache
+def _operation_intake() -> OperationIntake:
+    return OperationIntake(
         payment_store(),
         operation_store(),
         payment_queues(),
         tally=count_operation,
         payment_tally=count_payment,
     )
-    return ExpirySweep(payment_store(), operation_store(), intake)
 
 
 @cache

@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any, Final
 
 from payments.core.fields import ProcessorNeeds
-from payments.gateways.port import Hint, OperationGateway, PaymentGateway
+from payments.gateways.port import Hint, OperationGateway, PaymentGateway, RefundHint
 from payments.runtime.clients import client
 from payments.runtime.settings import optional_setting, setting
 
@@ -33,8 +33,8 @@ def processor_needs() -> ProcessorNeeds | None:
     return STRIPE_NEEDS
 
 
-def hint_of(event: Mapping[str, Any]) -> Hint | None:
-    """Return which charge of this environment an event of the processor is about, if any."""
+def hint_of(event: Mapping[str, Any]) -> Hint | RefundHint | None:
+    """Return which charge or refund of this environment an event of the processor is about, if any."""
     if not is_stripe():
         return None
     from payments.gateways.stripe import events  # noqa: PLC0415 - no start waits for it
