@@ -44,9 +44,14 @@ class Content(NamedTuple):
         return hashlib.sha256(content.encode()).hexdigest()
 
     @property
+    def is_basic(self) -> bool:
+        """Whether none of the optional fields says anything."""
+        return self[_FIRST_OPTION:] == _NO_OPTIONS
+
+    @property
     def options(self) -> dict[str, str]:
         """The optional fields that say something else than they do where they are left out."""
-        if self[_FIRST_OPTION:] == _NO_OPTIONS:
+        if self.is_basic:
             return {}
         fields = zip(self._fields[_FIRST_OPTION:], self[_FIRST_OPTION:], _NO_OPTIONS, strict=True)
         return {name: str(value) for name, value, default in fields if value != default}

@@ -72,9 +72,9 @@ def check_fields(
     [('payment_id', 'invalid_format'), ('currency', 'unknown_currency')]
     """
     exponent = EXPONENTS.get(currency)
-    if exponent is not None and PAYMENT_ID.fullmatch(payment_id):
+    if exponent is not None and not options and needs is None and PAYMENT_ID.fullmatch(payment_id):
         minor = parse_amount(amount, exponent, is_number=amount_is_number)
-        if isinstance(minor, int) and not options and needs is None:
+        if isinstance(minor, int):
             return Content(payment_id, minor, currency, exponent)
     errors = []
     if not PAYMENT_ID.fullmatch(payment_id):

@@ -164,9 +164,10 @@ def encode_row(batch_id: str, line: int, content: Content, submitted_by: str | N
     Written out, because a valid row has nothing to escape and a large file has millions of them.
     """
     payment_id, amount_minor, currency, exponent, *_ = content
-    options = content.options
-    version = FORMAT if options else _BASIC_FORMAT
-    more = "".join(f'"{name}":"{value}",' for name, value in options.items())
+    version, more = _BASIC_FORMAT, ""
+    if not content.is_basic:
+        version = FORMAT
+        more = "".join(f'"{name}":"{value}",' for name, value in content.options.items())
     if submitted_by is not None:
         more += f'"submitted_by":"{submitted_by}",'
     origin = f"{batch_id}:{line}"
