@@ -30,7 +30,15 @@ from payments.core.fields import FIELDS, OPTIONAL_FIELDS, check_fields
 
 COLUMNS: Final = (*FIELDS, "note")
 LINE_ENDS: Final = ("\n", "\r\n", "\r\r\n")
-BEGINNINGS: Final = ("", "\ufeff", "\ufeff\ufeff", "sep=,\n", "\ufeffsep=,\r\n", "\n , ,\n")
+BEGINNINGS: Final = (
+    "",
+    "\ufeff",
+    "\ufeff\ufeff",
+    "sep=,\n",
+    '"sep=,"\n',
+    "\ufeffsep=,\r\n",
+    "\n , ,\n",
+)
 
 PIECES: Final = (
     *('"', '"', '"', '""', ",", ",", "\n", "\n", "\r\n", "\r\r\n", "\r", " ", "  ", "\t", "\0"),

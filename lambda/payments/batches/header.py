@@ -61,8 +61,9 @@ def read_header(begun: bytes, record_ends: Iterable[int], needed: Iterable[str] 
         at = end
         if not text.strip(f"{_INVISIBLE},"):
             continue
-        if text.lower().startswith("sep="):
-            _check_separator(text)
+        # Programs that quote every cell quote this line as well.
+        if (told := text.lstrip(f'{_INVISIBLE}"')).lower().startswith("sep="):
+            _check_separator(told)
             continue
         return Header(_columns(text, (*FIELDS, *needed)), end, 1 + begun.count(b"\n", 0, end))
     if len(begun) < BEGINNING_BYTES and not begun.strip(b" \t\r\n," + _MARK):
@@ -119,7 +120,7 @@ def _named(cell: str) -> str:
 
 
 def _check_separator(text: str) -> None:
-    sign = text[4:5]
+    sign = text.removesuffix('"')[4:5]
     if sign != ",":
         name = dict(_SEPARATORS).get(sign, repr(sign))
         raise UnreadableFile("no_header", f"the file says {_shown([text])}{_hint(name)}")

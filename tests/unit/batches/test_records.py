@@ -351,6 +351,7 @@ class TestRows:
             b"Payment_ID,AMOUNT,Currency\npay_1,1.00,USD\n",
             b'"payment_id", "amount", "currency"\n"pay_1", "1.00", "USD"\n',
             b"sep=,\r\npayment_id,amount,currency\r\npay_1,1.00,USD\r\n",
+            b'"sep=,"\r\n"payment_id","amount","currency"\r\n"pay_1","1.00","USD"\r\n',
             b"payment_id,amount,currency\n,,\n , ,\npay_1,1.00,USD\n,,\n",
             b"payment_id,amount,currency\npay_1 ,\t1.00, USD\n",
             b"payment_id,amount,currency\r\r\npay_1,1.00,USD\r\r\n",
@@ -362,6 +363,7 @@ class TestRows:
             "capital letters",
             "blanks after commas",
             "sep=,",
+            "sep=, in quotes",
             "lines of empty cells",
             "blanks around cells",
             "CR CR LF",
@@ -379,6 +381,7 @@ class TestRows:
         [
             (b"payment_id;amount;currency\n", "separated by commas, not by semicolons"),
             (b"sep=;\npayment_id;amount;currency\n", "separated by commas, not by semicolons"),
+            (b'"sep=;"\npayment_id;amount;currency\n', "separated by commas, not by semicolons"),
             ("pay\u200bment_id,amount,currency\n".encode(), r"found: pay\\u200bment_id, amount"),
             (b"payment_id,amount,currency," + b"\x01" * 5000 + b"\n", "cannot be printed"),
             (b"payment_id,amount,currency," + b"x" * 9000 + b"\n", "more than 8192 bytes"),
