@@ -56,7 +56,14 @@ class Scenarios:
     def of_role(self, role: str) -> tuple[Callable[[], None], ...]:
         """Return the scenarios that need something of a role, the quickest first."""
         return {
-            "api-handler": (self.pays_over_http, self.looks_a_batch_up),
+            "api-handler": (
+                self.pays_over_http,
+                self.looks_a_batch_up,
+                self.lists_payments,
+                self.refunds_over_http,
+                self.cancels_the_row_of_a_file,
+                self.sends_the_row_of_a_file_again,
+            ),
             "batch-processor": (
                 self.carries_a_file_through,
                 self.tells_what_a_file_would_not_pay,
@@ -70,6 +77,7 @@ class Scenarios:
                 self.handles_a_row_twice,
                 self.sends_again_what_is_busy,
                 self.hands_over_to_the_workflow,
+                self.performs_a_refund,
                 self.sweeps,
                 self.sets_a_hopeless_message_aside,
             ),
@@ -94,6 +102,33 @@ class Scenarios:
 
     def looks_a_batch_up(self) -> None:
         assert self._api.request("GET", f"/batches/batch_{'0' * 32}").status == 404
+
+    def lists_payments(self) -> None:
+        """By both indexes: of all payments, and of those that are open."""
+        self._stored(100)
+        for query in ("limit=1", "status=PENDING"):
+            answer = self._api.request("GET", f"/payments?{query}")
+            assert answer.status == 200, answer.json()
+            assert answer.json()["data"]
+
+    def refunds_over_http(self) -> None:
+        payment_id = self._charged(100)
+        path, refund = f"/payments/{payment_id}/refunds", {"refund_id": "r1", "amount": "0.40"}
+        assert self._api.request("POST", path, body=refund).status == 202
+        assert self._api.request("POST", path, body=refund).status == 200
+        assert self._api.request("GET", f"{path}/r1").status == 200
+        assert self._api.payment(payment_id).json()["operations"]
+
+    def cancels_the_row_of_a_file(self) -> None:
+        payment_id = self._stored(100, source=_new_row())
+        answer = self._api.request("POST", f"/payments/{payment_id}/cancel", body={})
+        assert answer.status == 202, answer.json()
+
+    def sends_the_row_of_a_file_again(self) -> None:
+        """A payment that nobody works on yet goes back to the queue that it came from."""
+        payment = _payment()
+        self._stored(100, source=_new_row(), payment_id=str(payment["payment_id"]))
+        assert self._api.submit(payment).status == 200
 
     # --- batch processor
 
@@ -168,6 +203,14 @@ class Scenarios:
     def sweeps(self) -> None:
         self._stored(100, at=_LONG_AGO)
         assert self._invoke("payment-processor", {"action": "sweep"})["stuck"] >= 1
+
+    def performs_a_refund(self) -> None:
+        payment_id = self._charged(100)
+        refund = {"refund_id": "r1", "amount": "0.40"}
+        path = f"/payments/{payment_id}/refunds"
+        assert self._api.request("POST", path, body=refund).status == 202
+        done = self._finish("perform", payment_id, operation="refund", operation_id="r1")
+        assert done["status"] == "COMPLETED"
 
     def handles_a_row_twice(self) -> None:
         """Once as itself, once more as itself, and once as another row's duplicate."""
@@ -266,21 +309,33 @@ class Scenarios:
         content: bytes = self._clients.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
         return content
 
-    def _stored(self, amount_minor: int, *, source: str = "api", at: str | None = None) -> str:
+    def _stored(
+        self,
+        amount_minor: int,
+        *,
+        source: str = "api",
+        at: str | None = None,
+        payment_id: str | None = None,
+    ) -> str:
         """Store a payment that nobody works on."""
-        request = PaymentRequest(
-            Content(_new_id(), amount_minor, "USD", exponent=2), source, "iam-mutants"
-        )
+        content = Content(payment_id or _new_id(), amount_minor, "USD", exponent=2)
+        request = PaymentRequest(content, source, "iam-mutants")
         self._store.create(request, actor="iam-mutants", at=at or utc_now())
         return request.payment_id
 
-    def _finish(self, action: str, payment_id: str) -> dict[str, Any]:
+    def _charged(self, amount_minor: int) -> str:
+        payment_id = self._stored(amount_minor)
+        assert self._finish("charge", payment_id)["status"] == "COMPLETED"
+        return payment_id
+
+    def _finish(self, action: str, payment_id: str, **more: str) -> dict[str, Any]:
         event = {
             "action": action,
             "payment_id": payment_id,
             "correlation_id": "iam-mutants",
             "execution_arn": "arn:aws:states:::execution:iam-mutants:iam-mutants",
             "attempt": 0,
+            **more,
         }
         return self._invoke("payment-processor", event)
 
