@@ -25,6 +25,7 @@ ON_ANY_RESOURCE = {
     "cloudwatch:GetMetricData",
     "cloudwatch:GetMetricStatistics",
     "cloudwatch:ListMetrics",
+    "dynamodb:ListBackups",
     "kms:CreateKey",
     "kms:ListAliases",
     "kms:TagResource",  # the new key has no ARN yet; the condition asks for its tags
@@ -69,6 +70,7 @@ SERVICES = {
 CALLS = {
     "apigateway:GetAccount": {"apigateway:GET"},
     "apigateway:GetRestApis": {"apigateway:GET"},
+    "dynamodb:Wait": {"dynamodb:DescribeTable"},
     "lambda:Invoke": {"lambda:InvokeFunction"},
     "s3:CopyObject": {
         "s3:GetObject",
@@ -122,6 +124,7 @@ READERS = {
     "docs/runbook.md": ("on-call",),
     "docs/operate.md": DEPLOY,
     "docs/before-a-deployment.md": DEPLOY,
+    "docs/restore.md": ("restore", *DEPLOY),
     "README.md": ("uploads", "on-call", *DEPLOY),
 }
 """Whose commands a page has."""
@@ -243,7 +246,9 @@ def test_nobody_but_who_destroys_may_delete_what_has_data() -> None:
         "s3:DeleteObjectVersion",
     }
     assert deleting <= actions("destroy")
-    assert not deleting & actions(*(set(NAMES) - {"destroy"}))
+    # Who restores a table deletes the one that it replaces.
+    assert deleting & actions("restore") == {"dynamodb:DeleteTable"}
+    assert not deleting & actions(*(set(NAMES) - {"destroy", "restore"}))
 
 
 def test_on_call_cannot_write_tables_or_change_who_may_do_what() -> None:
@@ -271,6 +276,7 @@ def test_the_pages_have_commands() -> None:
     assert ("s3", "cp") in commands("docs/batches.md")
     assert ("sqs", "receive-message") in commands("docs/runbook.md")
     assert ("lambda", "update-alias") in commands("docs/operate.md")
+    assert ("dynamodb", "restore-table-from-backup") in commands("docs/restore.md")
 
 
 @pytest.mark.parametrize(
