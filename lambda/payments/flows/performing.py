@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Final
 
 from payments.core.clock import utc_now
@@ -36,6 +37,13 @@ from payments.gateways.port import (
 
 _ATTEMPTS: Final = 8
 """How often a payment is read again that others move at the same time."""
+
+
+_KEYS_LAST: Final = timedelta(hours=1)
+"""How long a processor certainly knows a key again: Stripe does for a day.
+
+https://docs.stripe.com/api/idempotent_requests
+"""
 
 
 class Performing:
@@ -75,7 +83,9 @@ class Performing:
         Args:
             which: the operation.
             witness: who does this.
-            is_first: whether the processor was certainly not asked for it before.
+            is_first: whether the message is new. Then the processor is asked without a look-up, for
+                it knows the key if it was asked before, unless the request is an old one: a client
+                may send it again days later.
 
         Returns:
             The operation with its outcome.
@@ -93,7 +103,8 @@ class Performing:
             raise OperationNotFound(which.operation_id)
         if payment is None:
             raise PaymentNotFound(which.payment_id)
-        outcome = self._outcome(payment, operation, is_first=is_first)
+        is_new = is_first and self._knows_key(operation)
+        outcome = self._outcome(payment, operation, is_first=is_new)
         if isinstance(outcome, Pending) and operation.status.is_open:
             raise ChargePending(operation.name)
         return self._recorded(operation, outcome, witness)
@@ -150,6 +161,10 @@ class Performing:
                 )
             case _:
                 return operation
+
+    def _knows_key(self, operation: Operation) -> bool:
+        age = datetime.fromisoformat(self._clock()) - datetime.fromisoformat(operation.requested_at)
+        return age < _KEYS_LAST
 
     def _outcome(
         self, payment: Payment, operation: Operation, *, is_first: bool

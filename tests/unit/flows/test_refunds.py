@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from payments.aws.payments import PaymentStore
 from payments.aws.queue import PaymentQueues
 from payments.core.amounts import Amounts
 from payments.core.audit import chain_faults
+from payments.core.clock import utc_text
 from payments.core.faults import (
     ChargePending,
     GatewayBusy,
@@ -326,6 +328,23 @@ class TestPerforming:
         with pytest.raises(ChargePending):
             perform(Processor(Pending()))
         assert amounts(store).refunds_pending == 6000
+
+    @pytest.mark.parametrize(
+        ("age", "calls"), [(timedelta(minutes=59), ["refund"]), (timedelta(days=1), ["look_up"])]
+    )
+    def test_a_new_message_about_an_old_refund_looks_up_first(
+        self,
+        store: PaymentStore,
+        operation_store: OperationStore,
+        age: timedelta,
+        calls: list[str],
+    ) -> None:
+        """A client sends it again a day later, when the processor has forgotten the key."""
+        processor = Processor(look_up=Happened("re_1"))
+        then = utc_text(datetime.now(UTC) + age)
+        performing = Performing(store, operation_store, processor, clock=lambda: then)
+        performing.perform(R1, WITNESS, is_first=True)
+        assert processor.calls == calls
 
     def test_an_unknown_outcome_is_looked_up_before_it_is_asked_for_again(
         self, perform: Callable[..., OperationStatus]
