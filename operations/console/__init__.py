@@ -12,6 +12,7 @@ module         holds
 ``security``   what stands between a browser and the operator's credentials
 ``desk``       what the pages ask of an environment
 ``health``     alarms, queues and dead letters
+``books``      the last proof of the books
 ``uploads``    which files this user uploaded from this machine
 ``views``      how money, times and statuses are shown
 ``pages``      a function for each address

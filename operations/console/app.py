@@ -12,6 +12,7 @@ from operations import batch, clients
 from operations.api import NoAnswer
 from operations.batches import NotABatch
 from operations.console import pages_batches as batches
+from operations.console import pages_books as books
 from operations.console import pages_health as health
 from operations.console import pages_payments as payments
 from operations.console.desk import Desk
@@ -36,6 +37,8 @@ ROUTES: Final = [
     Route("/batches/pay", batches.pay, methods=["POST"]),
     Route("/batches/{batch_id}", batches.one),
     Route("/batches/{batch_id}/{name}", batches.report),
+    Route("/books", books.books, methods=["GET"]),
+    Route("/books", books.prove, methods=["POST"]),
     Route("/health", health.health, methods=["GET"]),
     Route("/health", health.redrive, methods=["POST"]),
     Mount("/static", StaticFiles(directory=FOLDER / "static")),

@@ -1,7 +1,8 @@
 """What the pages ask of an environment: everything the operator can reach, in one place."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from lib.config import is_protected
 from operations import api as apis
@@ -9,9 +10,12 @@ from operations import clients, trace
 from operations.api import PaymentsApi
 from operations.batch import files_of
 from operations.batches import BatchFiles
+from operations.console.books import Bookkeeping
 from operations.console.health import Health
 from operations.console.uploads import Uploads
 from operations.journal import Journal, state_folder
+from operations.ledger import Ledger
+from operations.proving import Proof, Prover
 from operations.redrive import Redriven, Redriving
 from operations.timeline import Timeline
 
@@ -27,6 +31,7 @@ class Desk:
         journal: what this user sent and has no answer to.
         files: its batch files.
         uploads: what this user uploaded.
+        books: the last proof of its books.
         health: its alarms, queues and dead letters.
         story: tells the story of a payment; raises what AWS raises if the operator may not read it.
         redrive: puts dead letters back.
@@ -39,6 +44,7 @@ class Desk:
     files: BatchFiles
     uploads: Uploads
     health: Health
+    books: Bookkeeping
     story: Callable[[str], Timeline | None]
     redrive: Callable[[], Redriven]
 
@@ -69,9 +75,14 @@ def open_desk(suffix: str) -> Desk:
         files=files_of(api, suffix),
         uploads=Uploads(state_folder() / f"uploads-{suffix}.json"),
         health=Health(suffix),
+        books=Bookkeeping(lambda: _proving(suffix)),
         story=lambda payment_id: trace.witnesses(suffix).timeline(payment_id),
         redrive=lambda: _redriven(suffix),
     )
+
+
+def _proving(suffix: str) -> Iterator[Proof]:
+    return Prover(Ledger(clients.dynamodb(), suffix), datetime.now(UTC)).prove()
 
 
 def _redriven(suffix: str) -> Redriven:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from operations.console.uploads import Upload
-from tests.unit.operations.console_server import Served, story
+from tests.unit.operations.console_server import Served, proof, story
 from tests.unit.operations.fake_api import payment
 
 BATCH_ID = "batch_3f3a1633ca5dc84af3f3e2ff4ccaf9dd"
@@ -18,6 +18,7 @@ PAGES = {
     "reviews": "/reviews",
     "files": "/batches",
     "file": f"/batches/{BATCH_ID}",
+    "books": "/books",
     "health": "/health",
     "unanswered": "/unanswered",
     "missing": "/payments/pay_none",
@@ -85,6 +86,7 @@ def fill(serves: Served, suffix: str = "test") -> None:
         b"pay_105,1.000,EUR,rent,5,amount,ambiguous_amount,may mean one or a thousand,\n"
     )
     serves.api.on(f"GET /batches/{BATCH_ID}", (200, _batch(f"s3://{bucket}/{folder}")))
+    serves.proofs[:] = [proof()]
     at = "2026-03-12T19:03:58.123456Z"
     serves.uploads.add(
         Upload(batch_id=BATCH_ID, name="march.csv", at=at, dry_run=True, key="dry-run/0/march.csv")

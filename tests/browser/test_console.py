@@ -207,6 +207,13 @@ def test_a_page_of_another_site_can_neither_read_nor_change_anything(
     assert len([asked for asked in console.api.asked if asked.method == "POST"]) == before
 
 
+def test_the_books_are_proved_and_readable_for_everybody(page: Page, console: Served) -> None:
+    page.goto(f"{console.session.origin}/books")
+    page.get_by_role("button", name="Prove the books").click()
+    expect(page.get_by_text("The books are right.")).to_be_visible()
+    assert axe.violations(page) == []
+
+
 def test_every_page_works_without_its_script(browser: Browser, console: Served) -> None:
     context = browser.new_context(java_script_enabled=False)
     plain = context.new_page()

@@ -15,11 +15,14 @@ from typing import Any
 from operations.batches import BatchFiles
 from operations.console import command
 from operations.console.app import console
+from operations.console.books import Bookkeeping
 from operations.console.desk import Desk
 from operations.console.health import Alarm, DeadLetter, Queue, Stuck
 from operations.console.security import Session
 from operations.console.uploads import Uploads
 from operations.journal import Journal
+from operations.proofs import Fault, Posting, Unit
+from operations.proving import Proof
 from operations.redrive import PutBack, Redriven
 from operations.timeline import Moment, Timeline
 from tests.unit.operations.fake_api import FakeApi
@@ -94,6 +97,21 @@ class Well:
         return self.letters
 
 
+def proof(*faults: Fault) -> Proof:
+    """Return a proof of books in which one payment of 99.99 USD was made and 9.99 refunded."""
+    told, unit = Proof(), Unit("USD", 2)
+    told.books.payments, told.books.records = 1, 5
+    for debit, credit, amount in (
+        ("processor", "client", 9999),
+        ("client", "refunds_pending", 999),
+        ("refunds_pending", "processor", 999),
+    ):
+        told.books.accounts.post(unit, Posting(debit, credit, amount))
+    told.books.captured[unit], told.books.refunded[unit] = 9999, 999
+    told.tell(*faults)
+    return told
+
+
 def story(payment: Mapping[str, Any], faults: list[str] | None = None) -> Timeline:
     """Return the story of a payment that was paid."""
     at = datetime(2026, 3, 12, 19, 3, 58, tzinfo=UTC)
@@ -127,6 +145,7 @@ class Served:
     health: Well
     stories: dict[str, Timeline | Exception]
     uploads: Uploads
+    proofs: list[Proof | Exception]
     redriven: list[Redriven] = field(default_factory=list)
 
     @property
@@ -177,6 +196,7 @@ def served(folder: Path, suffix: str = "test") -> Iterator[Served]:
             bucket=bucket,
             health=Well(),
             stories={},
+            proofs=[Proof()],
             uploads=Uploads(folder / "uploads.json"),
         )
 
@@ -192,6 +212,12 @@ def served(folder: Path, suffix: str = "test") -> Iterator[Served]:
             serves.health.letters = []
             return done
 
+        def prove() -> Iterator[Proof]:
+            for told in serves.proofs:
+                if isinstance(told, Exception):
+                    raise told
+                yield told
+
         desk = Desk(
             suffix=suffix,
             who=WHO,
@@ -200,6 +226,7 @@ def served(folder: Path, suffix: str = "test") -> Iterator[Served]:
             files=files,
             uploads=serves.uploads,
             health=serves.health,  # type: ignore[arg-type]  # it has all that is used
+            books=Bookkeeping(prove),
             story=tell,
             redrive=redrive,
         )

@@ -1,5 +1,6 @@
 """The console's pages: what they show, escape and send."""
 
+import time
 from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
@@ -10,7 +11,8 @@ import pytest
 from botocore.exceptions import ClientError, NoCredentialsError
 
 from operations.api import NoAnswer
-from tests.unit.operations.console_server import Served, served, story
+from operations.proofs import Fault
+from tests.unit.operations.console_server import Served, proof, served, story
 from tests.unit.operations.fake_api import Asked, payment
 
 HOSTILE = "<script>alert(1)<img src=x onerror=alert(2)>\"'&{{7*7}}"
@@ -298,6 +300,49 @@ def test_a_batch_that_moves_is_looked_at_again(console: Served) -> None:
     shown = console.page(f"/batches/{BATCH_ID}")
     assert 'data-refresh="2"' in shown
     assert 'max="100" value="50"' in shown
+
+
+def test_the_books_are_proved_when_somebody_asks(console: Served) -> None:
+    assert "No proof since this console was started." in console.page("/books")
+    console.proofs[:] = [proof()]
+    answer, _ = console.post("/books", "")
+    assert answer.getheader("location") == "/books"
+    shown = eventually(console, "The books are right.")
+    for part in ("90.00", "processor = captured - refunded", "Holds"):
+        assert part in shown, part
+    assert "Differs" not in shown
+    assert "data-refresh" not in shown
+
+
+def test_faults_of_the_books_are_told_and_escaped(console: Served) -> None:
+    console.proofs[:] = [proof(*[Fault("pay_1", HOSTILE)] * 60)]
+    console.post("/books", "")
+    shown = eventually(console, "60 faults.")
+    assert ESCAPED in shown
+    assert "The first 50 of 60" in shown
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "Scan"), "AccessDenied"),
+        (NoCredentialsError(), "there are no credentials"),
+    ],
+)
+def test_books_that_cannot_be_read_are_told(console: Served, error: Exception, told: str) -> None:
+    console.proofs[:] = [proof(), error]
+    console.post("/books", "")
+    assert "The books are right." not in eventually(console, told)
+
+
+def eventually(console: Served, told: str) -> str:
+    shown = ""
+    for _ in range(100):
+        shown = console.page("/books")
+        if told in shown:
+            return shown
+        time.sleep(0.05)
+    raise AssertionError(shown)
 
 
 def test_health_is_told_and_dead_letters_are_put_back(console: Served) -> None:

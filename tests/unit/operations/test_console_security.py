@@ -91,6 +91,7 @@ def test_a_change_comes_from_a_page_of_ours(console: Served, origin: str | None)
         "/payments/pay_1/review",
         "/batches",
         "/batches/pay",
+        "/books",
         "/health",
         "/unanswered",
     ],
