@@ -7,7 +7,7 @@ from typing import Final, get_args
 
 from payments.core.content import Capture, Content
 from payments.core.faults import FieldError
-from payments.core.money import EXPONENTS, MAX_DIGITS, parse_amount
+from payments.core.money import EXPONENTS, MAX_DIGITS, PLAIN_AMOUNTS, parse_amount
 
 FIELDS: Final = ("payment_id", "amount", "currency")
 """The fields that every payment has."""
@@ -72,10 +72,15 @@ def check_fields(
     [('payment_id', 'invalid_format'), ('currency', 'unknown_currency')]
     """
     exponent = EXPONENTS.get(currency)
-    if exponent is not None and not options and needs is None and PAYMENT_ID.fullmatch(payment_id):
-        minor = parse_amount(amount, exponent, is_number=amount_is_number)
-        if isinstance(minor, int):
-            return Content(payment_id, minor, currency, exponent)
+    # A short way for nearly every row of a file; what does not take it may be valid all the same.
+    if (
+        not (options or needs)
+        and exponent is not None
+        and PLAIN_AMOUNTS[exponent].fullmatch(amount)
+        and PAYMENT_ID.fullmatch(payment_id)
+        and (minor_units := int(amount.replace(".", "")))
+    ):
+        return Content(payment_id, minor_units, currency, exponent)
     errors = []
     if not PAYMENT_ID.fullmatch(payment_id):
         errors.append(_BAD_PAYMENT_ID)

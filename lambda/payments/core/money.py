@@ -39,6 +39,18 @@ MAX_MINOR_UNITS: Final = 10**MAX_DIGITS - 1
 # ASCII digits by name: \d would let "१२" through.
 _AMOUNT = re.compile(r"(0|[1-9][0-9]*)(?:\.([0-9]+))?")
 
+PLAIN_AMOUNTS: Final = {
+    exponent: re.compile(
+        rf"(?:0|[1-9][0-9]{{0,{MAX_DIGITS - MAX_EXPONENT - 1}}})"
+        + (rf"\.[0-9]{{{exponent}}}" if exponent else "")
+    )
+    for exponent in _CODES_BY_EXPONENT
+}
+"""By exponent, what nearly every amount looks like: it has the currency's own decimals, and fits.
+
+Its digits are its minor units, which may be none. Always used with ``fullmatch``.
+"""
+
 
 def parse_amount(  # noqa: PLR0911 - one answer for each fault
     text: str, exponent: int, *, is_number: bool = False
@@ -73,9 +85,6 @@ def parse_amount(  # noqa: PLR0911 - one answer for each fault
     if match is None:
         return _malformed(text)
     whole, fraction = match.groups("")
-    # Nearly every amount has the currency's own decimals and fits by far: no rule is in doubt.
-    if len(fraction) == exponent and len(text) < MAX_DIGITS and (minor := int(whole + fraction)):
-        return minor
     if len(whole) + len(fraction) > MAX_DIGITS:
         return FieldError("amount", "too_many_digits", f"must have at most {MAX_DIGITS} digits")
     if len(fraction) == _THOUSANDS != exponent and not is_number:
