@@ -7,7 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payments.api.requests import parse_payment_json
-from payments.core.faults import InvalidRequest
+from payments.core.content import Content
+from payments.core.faults import FieldError, InvalidRequest
+from payments.core.fields import check_fields
+from payments.core.money import EXPONENTS, parse_amount
 from tests.unit.cloud import payment_content
 
 
@@ -189,3 +192,18 @@ def test_a_body_that_is_no_object_is_one_fault(body: str, code: str) -> None:
 def test_no_body_breaks_the_parser(body: str) -> None:
     with pytest.raises(InvalidRequest):
         parse_payment_json(body)
+
+
+@given(
+    st.from_regex(r"(0|[1-9][0-9]{0,19})(\.[0-9]{0,5})?", fullmatch=True),
+    st.sampled_from(sorted(EXPONENTS)),
+)
+def test_the_amount_of_checked_fields_is_what_the_rules_of_amounts_say(
+    amount: str, currency: str
+) -> None:
+    checked = check_fields("pay_1", amount, currency)
+    minor = parse_amount(amount, EXPONENTS[currency])
+    if isinstance(minor, FieldError):
+        assert checked == [minor]
+    else:
+        assert checked == Content("pay_1", minor, currency, EXPONENTS[currency])
