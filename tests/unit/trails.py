@@ -70,9 +70,9 @@ class Trail:
         self.records.append(record)
         self.payment = self.payment.after(change, record["hash"])
 
-    def decide(self, review: Review, by: Person) -> None:
+    def decide(self, review: Review, by: Person, note: str = "as agreed") -> None:
         """Let somebody decide about the payment, which is in review."""
-        decision = Decision(review, by, "as agreed", AT, "request-3")
+        decision = Decision(review, by, note, AT, "request-3")
         record = review_record(self.payment, decision)
         self.records.append(record)
         self.payment = self.payment.reviewed(decision, record["hash"])

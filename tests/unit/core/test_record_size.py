@@ -1,4 +1,4 @@
-"""The largest records there can be are each written with one write unit."""
+"""The largest records are each written with one write unit, and the most extreme ones with two."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -6,6 +6,8 @@ from typing import Any, Final
 
 import pytest
 
+from payments.api.requests import LONGEST_REASON
+from payments.api.reviews import LONGEST_NOTE
 from payments.aws.items import serialize
 from payments.core.audit import AuditRecord
 from payments.core.content import Content
@@ -13,6 +15,7 @@ from payments.core.executions import MOST_EXECUTIONS, execution_name
 from payments.core.money import MAX_EXPONENT, MAX_MINOR_UNITS
 from payments.core.operation import Operation, OperationKind, OperationRequest, OperationStatus
 from payments.core.payment import Failure, PaymentRequest, PaymentStatus, ProcessorAnswer
+from payments.core.review import Person, Review
 from payments.gateways import failures
 from payments.gateways.port import CANCELLED
 from payments.gateways.sandbox import DECLINED_AMOUNTS
@@ -59,7 +62,10 @@ ROW: Final = f"batch_{'f' * 32}:{'9' * 18}"
 """A row, as correlation ids name it; as a source it has a prefix."""
 
 PROCESSORS_ID: Final = 128
-"""Most characters of an id at a processor that a client may name; about 30 are usual."""
+"""Most characters of an id at a processor that a client may name."""
+
+STRIPES_ID: Final = 48
+"""Ids of customers and payment methods at Stripe have 18 and 27 characters: with room for more."""
 
 LONGEST_FAILURE: Final = max(
     {
@@ -75,15 +81,23 @@ PROCESSORS_ANSWER: Final = ProcessorAnswer("withdrawal_count_limit_exceeded", f"
 https://docs.stripe.com/declines/codes"""
 
 
-def largest(*statuses: PaymentStatus) -> Trail:
-    """Return a trail with the longest ids, amounts and actors there are."""
+def person(letter: str) -> Person:
+    """Return a role's session with the longest name.
+
+    https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+    """
+    return Person.of(f"AROA{letter * 17}:{letter * 64}")
+
+
+def largest(*statuses: PaymentStatus, processors_id: int = STRIPES_ID) -> Trail:
+    """Return a trail with the longest ids, amounts, actors and persons there are."""
     content = Content(
         "p" * 64,
         MAX_MINOR_UNITS,
         "USD",
         MAX_EXPONENT,
-        processor_customer="c" * PROCESSORS_ID,
-        processor_payment_method="m" * PROCESSORS_ID,
+        processor_customer="c" * processors_id,
+        processor_payment_method="m" * processors_id,
         capture="manual",
     )
     execution = max(
@@ -91,11 +105,13 @@ def largest(*statuses: PaymentStatus) -> Trail:
         key=len,
     )
     trail = Trail(
-        request=PaymentRequest(content, f"batch:{ROW}", ROW),
+        request=PaymentRequest(content, f"batch:{ROW}", ROW, person("S"), needs_review=True),
         actor=f"payment-workflow-{'s' * 20}:{execution}",
         request_id="0" * 36,
     )
     trail.payment = replace(trail.payment, version=9999)
+    trail.move(PaymentStatus.IN_REVIEW, attempt=999_999)
+    trail.decide(Review.APPROVED, person("R"), note="n" * LONGEST_NOTE)
     for status in statuses:
         told = _outcome(status)
         if status is FAILED:
@@ -112,7 +128,13 @@ def _outcome(status: PaymentStatus | OperationStatus) -> dict[str, Any]:
     return told | {"capture_before": AT} if status.value == "AUTHORIZED" else told
 
 
-def operated(trail: Trail, kind: OperationKind, amount: int, *statuses: OperationStatus) -> Trail:
+def operated(
+    trail: Trail,
+    kind: OperationKind,
+    amount: int,
+    *statuses: OperationStatus,
+    reason: str = "r" * LONGEST_REASON,
+) -> Trail:
     """Return a trail after the largest operation of a kind."""
     request = OperationRequest(
         kind=kind,
@@ -121,6 +143,7 @@ def operated(trail: Trail, kind: OperationKind, amount: int, *statuses: Operatio
         source=f"batch:{ROW}",
         correlation_id=ROW,
         amount_minor=amount,
+        reason=reason,
     )
     rest = trail.payment.amounts.capturable - amount if kind is OperationKind.CAPTURE else 0
     operation = Operation.requested(request, amount_minor=amount, rest_minor=rest, at=AT)
@@ -147,5 +170,19 @@ ALL, MUCH = MAX_MINOR_UNITS, MAX_MINOR_UNITS // 2
     ],
 )
 def test_the_largest_records_are_written_with_one_unit(trail: Trail) -> None:
-    sizes = [(record["kind"], record["to"], item_size(record)) for record in trail.records]
-    assert max(size for *_, size in sizes) < ONE_WRITE_UNIT, sizes
+    assert max(sizes(trail)) < ONE_WRITE_UNIT, sizes(trail)
+
+
+def test_the_longest_of_everything_is_written_with_two_units() -> None:
+    """Ids at a processor that are longer than Stripe's, and a reason in no alphabet."""
+    trail = operated(
+        largest(PROCESSING, COMPLETED, processors_id=PROCESSORS_ID),
+        OperationKind.REFUND,
+        ALL,
+        reason="\N{GRINNING FACE}" * LONGEST_REASON,
+    )
+    assert ONE_WRITE_UNIT < max(sizes(trail)) < 2 * ONE_WRITE_UNIT
+
+
+def sizes(trail: Trail) -> list[int]:
+    return [item_size(record) for record in trail.records]
