@@ -6,13 +6,13 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON := .venv/bin/python
 RIG := $(PYTHON) -m local $(if $(PORT),--port $(PORT))
-PAYMENTS := $(PYTHON) -m operations
+OPERATIONS := $(PYTHON) -m operations
 
 SEEDS ?= 200
 FILES ?= 100000
 PAYMENTS ?= 100000
 
-.PHONY: help install audit supply-chain bundle record-plans up demo down status env batch trace console console-pictures doctor dashboard files-oracle simulate stripe-model stripe-conformance bench bench-publish capacity cost cost-record test lint scan iam-mutants format unit e2e synth snapshots lock clean
+.PHONY: help install audit evidence supply-chain bundle record-plans up demo down status env batch trace console console-pictures doctor dashboard files-oracle simulate stripe-model stripe-conformance bench bench-publish capacity cost cost-record test lint scan iam-mutants format unit e2e synth snapshots lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '\
@@ -41,14 +41,14 @@ env: ## Print what points a shell at the local cloud (curl, boto3, the AWS CLI):
 
 batch: install ## Upload a CSV file and show its report: make batch FILE=samples/payments.csv (DRY_RUN=1)
 	@test -n "$(FILE)" || { echo 'Name a file: make batch FILE=samples/payments.csv' >&2; exit 2; }
-	@$(PAYMENTS) --env local batch upload $(if $(DRY_RUN),--dry-run,--yes) "$(FILE)"
+	@$(OPERATIONS) --env local batch upload $(if $(DRY_RUN),--dry-run,--yes) "$(FILE)"
 
 trace: install ## Tell the story of one payment: make trace ID=pay_123456
 	@test -n "$(ID)" || { echo 'Name a payment: make trace ID=pay_123456' >&2; exit 2; }
-	@$(PAYMENTS) --env local trace "$(ID)"
+	@$(OPERATIONS) --env local trace "$(ID)"
 
 console: install ## Serve the console for the local cloud to your browser
-	@$(PAYMENTS) --env local console
+	@$(OPERATIONS) --env local console
 
 synth: install ## Synthesise the Terraform of the local deployment into .local/cdktf.out
 	@$(RIG) synth
@@ -120,6 +120,11 @@ supply-chain: install ## Write the bill of materials of what ships into build/su
 audit: install ## Look up known weaknesses of what the locks pin (needs the internet); writes build/audit.json
 	@sh local/bootstrap.sh tool pip-audit release/audit/pip-audit.txt
 	@$(PYTHON) -m release.audit build/audit.json
+
+evidence: install ## Collect the evidence for an auditor into build/evidence: make evidence SEEDS=1000 WITHOUT="iam-mutants"
+	@sh local/bootstrap.sh tool checkov tests/scan/checkov.txt
+	@sh local/bootstrap.sh tool pip-audit release/audit/pip-audit.txt
+	@$(PYTHON) -m release.evidence build/evidence --seeds $(SEEDS) --without $(WITHOUT)
 
 ##@ Maintain
 

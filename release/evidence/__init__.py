@@ -1,0 +1,1 @@
+"""One folder for an auditor: what was checked, how, with which outcome, and the hash of each file."""
