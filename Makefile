@@ -12,7 +12,7 @@ SEEDS ?= 200
 FILES ?= 100000
 PAYMENTS ?= 100000
 
-.PHONY: help install audit evidence supply-chain bundle record-plans up demo down status env batch trace console console-pictures doctor dashboard files-oracle simulate stripe-model stripe-conformance bench bench-publish capacity cost cost-record test lint scan iam-mutants format unit e2e synth snapshots lock clean
+.PHONY: help install audit cdktn-check evidence supply-chain bundle record-plans up demo down status env batch trace console console-pictures doctor dashboard files-oracle simulate stripe-model stripe-conformance bench bench-publish capacity cost cost-record test lint scan iam-mutants format unit e2e synth snapshots lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '\
@@ -120,6 +120,10 @@ supply-chain: install ## Write the bill of materials of what ships into build/su
 audit: install ## Look up known weaknesses of what the locks pin (needs the internet); writes build/audit.json
 	@sh local/bootstrap.sh tool pip-audit release/audit/pip-audit.txt
 	@$(PYTHON) -m release.audit build/audit.json
+
+cdktn-check: install ## Synthesise the app under cdktn, CDKTF's successor, and compare (validates with the internet only)
+	@sh local/bootstrap.sh tool cdktn release/cdktn/packages.txt
+	@$(PYTHON) -m release.cdktn
 
 evidence: install ## Collect the evidence for an auditor into build/evidence: make evidence SEEDS=1000 WITHOUT="iam-mutants"
 	@sh local/bootstrap.sh tool checkov tests/scan/checkov.txt
