@@ -17,6 +17,8 @@ MOST_KEYS: Final = 100
 """Most items of one BatchGetItem:
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html"""
 
+_OUTCOMES: Final = "outcomes#"
+
 _ATTEMPTS: Final = 8
 _FIRST_PAUSE_SECONDS: Final = 0.05
 
@@ -81,16 +83,13 @@ class Ledger:
 
     def outcomes_of_rows(self) -> dict[str, Counter[str]]:
         """Return by batch what its rows are counted as."""
-        counted: dict[str, Counter[str]] = defaultdict(Counter)
-        for item in self._scan(
-            self._status,
-            FilterExpression="begins_with(entity_id, :prefix)",
-            ExpressionAttributeValues={":prefix": {"S": "outcomes#"}},
-        ):
-            batch_id = item["entity_id"].rpartition("#")[2]
-            for name in item.keys() - {"entity_id", "sequence", "expires_at"}:
-                counted[batch_id][name] += item[name]
-        return counted
+        return outcomes_of(
+            self._scan(
+                self._status,
+                FilterExpression="begins_with(entity_id, :prefix)",
+                ExpressionAttributeValues={":prefix": {"S": _OUTCOMES}},
+            )
+        )
 
     # --- of some payments, strongly consistent
 
@@ -156,3 +155,14 @@ class Ledger:
                         raise TooBusy(f"{table} is too busy to be read")
                     self._sleep(_FIRST_PAUSE_SECONDS * 2**in_vain)
                 wanted = unread
+
+
+def outcomes_of(status: Iterable[Item]) -> dict[str, Counter[str]]:
+    """Return by batch what its rows are counted as, from items of ``processing-status``."""
+    counted: dict[str, Counter[str]] = defaultdict(Counter)
+    for item in status:
+        if item["entity_id"].startswith(_OUTCOMES):
+            batch_id = item["entity_id"].rpartition("#")[2]
+            for name in item.keys() - {"entity_id", "sequence", "expires_at"}:
+                counted[batch_id][name] += item[name]
+    return counted

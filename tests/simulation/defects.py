@@ -47,6 +47,7 @@ from payments.core.payment import (
     PaymentStatus,
     Transition,
 )
+from payments.core.postings import Posting, postings_of
 from payments.flows.charge import Charging, Witness
 from payments.flows.intake import PaymentIntake
 from payments.flows.sweep import Found, OperationSweep, PaymentSweep
@@ -444,6 +445,37 @@ def _unconditional(kind: str) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def posting_left_out() -> Iterator[None]:
+    """Money moves and nothing is posted."""
+    with _postings(lambda _: []):
+        yield
+
+
+@contextmanager
+def posted_twice() -> Iterator[None]:
+    """What moves money is posted twice."""
+    with _postings(lambda postings: postings * 2):
+        yield
+
+
+@contextmanager
+def debit_and_credit_swapped() -> Iterator[None]:
+    """What belongs to one account is posted to the other."""
+
+    def swapped(postings: list[Posting]) -> list[Posting]:
+        return [Posting(each.credit, each.debit, each.amount_minor) for each in postings]
+
+    with _postings(swapped):
+        yield
+
+
+@contextmanager
+def _postings(careless: Callable[[list[Posting]], list[Posting]]) -> Iterator[None]:
+    with patch("payments.core.audit.postings_of", lambda *step: careless(postings_of(*step))):
+        yield
+
+
 DEFECTS: Final[dict[str, Defect]] = {
     defect.__name__: defect
     for defect in (
@@ -473,5 +505,8 @@ DEFECTS: Final[dict[str, Defect]] = {
         range_dropped,
         only_first_page,
         dry_run_forgets,
+        posting_left_out,
+        posted_twice,
+        debit_and_credit_swapped,
     )
 }

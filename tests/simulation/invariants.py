@@ -47,6 +47,7 @@ def violations_of(world: "World") -> list[str]:
         _dry_runs_tell_what_is_taken,
         _batches_are_reported,
         _batches_go_forward,
+        _books_are_right,
     )
     return [violation for check in checks for violation in check(world)]
 
@@ -161,6 +162,11 @@ def _records_agree(world: "World") -> Iterator[str]:
             yield f"{payment_id}: stands at {stands}, its last record is {last}"
         if (first["amount_minor"], first["currency"]) != (payment.amount_minor, payment.currency):
             yield f"{payment_id}: accepted as {first}, stored is {_content(payment)}"
+
+
+def _books_are_right(world: "World") -> Iterator[str]:
+    """What ``payments books prove`` proves holds, rebuilt from the trail by code of its own."""
+    yield from (f"books: {fault}" for fault in world.end.books)
 
 
 def _nothing_is_rewritten(world: "World") -> Iterator[str]:

@@ -66,6 +66,9 @@ _SEEN_AS: Final = {
     "range_dropped": f"is lost|should be|{_NEVER_ENDS}",
     "only_first_page": f"should be|recorded are|{_NEVER_ENDS}",
     "dry_run_forgets": "is told as",
+    "posting_left_out": "books: .* posts nothing, not",
+    "posted_twice": "books: .* posts .* and .*, not",
+    "debit_and_credit_swapped": "books: .* posts .* from processor to client, not",
 }
 """How each defect shows: one that fails in another way, as by a wrong argument, proves nothing."""
 

@@ -57,6 +57,7 @@ from payments.runtime.api_handler import Services
 from payments.runtime.event_publisher import Announcing
 from payments.runtime.payment_processor import Deliveries
 from payments.telemetry.logs import logger
+from tests.simulation import books
 from tests.simulation.actors import Asynchronous, Clients, OnCall, Poller, Sweeps, Uploads, sent_to
 from tests.simulation.coverage import Coverage
 from tests.simulation.dynamodb import InMemoryDynamoDB, Item
@@ -128,6 +129,8 @@ class EndState:
     audit: dict[str, list[AuditRecord]] = field(default_factory=dict)
     batches: dict[str, BatchProgress] = field(default_factory=dict)
     not_paid: dict[str, list[NotPaidRow]] = field(default_factory=dict)
+    books: list[str] = field(default_factory=list)
+    """What does not hold in the books."""
 
 
 class Outcome(NamedTuple):
@@ -408,6 +411,7 @@ class World:
         for item in self.items(TABLES.audit_logs):
             record = deserialize(item)
             self.end.audit.setdefault(record["payment_id"], []).append(record)
+        self.end.books = books.faults_of(self.items, TABLES, self._moment())
         batches = BatchStore(_SDK.client("dynamodb"), TABLES.processing_status)
         for _, batch in self.uploads.done:
             progress = batches.progress(batch.batch_id)
