@@ -25,10 +25,10 @@ install: ## Install what the locks pin into .venv and node_modules (nearly every
 ##@ Local cloud
 
 demo: install ## Run make up, then pay one payment with curl and one CSV file, and show the outcome
-	@$(RIG) demo
+	@$(RIG) demo $(if $(PROCESSOR),--processor $(PROCESSOR))
 
-up: install ## Start the AWS emulator on this machine and deploy to it (PORT=4600 for another port)
-	@$(RIG) up
+up: install ## Start the AWS emulator on this machine and deploy to it (PORT=4600; PROCESSOR=stripe for a double of Stripe)
+	@$(RIG) up $(if $(PROCESSOR),--processor $(PROCESSOR))
 
 down: install ## Destroy the local deployment through cdktf and stop the emulator
 	@$(RIG) down

@@ -5,7 +5,7 @@ import ssl
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,14 +92,24 @@ class PaymentsApi:
         Raises:
             TimeoutError: it had no final status after `patience` seconds.
         """
+        return self.ended(f"/payments/{payment_id}", SETTLED, patience=patience)
+
+    def ended(
+        self, path: str, statuses: Collection[str], *, patience: float = 60.0
+    ) -> dict[str, Any]:
+        """Wait until what is at a path has one of some statuses, and return it.
+
+        Raises:
+            TimeoutError: it had none of them after `patience` seconds.
+        """
         deadline = time.monotonic() + patience
         while True:
-            answer = self.payment(payment_id)
-            if answer.status == 200 and answer.json()["status"] in SETTLED:  # noqa: PLR2004
+            answer = self.request("GET", path)
+            if answer.status == 200 and answer.json()["status"] in statuses:  # noqa: PLR2004
                 return answer.json()
             if time.monotonic() > deadline:
                 raise TimeoutError(
-                    f"Payment {payment_id} has no final status after {patience:.0f} s; "
+                    f"{path} has no final status after {patience:.0f} s; "
                     f"the last answer was {answer.status}: {answer.body.decode(errors='replace')}"
                 )
             time.sleep(0.3)

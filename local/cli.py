@@ -11,11 +11,13 @@ from urllib.error import URLError
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from lib.config import Processor
 from local import demo as demonstration
-from local import deployment, emulator, surroundings, traffic
+from local import deployment, emulator, stripe, surroundings, traffic
 from local.console import console, step
 from local.deployment import Deployment
 from local.errors import RigError
+from local.stripe_double.double import TEST_KEY
 from local.workspace import REPOSITORY, Workspace
 
 FAILED = 2
@@ -75,9 +77,16 @@ def _parser() -> argparse.ArgumentParser:
     up_ = commands.add_parser("up", help="start the emulator and deploy to it")
     up_.add_argument("--redeploy", action="store_true", help="deploy even if nothing changed")
     up_.set_defaults(command=up)
-    commands.add_parser(
-        "demo", help="up, then pay one payment with curl and one CSV file"
-    ).set_defaults(command=demo, redeploy=False)
+    demo_ = commands.add_parser("demo", help="up, then pay one payment with curl and one CSV file")
+    demo_.set_defaults(command=demo, redeploy=False)
+    for each in (up_, demo_):
+        each.add_argument(
+            "--processor",
+            type=Processor,
+            choices=tuple(Processor),
+            default=Processor.SANDBOX,
+            help="who charges: the sandbox (default), or a double of Stripe on this machine",
+        )
     commands.add_parser(
         "down", help="destroy the deployment through cdktf and stop the emulator"
     ).set_defaults(command=down)
@@ -110,12 +119,21 @@ def _port(text: str) -> int:
 def up(workspace: Workspace, options: argparse.Namespace) -> None:
     """Start the emulator if it is not running and deploy if the sources changed."""
     with emulator.exclusive(workspace):
-        deployed = Deployment(workspace, _running_emulator(workspace, port=options.port))
+        running = _running_emulator(workspace, port=options.port)
+        if options.processor is Processor.STRIPE:
+            with step("Starting Stripe's double"):
+                stripe.start(workspace)
+        else:
+            stripe.stop(workspace)
+        deployed = Deployment(workspace, running)
         if deployed.is_current() and not options.redeploy:
             console.print(f"Already up, and nothing changed since: {deployed.api_url}")
-            return
-        deployed.deploy()
-        console.print(f"Up: {deployed.api_url}")
+        else:
+            deployed.deploy()
+            console.print(f"Up: {deployed.api_url}")
+        if options.processor is Processor.STRIPE:
+            with step("Giving the environment its key (payments processor set-key)"):
+                _run_operation(workspace, deployed, "processor", "set-key", typed=f"{TEST_KEY}\n")
 
 
 def _running_emulator(workspace: Workspace, *, port: int | None) -> emulator.Emulator:
@@ -148,12 +166,14 @@ def demo(workspace: Workspace, options: argparse.Namespace) -> None:
     demonstration.run(
         deployed,
         lambda payment_id: _run_operation(workspace, deployed, "trace", payment_id),
+        stripe.running(workspace),
     )
 
 
 def down(workspace: Workspace, _options: argparse.Namespace) -> None:
     """Destroy through cdktf and stop the emulator; repeatable."""
     with emulator.exclusive(workspace):
+        stripe.stop(workspace)
         found = emulator.running(workspace)
         if not found:
             was_recorded = emulator.recorded(workspace) is not None
@@ -180,6 +200,8 @@ def status(workspace: Workspace, _options: argparse.Namespace) -> None:
     well = "answers" if emulator.answers(found) else "does not answer"
     console.print(f"Emulator: {found.endpoint}, process {found.pid}, {well}")
     console.print(f"Its certificate authority: {found.authority}")
+    if double := stripe.running(workspace):
+        console.print(f"Stripe's double: {double.url}, process {double.pid}")
     console.print(f"Logs: {workspace.logs}")
     deployed = Deployment(workspace, found)
     try:
@@ -230,14 +252,17 @@ def doctor(workspace: Workspace, _options: argparse.Namespace) -> int:
 
 
 def _run_operation(
-    workspace: Workspace, deployed: Deployment, operation: str, *arguments: str
+    workspace: Workspace, deployed: Deployment, *operation: str, typed: str | None = None
 ) -> None:
-    if code := _exit_code_of(workspace, deployed, operation, *arguments):
-        raise RigError(f"{operation} ended with exit code {code}.")
+    if code := _exit_code_of(workspace, deployed, *operation, typed=typed):
+        raise RigError(f"{' '.join(operation)} ended with exit code {code}.")
 
 
 def _exit_code_of(
-    workspace: Workspace, deployed: Deployment | None, operation: str, *arguments: str
+    workspace: Workspace,
+    deployed: Deployment | None,
+    *operation: str,
+    typed: str | None = None,
 ) -> int:
     local = {}
     if deployed:
@@ -247,8 +272,10 @@ def _exit_code_of(
             region=workspace.region,
         )
     return subprocess.run(
-        [sys.executable, "-m", "operations", operation, *arguments],
+        [sys.executable, "-m", "operations", *operation],
         check=False,
+        input=typed,
+        text=True,
         cwd=REPOSITORY,
         env=(surroundings.for_operations(os.environ) | local) if deployed else dict(os.environ),
     ).returncode

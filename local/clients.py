@@ -14,6 +14,7 @@ from local.surroundings import ACCESS_KEY, SECRET_KEY
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_kms import KMSClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_logs import CloudWatchLogsClient
@@ -60,6 +61,11 @@ class Clients:
     def dynamodb(self) -> "DynamoDBClient":
         """Tables."""
         return self._session.client("dynamodb", **self._options)
+
+    @cached_property
+    def events(self) -> "EventBridgeClient":
+        """Buses of events."""
+        return self._session.client("events", **self._options)
 
     @cached_property
     def iam(self) -> Any:

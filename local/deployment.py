@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from local import emulator as emulators
-from local import providers, surroundings
+from local import providers, stripe, surroundings
 from local.clients import Clients
 from local.console import step
 from local.emulator import Emulator
@@ -97,9 +97,13 @@ class Deployment:
         return self._record() is not None
 
     def is_current(self) -> bool:
-        """Whether what is deployed was made from the sources as they are now."""
+        """Whether what is deployed was made from the sources and settings as they are now."""
         record = self._record()
-        return record is not None and record["fingerprint"] == fingerprint()
+        return (
+            record is not None
+            and record["fingerprint"] == fingerprint()
+            and record.get("configuration") == configuration(self.workspace)
+        )
 
     def _record(self) -> dict[str, Any] | None:
         try:
@@ -124,7 +128,10 @@ class Deployment:
 
     def deploy(self) -> dict[str, str]:
         """Take the whole way from an empty emulator to a deployed stack; return its outputs."""
-        made_from = fingerprint()
+        made_from = {
+            "fingerprint": fingerprint(),
+            "configuration": configuration(self.workspace),
+        }
         with step("Creating the state bucket"):
             self.create_state_bucket()
         with step("Synthesising Terraform (cdktf synth)"):
@@ -134,7 +141,7 @@ class Deployment:
         self.workspace.deployment_record.unlink(missing_ok=True)
         with step("Deploying (cdktf deploy)") as deploying:
             outputs = self._cdktf_deploy(note=deploying.note)
-        record = {"fingerprint": made_from, "outputs": outputs}
+        record = {**made_from, "outputs": outputs}
         self.workspace.deployment_record.write_text(json.dumps(record, indent=2) + "\n")
         return outputs
 
@@ -307,6 +314,7 @@ def configuration(workspace: Workspace) -> dict[str, str]:
         "AWS_REGION": workspace.region,
         "TERRAFORM_STATE_BUCKET": workspace.state_bucket,
         "TERRAFORM_STATE_BUCKET_REGION": workspace.region,
+        **stripe.settings(workspace),
     }
 
 

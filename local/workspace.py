@@ -30,6 +30,11 @@ class Workspace:
         return self.state / "emulator.json"
 
     @property
+    def stripe_record(self) -> Path:
+        """File that remembers which process is our double of Stripe."""
+        return self.state / "stripe.json"
+
+    @property
     def emulator_data(self) -> Path:
         """Directory for whatever the emulator writes; emptied at each start."""
         return self.state / "emulator"

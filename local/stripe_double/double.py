@@ -29,7 +29,7 @@ from local.stripe_double.forms import (
 from local.stripe_double.keys import Kept, Keys
 from local.stripe_double.pages import page
 
-TEST_KEY: Final = "sk_test_double"
+TEST_KEY: Final = "sk_test_of_the_double"
 """The key that the double takes unless it is told another."""
 
 _CONFIRMATION: Final[Mapping[str, Parameter]] = {
