@@ -65,11 +65,11 @@ class Double:
 
     def attached(self, card: str) -> str:
         """Attach one of Stripe's test cards to the customer; return the id that it gets."""
-        return str(self._api(f"payment_methods/{card}/attach", {"customer": self.customer})["id"])
+        return str(self.asked(f"payment_methods/{card}/attach", {"customer": self.customer})["id"])
 
     def make_customer(self) -> str:
         """Make a customer; return its id."""
-        return str(self._api("customers", {"name": "Somebody"})["id"])
+        return str(self.asked("customers", {"name": "Somebody"})["id"])
 
     def charges(self) -> dict[str, list[dict[str, Any]]]:
         """Return what was really charged, by payment id."""
@@ -95,7 +95,8 @@ class Double:
         data = None if body is None else json.dumps(body).encode()
         return self._asked(method, f"/_double/{path}", data, {})
 
-    def _api(self, path: str, form: Mapping[str, str]) -> Any:
+    def asked(self, path: str, form: Mapping[str, str]) -> Any:
+        """Ask for something as a client of Stripe's does, with the double's key."""
         headers = {"Authorization": f"Bearer {TEST_KEY}", "Stripe-Version": API_VERSION}
         data = urllib.parse.urlencode(form).encode()
         return self._asked("POST", f"/v1/{path}", data, headers)
