@@ -12,7 +12,7 @@ SEEDS ?= 200
 FILES ?= 100000
 PAYMENTS ?= 100000
 
-.PHONY: help install audit cdktn-check evidence supply-chain bundle record-plans up demo down status env batch trace console console-pictures doctor dashboard files-oracle simulate stripe-model stripe-conformance bench bench-publish capacity cost cost-record test lint scan iam-mutants format unit e2e synth snapshots lock clean
+.PHONY: help install audit cdktn-check evidence supply-chain bundle record-plans up demo down status env batch trace console console-pictures doctor dashboard files-oracle simulate stripe-model pace stripe-conformance bench bench-publish capacity cost cost-record test lint scan iam-mutants format unit e2e synth snapshots lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '\
@@ -84,6 +84,9 @@ simulate: install ## Run the functions under injected faults: make simulate SEED
 
 stripe-model: install ## Charge through Stripe's double while everything goes wrong: make stripe-model PAYMENTS=100000
 	@PYTHONPATH=lambda $(PYTHON) -m tests.simulation.stripe_model --payments $(PAYMENTS)
+
+pace: install ## Work off a file at a processor that takes 25 payments a second: make pace PAYMENTS=5000
+	@PYTHONPATH=lambda $(PYTHON) -m tests.simulation.pace $(if $(filter file,$(origin PAYMENTS)),,--payments $(PAYMENTS))
 
 stripe-conformance: install ## Hold the same conversations with Stripe's double and, if STRIPE_TEST_KEY is set, with Stripe's test mode
 	@PYTHONPATH=lambda $(PYTHON) -m tests.stripe_api

@@ -96,12 +96,20 @@ class InMemoryDynamoDB:
     def _update(self, request: dict[str, Any]) -> dict[str, Any]:
         _only(request, "Key", "UpdateExpression", "ReturnValues", *_CONDITION)
         self._check(request, request["Key"])
+        before = self._stored(request["TableName"], request["Key"])
         item = self._updated(request)
         self._store(request["TableName"], item)
-        wanted = request.get("ReturnValues", "NONE")
-        if wanted not in {"NONE", "ALL_NEW"}:
-            raise SimulatorError(f"ReturnValues {wanted} is not simulated")
-        return {"Attributes": item} if wanted == "ALL_NEW" else {}
+        match request.get("ReturnValues", "NONE"):
+            case "NONE":
+                return {}
+            case "ALL_NEW":
+                return {"Attributes": item}
+            case "UPDATED_NEW":
+                # Of an attribute that was set to what it was, nobody asks.
+                changed = {name: to for name, to in item.items() if before.get(name) != to}
+                return {"Attributes": changed}
+            case wanted:
+                raise SimulatorError(f"ReturnValues {wanted} is not simulated")
 
     def _query(self, request: dict[str, Any]) -> dict[str, Any]:
         _only(
@@ -405,11 +413,14 @@ def _assignment(parser: _Parser) -> Change:
     parser.take("=")
     source = parser.take()
     if source != "if_not_exists":
+        added = parser.take() if parser.takes("+") else None
 
         def assign(item: Item, names: Names, values: Item) -> None:
             value = _read(source, item, names, values)
             if value is None:
                 raise AwsError("ValidationException", "an attribute of the update does not exist")
+            if added is not None:
+                value = {"N": str(Decimal(value["N"]) + Decimal(values[added]["N"]))}
             item[names.get(target, target)] = value
 
         return assign

@@ -66,7 +66,8 @@ class Task:
 class Scheduler:
     """Runs tasks one at a time; ``now`` is in virtual seconds since the start of the run."""
 
-    def __init__(self, random: Random) -> None:
+    def __init__(self, random: Random, *, most_steps: int = _MOST_STEPS) -> None:
+        self._most_steps = most_steps
         self.now = 0.0
         self.crashes: list[tuple[str, BaseException]] = []
         self._random = random
@@ -100,7 +101,7 @@ class Scheduler:
     @property
     def is_exhausted(self) -> bool:
         """Whether the run took so many steps that it will never come to rest."""
-        return self._steps > _MOST_STEPS
+        return self._steps > self._most_steps
 
     def spawn(self, name: str, body: Body, *, daemon: bool = False) -> Task:
         """Make a task; it runs when the scheduler picks it."""

@@ -100,6 +100,15 @@ def _draw(random: Random) -> tuple[str, dict[str, Any]]:
         "ReturnValues": "ALL_NEW",
     }
     kept = {":kept": {"M": {"reference": {"S": random.choice("xyz")}}}}
+    turn = {
+        "TableName": TABLES.processing_status,
+        "Key": {"entity_id": {"S": "turn#"}, "sequence": {"N": "0"}},
+        "ExpressionAttributeValues": {
+            ":now": {"N": str(random.randint(1, 9))},
+            ":length": {"N": str(random.randint(1, 3))},
+        },
+        "ReturnValues": "UPDATED_NEW",
+    }
     transaction = [
         {"Put": put} if random.random() < 0.5 else {"Update": update},
         {"Put": {"TableName": TABLES.processing_status, "Item": entry}},
@@ -130,6 +139,22 @@ def _draw(random: Random) -> tuple[str, dict[str, Any]]:
                     "KeyConditionExpression": "entity_id = :id",
                     "ExpressionAttributeValues": {":id": key["payment_id"]},
                     "ConsistentRead": True,
+                },
+            ),
+            (
+                "UpdateItem",
+                {
+                    **turn,
+                    "UpdateExpression": "SET next_at = next_at + :length",
+                    "ConditionExpression": "next_at > :now",
+                },
+            ),
+            (
+                "UpdateItem",
+                {
+                    **turn,
+                    "UpdateExpression": "SET next_at = :now + :length",
+                    "ConditionExpression": "attribute_not_exists(next_at) OR next_at <= :now",
                 },
             ),
             (
