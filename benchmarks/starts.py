@@ -27,6 +27,8 @@ MOST = 1.10
 MOST_SAMPLED = 1.50
 FRAMES_A_RUN = 10
 
+STRIPE = "payment-processor with Stripe"
+
 # What makes each function ready to answer, and the clients that this creates.
 FUNCTIONS = {
     "api-handler": (("payment_intake", "batch_store"), ("dynamodb", "sqs")),
@@ -36,6 +38,16 @@ FUNCTIONS = {
     ),
     "event-publisher": (("announcing",), ("sns", "sqs")),
     "payment-processor": (("deliveries",), ("dynamodb", "stepfunctions", "sqs")),
+    STRIPE: (("deliveries",), ("dynamodb", "stepfunctions", "sqs", "secretsmanager")),
+}
+_SETTINGS_OF = {
+    STRIPE: {
+        "PAYMENT_PROCESSOR": "stripe",
+        "PROCESSOR_KEY_ARN": "bench",
+        "PROCESSOR_MODE": "test",
+        "PROCESSOR_RATE": "25",
+        "ENVIRONMENT_SUFFIX": "bench",
+    }
 }
 
 _RUNTIME_DISTRIBUTIONS = (
@@ -131,7 +143,8 @@ def measure() -> list[Measurement]:
 
 def _measure(environment: _Lambda, function: str, *, sampled: bool) -> Measurement:
     services, clients = FUNCTIONS[function]
-    module = function.replace("-", "_")
+    name = function.partition(" ")[0]
+    module = name.replace("-", "_")
     ours = _PROGRAM.format(
         path=[str(environment.code), str(environment.layer), str(environment.runtime)],
         module=module,
@@ -144,7 +157,9 @@ def _measure(environment: _Lambda, function: str, *, sampled: bool) -> Measureme
         daemon.bind(("127.0.0.1", 0))
         daemon.setblocking(False)
         host, port = daemon.getsockname()
-        variables = dict.fromkeys(SETTINGS[function], "bench") | {
+        variables = dict.fromkeys(SETTINGS[name], "bench") | {
+            "REVIEW_ABOVE": "",
+            **_SETTINGS_OF.get(function, {}),
             "POWERTOOLS_LOG_LEVEL": "INFO",
             "AWS_XRAY_DAEMON_ADDRESS": f"{host}:{port}",
             "_X_AMZN_TRACE_ID": _TRACE_HEADER.format(int(sampled)),

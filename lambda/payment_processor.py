@@ -77,7 +77,7 @@ def consume(
         _pool.submit(_is_done, record, deliveries, context.aws_request_id, turn): record[
             "messageId"
         ]
-        for record, turn in zip(records, _turns(len(records), deliveries), strict=True)
+        for record, turn in zip(records, _turns(records, deliveries), strict=True)
     }
     seconds = (context.get_remaining_time_in_millis() - _ANSWER_MARGIN_MS) / 1000
     done, late = wait(work, timeout=max(seconds, 0))
@@ -85,16 +85,20 @@ def consume(
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 
-def _turns(count: int, deliveries: Deliveries) -> Sequence[float]:
+def _turns(records: Sequence[Mapping[str, Any]], deliveries: Deliveries) -> Sequence[float]:
     """Return in how many seconds each message has its turn at the processor."""
+    at_once = [0.0] * len(records)
     if deliveries.turns is None:
-        return [0.0] * count
+        return at_once
+    since = None
+    if deliveries.queue_of(records[0]["eventSourceARN"]) is deliveries.events:
+        since = min(int(each["attributes"]["SentTimestamp"]) for each in records) / 1000
     try:
-        return deliveries.turns.take(count)
+        return deliveries.turns.take(len(records), waiting_since=since)
     except PaymentError:
         # The processor itself says when it is too much, and then they wait.
         logger.exception("messages take no turns")
-        return [0.0] * count
+        return at_once
 
 
 def _is_done(

@@ -233,7 +233,10 @@ class Backlog:
                     "messageId": message.message_id,
                     "receiptHandle": message.receipt,
                     "body": message.body,
-                    "attributes": {"ApproximateReceiveCount": str(message.receives)},
+                    "attributes": {
+                        "ApproximateReceiveCount": str(message.receives),
+                        "SentTimestamp": str(int((_START.timestamp() + message.sent_at) * 1000)),
+                    },
                 }
                 for message in messages
             ]
@@ -279,6 +282,12 @@ class Backlog:
         operations = OperationStore(dynamodb, TABLES, sleep=sleep)
         queues = PaymentQueues(events, rows)
         workflow = Workflow(_SDK.client("stepfunctions"), payment_machine().arn)
+        turns = Turns(
+            dynamodb,
+            TABLES.processing_status,
+            per_second=self._rate,
+            clock=lambda: self._moment().timestamp(),
+        )
         client = StripeClient(self._carry, _read_key, live=False)
         charging = Charging(store, StripeGateway(client, environment="test"), self.now)
         performing = Performing(
@@ -292,16 +301,9 @@ class Backlog:
                 dead_letters=dead_letters,
                 events=events,
                 rows=rows,
-                turns=Turns(
-                    dynamodb,
-                    TABLES.processing_status,
-                    per_second=self._rate,
-                    clock=lambda: self._moment().timestamp(),
-                ),
+                turns=turns,
             ),
-            sweep=PaymentSweep(
-                store, queues, self.now, per_second=self._rate if self._allowance else None
-            ),
+            sweep=PaymentSweep(store, queues, self.now, line=turns if self._allowance else None),
             operation_sweep=OperationSweep(operations, queues, self.now),
             expiry_sweep=ExpirySweep(
                 store, operations, OperationIntake(store, operations, queues, self.now), self.now
@@ -317,7 +319,7 @@ class Backlog:
 
     def _quotas(self) -> Quotas:
         process = self.scheduler.current.context
-        return _NOBODYS if process is None else process.environment.quotas  # type: ignore[no-any-return]
+        return _NOBODYS if process is None else process.environment.quotas
 
     @contextmanager
     def _in_place_of_the_real_one(self) -> Iterator[None]:

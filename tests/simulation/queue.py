@@ -1,6 +1,6 @@
 """SQS: a standard queue with visibility, receives counted, and a dead-letter queue."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Final
 
@@ -20,6 +20,7 @@ class Message:
     visible_at: float
     receives: int = 0
     receipt: str = ""
+    sent_at: float = 0.0
 
 
 class SimulatedQueue:
@@ -51,9 +52,8 @@ class SimulatedQueue:
         copies = 2 if self._faults.strikes(Fault.MESSAGE_TWICE) else 1
         for _ in range(copies):
             self.sent += 1
-            message = Message(
-                f"{self._prefix}{self.sent}", body, self._scheduler.now + delay_seconds
-            )
+            now = self._scheduler.now
+            message = Message(f"{self._prefix}{self.sent}", body, now + delay_seconds, sent_at=now)
             self._messages.append(message)
         self._scheduler.notify(self.arrival)
         return f"{self._prefix}{self.sent}"
@@ -82,9 +82,7 @@ class SimulatedQueue:
             early = self._faults.strikes(Fault.MESSAGE_EARLY)
             hidden = self._random.uniform(0, 5) if early else VISIBILITY_SECONDS
             message.visible_at = self._scheduler.now + hidden
-            taken.append(
-                Message(message.message_id, message.body, 0, message.receives, message.receipt)
-            )
+            taken.append(replace(message, visible_at=0))
         return taken
 
     def delete(self, receipt: str) -> None:
@@ -118,6 +116,14 @@ class SimulatedQueue:
     def waiting(self) -> int:
         """How many messages can be received."""
         return sum(message.visible_at <= self._scheduler.now for message in self._messages)
+
+    @property
+    def delayed(self) -> int:
+        """How many messages were sent with a delay that is not over."""
+        return sum(
+            message.visible_at > self._scheduler.now and not message.receives
+            for message in self._messages
+        )
 
     def next_visible_in(self) -> float | None:
         """Return in how many seconds a message can be received; ``None`` without any."""

@@ -45,7 +45,7 @@ class QueueService:
             case "GetQueueAttributes":
                 lengths = {
                     "ApproximateNumberOfMessages": str(queue.waiting),
-                    "ApproximateNumberOfMessagesDelayed": "0",
+                    "ApproximateNumberOfMessagesDelayed": str(queue.delayed),
                 }
                 return {"Attributes": {name: lengths[name] for name in request["AttributeNames"]}}
         raise SimulatorError(f"SQS {operation} is not simulated")

@@ -227,6 +227,24 @@ class TestTurns:
             )
         assert sorted(waits) == [0.0, 0.25, 0.5, 0.75, 1.0, 1.25]
 
+    def test_the_line_tells_since_when_payments_by_api_have_waited(
+        self, on_gateway: Deliveries, cloud: Cloud, waits: list[float]
+    ) -> None:
+        turns = Turns(cloud.dynamodb, TABLES.processing_status, per_second=100)
+        of_rows, by_api = (
+            sqs_event(row_message("a"), row_message("b"), queue=queue)
+            for queue in ("payment-rows-dev", "payment-events-dev")
+        )
+        for number, record in enumerate(by_api["Records"]):
+            record["attributes"]["SentTimestamp"] = str(1_700_000_000_250 + number)
+        consume(of_rows, replace(on_gateway, turns=turns), context())
+        assert turns.front() is None
+        consume(by_api, replace(on_gateway, turns=turns), context())
+        front = turns.front()
+        assert front is not None
+        assert front.timestamp() == pytest.approx(1_700_000_000.25)
+        assert len(waits) == 4
+
     def test_without_a_limit_nobody_waits(self, on_gateway: Deliveries, waits: list[float]) -> None:
         assert failed(consume(sqs_event(row_message()), on_gateway, context())) == []
         assert waits == [0.0]

@@ -1,6 +1,7 @@
 """What the rules need of the world: a store, a queue, a workflow, a count."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Protocol
 
 from payments.core.lists import Entry, Filters, Position
@@ -116,6 +117,19 @@ class MeasuredQueue(Queue, Protocol):
 
     def backlogs(self) -> tuple[Backlog, Backlog]:
         """Return about how many payments by API wait, and how many rows."""
+        ...
+
+
+class Line(Protocol):
+    """What the rules need to know of the line before a processor that takes so many a second."""
+
+    @property
+    def per_second(self) -> int:
+        """How many payments the processor takes."""
+        ...
+
+    def front(self) -> datetime | None:
+        """Return when the payments by API were queued whose turn it is; ``None`` if none is."""
         ...
 
 

@@ -1,6 +1,6 @@
 """Finding what is stuck, refunds that may have come back, and reviews that nobody decided."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -15,6 +15,7 @@ from payments.flows.charge import Witness
 from payments.flows.delivery import LONGEST_DELAY_SECONDS
 from payments.flows.operations import OperationIntake
 from payments.flows.ports import (
+    Line,
     MeasuredQueue,
     OperationQueue,
     Operations,
@@ -54,20 +55,20 @@ class PaymentSweep:
         clock: Callable[[], str] = utc_now,
         tally: Tally = no_tally,
         *,
-        per_second: int | None = None,
+        line: Line | None = None,
     ) -> None:
-        """Look at the store; ``per_second`` is how many payments the processor takes, if limited."""
+        """Look at the store; ``line`` is before a processor that takes only so many a second."""
         self._store = store
         self._queue = queue
         self._clock = clock
-        self._per_second = per_second
+        self._line = line
         self._tally = tally
 
     def look(self, *, has_time: Callable[[], bool]) -> Found:
         """Look at what was accepted 15 minutes ago or earlier and is still open.
 
         Where the processor takes only so many payments a second, what waits its turn is not stuck:
-        the time that its queue takes is added.
+        what is behind those whose turn it is, and the time that the rest of the queue takes is added.
 
         Each look begins where the last one that was remembered ended, so that what hangs for good
         cannot hide what a retry would finish. A payment that cannot be read does not stop the look.
@@ -79,9 +80,7 @@ class PaymentSweep:
             ServiceUnavailable: the index could not be read; the next sweep looks again.
         """
         now = self._clock()
-        by_api, by_row = (
-            utc_text(datetime.fromisoformat(now) - STUCK_AFTER - turn) for turn in self._turns()
-        )
+        by_api, by_row = self._latest(datetime.fromisoformat(now))
         found, seen = Found(now, ended_at=dict(self._store.last_look())), set[str]()
         for entry in self._store.open_payments(max(by_api, by_row), dict(found.ended_at)):
             if not has_time():
@@ -105,17 +104,21 @@ class PaymentSweep:
                 found.stuck.append(payment)
         return found
 
-    def _turns(self) -> Sequence[timedelta]:
-        """Return how long a payment by API may have to wait for its turn, and how long a row."""
-        if self._per_second is None:
-            return timedelta(), timedelta()
-        return [
+    def _latest(self, now: datetime) -> tuple[str, str]:
+        """Return when a payment by API was accepted at the latest that may be stuck, and a row."""
+        latest = now - STUCK_AFTER
+        if self._line is None:
+            return utc_text(latest), utc_text(latest)
+        by_api, by_row = (
             timedelta(
-                seconds=backlog.waiting / self._per_second
+                seconds=backlog.waiting / self._line.per_second
                 + (LONGEST_DELAY_SECONDS if backlog.delayed else 0)
             )
             for backlog in self._queue.backlogs()
-        ]
+        )
+        # A row is accepted when its turn has come, a payment by API when it is put in line.
+        waited = now - min(now, self._line.front() or now)
+        return utc_text(latest - waited - by_api), utc_text(latest - by_row)
 
     def put_back_by_id(self, payment_id: str) -> int:
         """Send one payment to its queue again, if it is still open; return whether it was.

@@ -53,6 +53,7 @@ class Deliveries:
         return self.events if self.events.is_called(arn.rpartition(":")[2]) else self.rows
 
 
+@cache
 def _turns() -> Turns | None:
     rate = processor_rate()
     if rate is None:
@@ -130,6 +131,4 @@ def _operation_intake() -> OperationIntake:
 @cache
 def payment_sweep() -> PaymentSweep:
     """Return what finds stuck payments."""
-    return PaymentSweep(
-        payment_store(), payment_queues(), tally=count_payment, per_second=processor_rate()
-    )
+    return PaymentSweep(payment_store(), payment_queues(), tally=count_payment, line=_turns())

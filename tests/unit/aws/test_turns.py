@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import pytest
 
@@ -74,3 +75,48 @@ def test_all_messages_of_an_invocation_cost_one_write_while_others_wait(cloud: C
 def test_without_the_table_there_is_no_turn(cloud: Cloud) -> None:
     with pytest.raises(ServiceUnavailable):
         Turns(cloud.dynamodb, "nowhere", per_second=25).take(1)
+
+
+class TestFront:
+    """When those were put in line whose turn it is."""
+
+    def test_it_is_what_was_told_last(self, cloud: Cloud) -> None:
+        clock = Clock()
+        line = turns(cloud, clock)
+        assert line.front() is None
+        line.take(10, waiting_since=clock.now - 1200.5)
+        assert line.front() == datetime.fromtimestamp(clock.now - 1200.5, UTC)
+        line.take(10, waiting_since=clock.now - 1100)
+        assert line.front() == datetime.fromtimestamp(clock.now - 1100, UTC)
+
+    def test_others_that_take_turns_say_nothing_of_it(self, cloud: Cloud) -> None:
+        clock = Clock()
+        line = turns(cloud, clock)
+        line.take(1)
+        assert line.front() is None
+        line.take(1, waiting_since=clock.now - 5)
+        line.take(1)
+        assert line.front() == datetime.fromtimestamp(clock.now - 5, UTC)
+
+    def test_a_line_at_which_nobody_works_has_none(self, cloud: Cloud) -> None:
+        clock = Clock()
+        line = turns(cloud, clock)
+        line.take(25, waiting_since=clock.now)
+        clock.now += 60
+        assert line.front() is not None
+        clock.now += 0.1
+        assert line.front() is None
+
+    def test_another_line_at_work_does_not_keep_it(self, cloud: Cloud) -> None:
+        """While a file is paid for hours, the front of the payments by API is not an old one."""
+        clock = Clock()
+        line = turns(cloud, clock)
+        line.take(1, waiting_since=clock.now)
+        for _ in range(3):
+            clock.now += 25
+            line.take(10)
+        assert line.front() is None
+
+    def test_without_the_table_nobody_knows(self, cloud: Cloud) -> None:
+        with pytest.raises(ServiceUnavailable):
+            Turns(cloud.dynamodb, "nowhere", per_second=25).front()

@@ -1,7 +1,7 @@
 """Finding payments that are stuck."""
 
 from dataclasses import replace
-from typing import Any
+from datetime import UTC, datetime
 
 import pytest
 
@@ -102,14 +102,30 @@ class TestLook:
         assert isinstance(error, ValueError | KeyError)
 
 
+class Line:
+    """The line before a processor that takes one payment in a second."""
+
+    per_second = 1
+    at_front: datetime | None = None
+
+    def front(self) -> datetime | None:
+        return self.at_front
+
+
 class TestTurns:
     """A payment that only waits for its turn at the processor is not stuck."""
 
     @pytest.fixture
-    def limited(self, sweep: PaymentSweep, store: PaymentStore, queues: PaymentQueues) -> Any:
+    def line(self) -> Line:
+        return Line()
+
+    @pytest.fixture
+    def limited(
+        self, sweep: PaymentSweep, store: PaymentStore, queues: PaymentQueues, line: Line
+    ) -> PaymentSweep:
         """The sweep at noon, where the processor takes one payment in a second."""
         del sweep
-        return PaymentSweep(store, queues, lambda: NOW, per_second=1)
+        return PaymentSweep(store, queues, lambda: NOW, line=line)
 
     def accept_at(self, store: PaymentStore, time: str, source: str = "api") -> None:
         at = f"2026-01-01T{time}.000000Z"
@@ -128,6 +144,27 @@ class TestTurns:
         assert looked_at(limited) == ["api_11:14"]
         self.wait(monkeypatch, (0, 0), (30 * 60, 0))
         assert sorted(looked_at(limited)) == ["api_11:14", "api_11:16", "api_11:44"]
+
+    def test_what_is_behind_those_whose_turn_it_is_waits_however_long(
+        self,
+        store: PaymentStore,
+        limited: PaymentSweep,
+        line: Line,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """At the end of a long line, little waits, and it has waited for long."""
+        for source in ("api", ROW):
+            for time in ("10:14:00", "10:16:00", "11:40:00"):
+                self.accept_at(store, time, source)
+        self.wait(monkeypatch, (60, 0), (0, 0))
+        line.at_front = datetime(2026, 1, 1, 10, 32, tzinfo=UTC)
+        rows = {"bat_10:14", "bat_10:16", "bat_11:40"}
+        assert set(looked_at(limited)) == {"api_10:14", "api_10:16"} | rows
+        line.at_front = datetime(2026, 1, 1, 10, 30, tzinfo=UTC)
+        assert set(looked_at(limited)) == {"api_10:14"} | rows
+        # Nobody takes turns: what still waits is stuck.
+        line.at_front = None
+        assert set(looked_at(limited)) == {"api_10:14", "api_10:16", "api_11:40"} | rows
 
     def test_a_long_file_hides_no_stuck_payment_of_a_customer(
         self, store: PaymentStore, limited: PaymentSweep, monkeypatch: pytest.MonkeyPatch
