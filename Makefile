@@ -12,7 +12,7 @@ SEEDS ?= 200
 FILES ?= 100000
 PAYMENTS ?= 100000
 
-.PHONY: help install audit cdktn-check evidence supply-chain bundle record-plans up demo down status env batch trace console console-pictures doctor dashboard files-oracle simulate stripe-model pace stripe-conformance bench bench-publish capacity cost cost-record test lint scan iam-mutants format unit e2e synth snapshots lock clean
+.PHONY: help install audit cdktn-check evidence supply-chain bundle record-plans up demo down status env batch trace console console-pictures doctor dashboard files-oracle simulate stripe-model pace stripe-conformance bench bench-publish capacity cost cost-record test lint scan iam-mutants format unit e2e e2e-stripe synth snapshots lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '\
@@ -75,6 +75,9 @@ unit: install ## Run the tests that need no emulator
 
 e2e: install ## Run the end-to-end tests against an emulator of their own
 	@E2E_REQUIRED=1 $(PYTHON) -m pytest --durations 5 tests/e2e
+
+e2e-stripe: install ## Deploy with a double of Stripe as the processor, and pay through it (not part of make test)
+	@E2E_REQUIRED=1 $(PYTHON) -m pytest --durations 5 tests/e2e_stripe
 
 files-oracle: install ## Read generated batch files as csv reads them: make files-oracle FILES=100000
 	@PYTHONPATH=lambda $(PYTHON) -m tests.oracle.batch_files --files $(FILES)

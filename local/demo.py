@@ -163,7 +163,7 @@ def _refund_that_comes_back(deployment: Deployment, double: stripe.Double, payme
             double.fail_refund_of(payment_id)
         with step("Waiting until the refund has failed, of which Stripe tells by an event"):
             refund = api.ended(f"{path}/{REFUND['refund_id']}", {"FAILED"})
-    console.print(f"{refund['refund_id']}: {refund['status']} {refund['failure_code']}")
+    console.print(f"{REFUND['refund_id']}: {refund['status']} {refund['failure_code']}")
 
 
 def _wait_for_all(deployment: Deployment, payment_ids: list[str]) -> list[dict[str, Any]]:
