@@ -113,7 +113,13 @@ def review_record(payment: Payment, decision: Decision) -> AuditRecord:
 
 
 def transition_record(payment: Payment, transition: Transition) -> AuditRecord:
-    """Return the record of a change of status, chained to the payment's last record."""
+    """Return the record of a change of status, chained to the payment's last record.
+
+    Raises:
+        ValueError: no payment goes from its status to that one.
+    """
+    if transition.to not in payment.status.successors:
+        raise ValueError(f"{payment.status} does not lead to {transition.to}")
     record = {
         **_next(payment, transition),
         "kind": KIND,

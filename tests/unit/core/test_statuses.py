@@ -132,3 +132,11 @@ def test_a_duplicate_of_a_completed_payment_starts_nothing(store: PaymentStore) 
     message = PaymentMessage(payment_request("pay_1", source=ROW))
     assert Delivery(store, charging, workflow).deliver(message, WITNESS, is_first=True) == Done()
     assert workflow.started == []
+
+
+def test_a_step_that_no_payment_makes_is_not_written(store: PaymentStore) -> None:
+    payment, _ = store.create(payment_request("pay_1"), actor="api", at=AT)
+    change = Transition(to=PaymentStatus.COMPLETED, at=AT, actor="test", request_id="request")
+    with pytest.raises(ValueError, match="PENDING does not lead to COMPLETED"):
+        store.transition(payment, change)
+    assert store.get("pay_1") == payment

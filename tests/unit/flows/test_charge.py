@@ -329,11 +329,7 @@ class TestRepetition:
     ) -> None:
         finished = Charging(store, ScriptedGateway()).charge(pending, WITNESS)
         late = Transition(
-            to=PaymentStatus.FAILED,
-            at="2026-01-02",
-            actor="a twin",
-            request_id="late",
-            failure=Failure("late", "too late"),
+            to=PaymentStatus.CANCELED, at="2026-01-02", actor="a twin", request_id="late"
         )
         with pytest.raises(StaleTransition) as stale:
             store.transition(pending, late)
