@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from operations.audit import AuditTrail
-from payments.core.audit import KIND, AuditRecord
+from payments.core.audit import KIND, REVIEW, AuditRecord
 from payments.core.content import Content
 from payments.core.executions import MOST_EXECUTIONS, execution_name
 from payments.core.money import to_decimal_text
@@ -107,10 +107,13 @@ def _told_by(record: AuditRecord) -> Iterator[Moment]:
         if field in record
     ]
     processor = f", the processor's {' and '.join(told)}" if told else ""
-    what, about = str(record["to"]), ""
-    if record.get("kind", KIND) != KIND:
-        # A refund, a capture or a cancellation: a status of its own, and not the payment's.
-        what = f"{record['kind']} {record['to']}"
+    kind, what, about = record.get("kind", KIND), str(record["to"]), ""
+    if kind != KIND:
+        # A status of its own, and not the payment's.
+        what = f"{kind} {record['to']}"
+    if kind == REVIEW:
+        about = f"{record['note']!r} by {record['reviewer_name']}, "
+    elif "operation_minor" in record:
         amount = to_decimal_text(record["operation_minor"], record["exponent"])
         about = f"{record['operation_id']}, {amount} {record['currency']}, "
     yield Moment(

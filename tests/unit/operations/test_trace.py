@@ -1,6 +1,7 @@
 """Following one payment: what the tables and its workflow know, in the order it happened."""
 
 import json
+from dataclasses import replace
 
 import boto3
 import pytest
@@ -11,13 +12,14 @@ from payments.aws.payments import PaymentStore, Tables
 from payments.aws.sandbox_ledger import SandboxLedger
 from payments.core.executions import execution_name
 from payments.core.operation import OperationStatus
-from payments.core.payment import ProcessorAnswer
+from payments.core.payment import PaymentStatus, ProcessorAnswer
+from payments.core.review import Person, Review
 from payments.flows.charge import Charging, Witness
 from payments.gateways.failures import CARD_DECLINED
 from payments.gateways.port import Declined
 from payments.gateways.sandbox import SandboxGateway
 from tests.unit.cloud import Cloud, ScriptedGateway, create_table, payment_request
-from tests.unit.trails import completed
+from tests.unit.trails import Trail, completed
 
 TABLES = Tables(
     payments="payments-test",
@@ -174,3 +176,16 @@ def test_a_refund_is_told_as_one_and_not_as_a_status_of_the_payment() -> None:
         "announcement",
     ]
     assert told[4].detail.startswith("r1, 1.00 USD, by ")
+
+
+def test_a_decision_is_told_with_who_made_it_and_why() -> None:
+    trail = Trail(
+        PaymentStatus.IN_REVIEW,
+        request=replace(
+            payment_request(), submitter=Person("AIDAALICE", "alice"), needs_review=True
+        ),
+    )
+    trail.decide(Review.APPROVED, Person("AIDABOB", "bob"))
+    *_, decided = (moment for record in trail.records for moment in _told_by(record))
+    assert decided.what == "review approved"
+    assert decided.detail.startswith("'as agreed' by bob, by api;")
