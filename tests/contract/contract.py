@@ -9,6 +9,9 @@ from typing import Any, Final
 import jsonschema_rs
 import yaml
 
+from payments.batches.progress import BatchStatus
+from payments.core.payment import PaymentStatus
+
 DOCUMENT: Final = Path(__file__).parents[2] / "openapi.yaml"
 
 _URI: Final = "urn:payments:openapi"
@@ -160,12 +163,7 @@ class Contract:
 
 
 # Of payments and batches, whose own status is no HTTP status.
-_STATUSES: Final = frozenset(
-    {
-        *("PENDING", "PROCESSING", "COMPLETED", "FAILED", "REFUSED"),
-        *("AUTHORIZED", "CANCELED", "IN_REVIEW"),
-    }
-)
+_STATUSES: Final = frozenset((*PaymentStatus, *BatchStatus))
 
 
 @cache

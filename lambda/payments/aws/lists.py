@@ -62,8 +62,7 @@ _IN_REVIEW: Final = replace(_OPEN, shards=range(REVIEW_SHARDS.stop))
 """A payment that waits for a person is among the open ones as soon as somebody has decided."""
 
 _INDEXES: Final = {
-    PaymentStatus.PENDING: _OPEN,
-    PaymentStatus.PROCESSING: _OPEN,
+    **{status: _OPEN for status in PaymentStatus if status.is_open},
     PaymentStatus.IN_REVIEW: _IN_REVIEW,
 }
 
