@@ -196,6 +196,7 @@ def decode_message(body: str) -> Message:
         raise InvalidMessage("version must be a positive integer")
     if version > FORMAT:
         raise NewerMessage(f"its version is {version}, and this release reads up to {FORMAT}")
+    document.setdefault("tries", 0)
     match document.get("kind"):
         case kind if kind == PAYMENT:
             return _checked(document, _payment_faults, _message)
@@ -224,7 +225,7 @@ def _operation(document: dict[str, Any]) -> OperationMessage:
         which,
         document["source"],
         document["correlation_id"],
-        document.get("tries", 0),
+        document["tries"],
     )
 
 
@@ -250,7 +251,7 @@ def _message(document: dict[str, Any]) -> PaymentMessage:
             updated_at=document["created_at"],
             audit_hash=document["audit_hash"],
         )
-    return PaymentMessage(request, accepted, document.get("tries", 0))
+    return PaymentMessage(request, accepted, document["tries"])
 
 
 def _operation_faults(document: dict[str, Any]) -> list[FieldError]:
@@ -262,7 +263,7 @@ def _operation_faults(document: dict[str, Any]) -> list[FieldError]:
             ("operation_id", PAYMENT_ID, "an id"),
             *_ORIGIN,
         ),
-        *_miscounted(document, ("tries", 0, MAX_MINOR_UNITS, 0)),
+        *_miscounted(document, ("tries", 0, MAX_MINOR_UNITS)),
     ]
 
 
@@ -277,9 +278,9 @@ def _payment_faults(document: dict[str, Any]) -> list[FieldError]:
         ),
         *_miscounted(
             document,
-            ("amount_minor", 1, MAX_MINOR_UNITS, None),
-            ("exponent", 0, MAX_EXPONENT, None),
-            ("tries", 0, MAX_MINOR_UNITS, 0),
+            ("amount_minor", 1, MAX_MINOR_UNITS),
+            ("exponent", 0, MAX_EXPONENT),
+            ("tries", 0, MAX_MINOR_UNITS),
         ),
     ]
     faults.extend(
@@ -311,13 +312,11 @@ def _malformed(
     ]
 
 
-def _miscounted(
-    document: dict[str, Any], *ranges: tuple[str, int, int, int | None]
-) -> list[FieldError]:
+def _miscounted(document: dict[str, Any], *ranges: tuple[str, int, int]) -> list[FieldError]:
     return [
         FieldError(name, "invalid_type", f"must be an integer from {least} to {most}")
-        for name, least, most, default in ranges
-        if not _is_integer(document.get(name, default), least, most)
+        for name, least, most in ranges
+        if not _is_integer(document.get(name), least, most)
     ]
 
 

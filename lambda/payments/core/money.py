@@ -89,10 +89,9 @@ def parse_amount(  # noqa: PLR0911 - one answer for each fault
         return FieldError("amount", "too_many_digits", f"must have at most {MAX_DIGITS} digits")
     if len(fraction) == _THOUSANDS != exponent and not is_number:
         return _ambiguous(whole, fraction, exponent)
+    fraction = fraction.rstrip("0")
     if len(fraction) > exponent:
-        fraction = fraction.rstrip("0")
-        if len(fraction) > exponent:
-            return FieldError("amount", "too_many_decimals", _decimals_rule(exponent))
+        return FieldError("amount", "too_many_decimals", _decimals_rule(exponent))
     minor = int(whole + fraction.ljust(exponent, "0"))
     if minor == 0:
         return _NOT_POSITIVE

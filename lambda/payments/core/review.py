@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final, Self
 
 from payments.core.content import Content
-from payments.core.faults import PaymentError
+from payments.core.faults import FieldError, PaymentError
 from payments.core.money import EXPONENTS, parse_amount
 
 ENDS_AFTER: Final = timedelta(hours=72)
@@ -113,8 +113,9 @@ class ReviewLimits:
         limits: dict[str, int] = {}
         for part in filter(None, text.split(",")):
             currency, _, amount = part.partition("=")
-            minor = parse_amount(amount, EXPONENTS.get(currency, -1), is_number=True)
-            if currency not in EXPONENTS or not isinstance(minor, int):
+            exponent = EXPONENTS.get(currency)
+            minor = None if exponent is None else parse_amount(amount, exponent, is_number=True)
+            if minor is None or isinstance(minor, FieldError):
                 raise ValueError(f"REVIEW_ABOVE has {part!r}")
             limits[currency] = minor
         return cls(limits)

@@ -10,6 +10,7 @@ from payments.aws.items import deserialize
 from payments.aws.payments import PaymentStore
 from payments.core.announcements import announcement, describe
 from payments.core.audit import acceptance_record, transition_record
+from payments.core.operation import Operation, OperationStatus
 from payments.core.payment import (
     Failure,
     Payment,
@@ -20,6 +21,7 @@ from payments.core.payment import (
 from payments.flows.charge import Charging
 from payments.gateways.port import CANCELLED
 from tests.unit.cloud import AT, WITNESS, Cloud, payment_request
+from tests.unit.trails import REFUND, completed
 
 
 def processing(request: PaymentRequest) -> Payment:
@@ -155,3 +157,59 @@ def test_a_record_without_its_amount_cannot_be_announced(name: str, value: objec
 def test_an_unknown_status_cannot_be_announced() -> None:
     with pytest.raises(ValueError, match="NO_STATUS"):
         announcement({**ended(PaymentStatus.COMPLETED), "to": "NO_STATUS"})
+
+
+def refunded(*statuses: OperationStatus, failure: Failure | None = None) -> dict[str, Any]:
+    """Return the last record of a refund that went through these statuses."""
+    trail = completed()
+    trail.refund("r1", 250)
+    asked = Operation.requested(REFUND, amount_minor=250, rest_minor=0, at=AT)
+    for status in statuses:
+        trail.step(asked, status, before=OperationStatus.PENDING, failure=failure)
+    return trail.records[-1]
+
+
+def test_an_event_of_an_operation_says_what_became_of_it() -> None:
+    document, attributes = announcement(refunded(OperationStatus.COMPLETED))
+    assert document["payment"] == {
+        "payment_id": "pay_1",
+        "amount": "99.99",
+        "amount_minor": 9999,
+        "currency": "USD",
+    }
+    assert document["operation"] == {
+        "kind": "refund",
+        "operation_id": "r1",
+        "amount": "2.50",
+        "amount_minor": 250,
+        "status": "COMPLETED",
+        "requested_at": AT,
+        "updated_at": AT,
+    }
+    assert attributes == {
+        "event_type": "refund.completed",
+        "status": "COMPLETED",
+        "currency": "USD",
+    }
+
+
+def test_an_event_of_an_operation_that_failed_says_why() -> None:
+    record = refunded(OperationStatus.FAILED, failure=Failure("card_gone", "The card is gone."))
+    operation = announcement(record)[0]["operation"]
+    assert operation["status"] == "FAILED"
+    assert operation["failure_code"] == "card_gone"
+    assert operation["failure_message"] == "The card is gone."
+
+
+@pytest.mark.parametrize("damage", [{"operation_minor": "250"}, {"operation_id": 1}])
+def test_a_damaged_record_of_an_operation_cannot_be_announced(damage: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match="damaged"):
+        announcement({**refunded(OperationStatus.COMPLETED), **damage})
+
+
+def test_a_failure_that_is_not_recorded_as_the_end_yet_is_not_shown() -> None:
+    closed = replace(processing(payment_request()), failure=CANCELLED)
+    assert "failure_code" not in describe(closed)
+    failed = replace(closed, status=PaymentStatus.FAILED)
+    assert describe(failed)["failure_code"] == "gateway_unavailable"
+    assert "failure_code" not in describe(replace(failed, failure=None))

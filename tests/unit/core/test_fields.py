@@ -1,6 +1,7 @@
 """The rules for a payment's fields, as an API body brings them."""
 
 import json
+import re
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from payments.api.requests import parse_payment_json
 from payments.core.content import Content
 from payments.core.faults import FieldError, InvalidRequest
-from payments.core.fields import check_fields
+from payments.core.fields import ProcessorNeeds, check_fields
 from payments.core.money import EXPONENTS, parse_amount
 from tests.unit.cloud import payment_content
 
@@ -99,6 +100,8 @@ CARD_NUMBERS = [
     " 378282246310005",
     "4222222222222",
     "6304 0000 0000 0000 000",
+    "5555 5555 5555 4444",
+    "6011 0009 9013 9424",
 ]
 """Test numbers of card networks, of 13 to 19 digits."""
 
@@ -167,6 +170,55 @@ def test_faults_of_optional_and_other_fields_are_named_together() -> None:
 def test_decimals_are_not_judged_without_a_currency() -> None:
     body = '{"payment_id": "p", "amount": 1.23456, "currency": "nope"}'
     assert faults_of(body) == {("currency", "unknown_currency")}
+
+
+def small(content: Content) -> FieldError | None:
+    return FieldError("amount", "too_small", "") if content.amount_minor < 50 else None
+
+
+NEEDS = ProcessorNeeds({"processor_customer": (re.compile("cus_.+"), "cus_…")}, small)
+"""What a processor might need: a customer, and an amount that is worth its while."""
+
+
+@pytest.mark.parametrize(
+    ("amount", "options", "expected"),
+    [
+        ("1.00", {"processor_customer": "cus_1"}, []),
+        ("1.00", {}, [("processor_customer", "required")]),
+        ("1.00", {"processor_customer": "c_1"}, [("processor_customer", "invalid_format")]),
+        ("0.49", {"processor_customer": "cus_1"}, [("amount", "too_small")]),
+        ("0.49", {}, [("processor_customer", "required"), ("amount", "too_small")]),
+        # Of what is wrong already, nothing else is said; nor of an amount that is none.
+        ("1.00", {"processor_customer": "a b"}, [("processor_customer", "invalid_format")]),
+        ("0", {"processor_customer": "cus_1"}, [("amount", "not_positive")]),
+    ],
+)
+def test_what_the_processor_needs_is_checked_with_the_rest(
+    amount: str, options: dict[str, str], expected: list[tuple[str, str]]
+) -> None:
+    found = check_fields("pay_1", amount, "USD", options, NEEDS)
+    faults = found if isinstance(found, list) else []
+    assert [(fault.field, fault.code) for fault in faults] == expected
+    if not expected:
+        assert found == payment_content("pay_1", 100, "USD")._replace(processor_customer="cus_1")
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "expected"),
+    [
+        ("1.000", "nope", [("currency", "unknown_currency")]),
+        ("9" * 18, "nope", [("currency", "unknown_currency")]),
+        ("x", "nope", [("amount", "invalid_format"), ("currency", "unknown_currency")]),
+        ("1.000", "USD", [("amount", "ambiguous_amount")]),
+        ("1.000", "KWD", []),
+    ],
+)
+def test_text_whose_point_may_separate_thousands_is_judged_by_its_currency(
+    amount: str, currency: str, expected: list[tuple[str, str]]
+) -> None:
+    found = check_fields("pay_1", amount, currency)
+    faults = found if isinstance(found, list) else []
+    assert [(fault.field, fault.code) for fault in faults] == expected
 
 
 @pytest.mark.parametrize(

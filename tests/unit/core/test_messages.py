@@ -13,12 +13,14 @@ from payments.core.faults import InvalidMessage, NewerMessage
 from payments.core.messages import (
     FORMAT,
     SOURCE,
+    OperationMessage,
     PaymentMessage,
     decode_message,
     encode_message,
     encode_row,
     message_of,
 )
+from payments.core.operation import OperationKind, OperationRef
 from payments.core.payment import Payment, PaymentRequest, PaymentStatus
 from payments.core.review import Person
 from tests.unit.cloud import BATCH_ID, ROW, payment_message, payment_request
@@ -75,6 +77,50 @@ def test_a_message_survives_being_written_and_read(
 ) -> None:
     message = PaymentMessage(request, accepted(request) if is_stored else None, tries)
     assert decode_message(encode_message(message)) == message
+
+
+REFUND = OperationMessage(OperationRef("pay_1", OperationKind.REFUND, "r1"), "api", "request-1")
+
+
+@given(st.sampled_from(OperationKind), SOURCES, st.integers(0, 1000))
+def test_a_message_about_an_operation_survives_being_written_and_read(
+    kind: OperationKind, source: str, tries: int
+) -> None:
+    message = OperationMessage(OperationRef("pay_1", kind, "r-1"), source, "request-1", tries)
+    assert decode_message(encode_message(message)) == message
+
+
+def test_a_message_about_an_operation_is_written_so() -> None:
+    first = {
+        "kind": "operation",
+        "version": 2,
+        "payment_id": "pay_1",
+        "operation": "refund",
+        "operation_id": "r1",
+        "source": "api",
+        "correlation_id": "request-1",
+    }
+    assert json.loads(encode_message(REFUND)) == first
+    assert json.loads(encode_message(REFUND.again())) == first | {"tries": 1}
+    assert json.loads(encode_message(REFUND.again().again())) == first | {"tries": 2}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("payment_id", "a b"),
+        ("operation", "review"),
+        ("operation_id", ""),
+        ("source", "x"),
+        ("correlation_id", "a b"),
+        ("tries", -1),
+        ("tries", 10**18),
+    ],
+)
+def test_a_malformed_field_of_an_operation_is_named(field: str, value: object) -> None:
+    message = {**json.loads(encode_message(REFUND)), field: value}
+    with pytest.raises(InvalidMessage, match=f"^{field} must be"):
+        decode_message(json.dumps(message))
 
 
 @given(CONTENTS, LINES, st.sampled_from([None, "AIDAEXAMPLE", "AROAEXAMPLE:alice@example.com"]))

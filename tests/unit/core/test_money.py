@@ -102,6 +102,25 @@ def test_an_amount_that_is_none_is_refused_with_its_fault(
     assert (fault.field, fault.code) == ("amount", code)
 
 
+@pytest.mark.parametrize(
+    ("text", "currency", "told"),
+    [
+        ("25.000", "CLP", "write 25000 without a point if it does, and such as 25 if it does not"),
+        ("1.500", "USD", "write 1500 without a point if it does, and such as 1.50 if it does not"),
+        ("0.050", "USD", "write 50 without a point if it does, and such as 0.05 if it does not"),
+        ("0.000", "USD", "write 0 without a point if it does, and such as 0.00 if it does not"),
+        ("0.5", "JPY", "must be a whole number: this currency has no decimals"),
+        ("0.0001", "USD", "must have at most 2 decimals in this currency"),
+        ("1" * 19, "USD", "must have at most 18 digits"),
+        ("1" * 17, "USD", "must be below 10^18 minor units"),
+    ],
+)
+def test_a_fault_of_an_amount_says_what_would_be_right(text: str, currency: str, told: str) -> None:
+    fault = parse_amount(text, EXPONENTS[currency])
+    assert isinstance(fault, FieldError)
+    assert fault.message.endswith(told)
+
+
 @given(st.integers(1, 10**MAX_DIGITS - 1), st.sampled_from(sorted(EXPONENTS)))
 def test_an_amount_survives_being_written_and_read(minor: int, currency: str) -> None:
     assert parse_amount(to_decimal_text(minor, EXPONENTS[currency]), EXPONENTS[currency]) == minor

@@ -62,6 +62,17 @@ class TestAmounts:
         done = asked.capture_completed(60, 40)
         assert (done.captured, done.refundable, done.released, done.capturable) == (60, 60, 40, 0)
 
+    def test_a_cancellation_releases_all_and_a_failed_one_gives_all_back(self) -> None:
+        trail = authorized()
+        trail.cancel()
+        assert trail.payment.amounts == Amounts(authorized=9999, releases_pending=9999)
+        trail = authorized()
+        trail.cancel(OperationStatus.COMPLETED)
+        assert trail.payment.amounts == Amounts(authorized=9999, released=9999)
+        trail = authorized()
+        trail.cancel(OperationStatus.FAILED)
+        assert trail.payment.amounts == Amounts.held(9999)
+
     def test_sums_are_read_as_they_were_stored(self) -> None:
         amounts = Amounts.held(100).capture_requested(60, 40)
         assert Amounts.from_dict({**amounts.to_dict(), "status": "AUTHORIZED"}) == amounts
@@ -133,6 +144,10 @@ class TestRequests:
     )
     def test_another_request_has_another_hash(self, other: dict[str, Any]) -> None:
         assert replace(REFUND, **other).hash != REFUND.hash
+
+    def test_a_name_is_the_same_in_every_release_because_processors_remember_it(self) -> None:
+        operation = Operation.requested(REFUND, amount_minor=1, rest_minor=0, at=AT)
+        assert operation.name == "refund-32d51e29d836e50ef8487037bfdac376"
 
     @given(st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True), st.sampled_from(OperationKind))
     def test_a_name_fits_processors_and_workflows_and_is_its_own(
