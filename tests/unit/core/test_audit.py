@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from payments.core.audit import AuditRecord, chain_faults, record_hash, review_record
+from payments.core.audit import AuditRecord, chain_faults, record_hash
 from payments.core.payment import PaymentRequest, PaymentStatus
-from payments.core.review import Decision, Person, Review
+from payments.core.review import Person, Review
 from tests.unit.cloud import AT, payment_request
 from tests.unit.trails import Trail, authorized, completed
 
@@ -31,35 +31,26 @@ def faults(records: list[AuditRecord]) -> list[str]:
     return chain_faults("pay_1", sealed_anew(records))
 
 
-class Reviewed(Trail):
-    """A payment that Alice submitted, and that a second person must look at."""
-
-    def __init__(self, *statuses: PaymentStatus, submitter: Person | None = ALICE) -> None:
-        content = payment_request().content
-        request = PaymentRequest(content, "api", "request-1", submitter, needs_review=True)
-        super().__init__(*statuses, request=request)
-
-    def decide(self, review: Review = Review.APPROVED, *, by: Person = BOB) -> None:
-        """Record a decision."""
-        decision = Decision(review, by, "looked at it", AT, "request-2")
-        record = review_record(self.payment, decision)
-        self.records.append(record)
-        self.payment = self.payment.reviewed(decision, record["hash"])
+def reviewed(*statuses: PaymentStatus, submitter: Person | None = ALICE) -> Trail:
+    """Return the trail of a payment that Alice submitted, and that somebody else must look at."""
+    content = payment_request().content
+    request = PaymentRequest(content, "api", "request-1", submitter, needs_review=True)
+    return Trail(*statuses, request=request)
 
 
 class TestReview:
     """What a second person decides."""
 
     def test_a_payment_that_somebody_else_approved_may_be_charged(self) -> None:
-        trail = Reviewed(IN_REVIEW)
-        trail.decide()
+        trail = reviewed(IN_REVIEW)
+        trail.decide(Review.APPROVED, BOB)
         trail.move(PROCESSING)
         trail.move(COMPLETED)
         assert trail.faults == []
 
     def test_a_decision_says_who_made_it_and_why_in_its_place_of_the_chain(self) -> None:
-        trail = Reviewed(IN_REVIEW)
-        trail.decide()
+        trail = reviewed(IN_REVIEW)
+        trail.decide(Review.APPROVED, BOB)
         assert trail.records[-1] | {"hash": ""} == {
             "kind": "review",
             "payment_id": "pay_1",
@@ -68,11 +59,11 @@ class TestReview:
             "created_at": AT,
             "correlation_id": "request-1",
             "actor": "api",
-            "request_id": "request-2",
+            "request_id": "request-3",
             "to": "approved",
             "reviewer_id": "AIDABOB",
             "reviewer_name": "bob",
-            "note": "looked at it",
+            "note": "as agreed",
             "amount_minor": 9999,
             "currency": "USD",
             "exponent": 2,
@@ -83,58 +74,58 @@ class TestReview:
         }
 
     def test_a_payment_that_is_charged_without_a_decision_is_found(self) -> None:
-        trail = Reviewed(IN_REVIEW, PROCESSING)
+        trail = reviewed(IN_REVIEW, PROCESSING)
         assert trail.faults == ["pay_1 record 3: 'IN_REVIEW' → 'PROCESSING' without a decision"]
 
     def test_a_payment_that_is_charged_although_it_was_rejected_is_found(self) -> None:
-        trail = Reviewed(IN_REVIEW)
-        trail.decide(Review.REJECTED)
+        trail = reviewed(IN_REVIEW)
+        trail.decide(Review.REJECTED, BOB)
         trail.move(PROCESSING)
         assert trail.faults == ["pay_1 record 4: 'IN_REVIEW' → 'PROCESSING' without a decision"]
 
     @pytest.mark.parametrize("submitter", [ALICE, Person("AIDAALICE", "other")])
     def test_who_decides_about_an_own_payment_is_found(self, submitter: Person) -> None:
-        trail = Reviewed(IN_REVIEW, submitter=submitter)
-        trail.decide(by=ALICE)
+        trail = reviewed(IN_REVIEW, submitter=submitter)
+        trail.decide(Review.APPROVED, ALICE)
         assert trail.faults == ["pay_1 record 3: who submitted the payment has decided about it"]
 
     def test_a_decision_of_nobody_is_found(self) -> None:
-        trail = Reviewed(IN_REVIEW)
-        trail.decide()
+        trail = reviewed(IN_REVIEW)
+        trail.decide(Review.APPROVED, BOB)
         del trail.records[-1]["reviewer_id"]
         assert faults(trail.records) == [
             "pay_1 record 3: who submitted the payment has decided about it"
         ]
 
     def test_anybody_may_decide_where_it_is_not_known_who_submitted(self) -> None:
-        trail = Reviewed(IN_REVIEW, submitter=None)
-        trail.decide()
+        trail = reviewed(IN_REVIEW, submitter=None)
+        trail.decide(Review.APPROVED, BOB)
         assert trail.faults == []
 
     def test_a_second_decision_is_found(self) -> None:
-        trail = Reviewed(IN_REVIEW)
-        trail.decide()
-        trail.decide(Review.REJECTED)
+        trail = reviewed(IN_REVIEW)
+        trail.decide(Review.APPROVED, BOB)
+        trail.decide(Review.REJECTED, BOB)
         assert trail.faults == [
             "pay_1 record 4: a decision 'rejected' in 'IN_REVIEW' after 'approved'"
         ]
 
     def test_a_decision_before_the_review_is_found(self) -> None:
-        trail = Reviewed()
-        trail.decide()
+        trail = reviewed()
+        trail.decide(Review.APPROVED, BOB)
         assert trail.faults == [
             "pay_1 record 2: a decision 'approved' in 'PENDING' after 'required'"
         ]
 
     def test_a_decision_that_is_none_is_found(self) -> None:
-        trail = Reviewed(IN_REVIEW)
-        trail.decide()
+        trail = reviewed(IN_REVIEW)
+        trail.decide(Review.APPROVED, BOB)
         trail.records[-1]["to"] = "required"
         assert faults(trail.records) == ["pay_1 record 3: 'required' is no decision"]
 
     def test_a_decision_that_posts_is_found(self) -> None:
-        trail = Reviewed(IN_REVIEW)
-        trail.decide()
+        trail = reviewed(IN_REVIEW)
+        trail.decide(Review.APPROVED, BOB)
         posting = {"debit": "processor", "credit": "client", "amount_minor": 9999}
         trail.records[-1]["postings"] = [posting]
         assert faults(trail.records) == [f"pay_1 record 3: posts [{posting}], not []"]
