@@ -108,7 +108,8 @@ def _balances_document(
 
 def _tell_opening(postings: int) -> None:
     if postings:
-        screen.say(f"{postings} charges from before records had postings are counted, too.")
+        charges = _count(postings, "charge", "charges")
+        screen.say(f"Counted as well: {charges} from before records had postings.")
 
 
 # --- prove
@@ -121,7 +122,7 @@ def _prove(options: argparse.Namespace) -> int:
             prover = Prover(Ledger(clients.dynamodb(), options.env), datetime.now(UTC))
             for proof in prover.prove():
                 books = proof.books
-                show(f"{proof.doing}: {books.payments} payments, {books.records} records examined")
+                show(f"{proof.doing}: {books.payments:,} payments, {books.records:,} records read")
     except (*clients.AWS_FAILURES, TooBusy) as error:
         return _stopped(options.env, error)
     if options.json:
@@ -177,11 +178,15 @@ def _show(proof: Proof) -> None:
     screen.out().print(screen.table(columns, rows, right=("books", "tables")))
     _tell_opening(books.opening)
     if proof.in_motion:
-        screen.say(f"{proof.in_motion} batches changed meanwhile and are left for the next proof.")
-    verdict = f"{proof.failures} faults" if proof.failures else "the books are right"
+        batches = _count(proof.in_motion, "batch", "batches")
+        screen.say(f"Left for the next proof, because they changed meanwhile: {batches}.")
+    faults = _count(proof.failures, "fault", "faults")
+    verdict = faults if proof.failures else "the books are right"
     screen.say(
-        f"{books.payments} payments, {books.operations} operations and {proof.batches} batches"
-        f" compared with {books.records} records: {verdict}",
+        f"{_count(books.payments, 'payment', 'payments')},"
+        f" {_count(books.operations, 'operation', 'operations')}"
+        f" and {_count(proof.batches, 'batch', 'batches')}"
+        f" compared with {_count(books.records, 'record', 'records')}: {verdict}",
         "red" if proof.failures else "green",
     )
 
@@ -233,6 +238,10 @@ def _entries(environment: str, first: str, end: str) -> Iterator[Entry | Fault]:
                 )
                 screen.complain(fault)
                 yield fault
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"
 
 
 def _stopped(environment: str, error: Exception) -> int:

@@ -47,8 +47,8 @@ class Ledger:
     # --- all there is
 
     def payments(self) -> Iterator[Item]:
-        """Yield every payment as it stands."""
-        return self._scan(self._payments)
+        """Yield every payment as it stands: strongly consistent, as what rows are counted as is."""
+        return self._scan(self._payments, ConsistentRead=True)
 
     def operations(self) -> Iterator[Item]:
         """Yield every operation as it stands."""
@@ -86,6 +86,7 @@ class Ledger:
         return outcomes_of(
             self._scan(
                 self._status,
+                ConsistentRead=True,
                 FilterExpression="begins_with(entity_id, :prefix)",
                 ExpressionAttributeValues={":prefix": {"S": _OUTCOMES}},
             )

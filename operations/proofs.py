@@ -128,7 +128,7 @@ An authorisation and a reserved capture move no money, so they change sums and p
 """
 
 _ENDS_OF_ROWS: Final = ("COMPLETED", "FAILED", "AUTHORIZED", "CANCELED")
-"""What a row of a batch is counted as, once, when its payment gets there first."""
+"""What a row of a batch is counted as, once, when its payment or its refund gets there first."""
 
 _INDEXED: Final = ("PENDING", "PROCESSING", "IN_REVIEW")
 """The statuses in which a payment is in the index of what waits, by the time of its acceptance."""
@@ -162,7 +162,7 @@ class Rebuilt:
     """A payment and its operations as their records alone tell them, with a sentence per fault.
 
     ``postings`` are those that the records hold; ``opening`` those that records from before there
-    were postings would hold.
+    were postings would hold; ``rows`` has the batch of each row that ended, and as what.
     """
 
     payment_id: str
@@ -170,7 +170,7 @@ class Rebuilt:
     operations: dict[str, dict[str, Any]] = field(default_factory=dict)
     postings: list[Posting] = field(default_factory=list)
     opening: list[Posting] = field(default_factory=list)
-    row_outcome: str | None = None
+    rows: list[tuple[str, str]] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     records: int = 0
     _sums: Counter[str] = field(default_factory=Counter)
@@ -238,8 +238,9 @@ class Rebuilt:
             self.payment.pop(name, None)
             if value is not None:
                 self.payment[name] = value
-        if self.row_outcome is None and status in _ENDS_OF_ROWS:
-            self.row_outcome = status.lower()
+        # An authorised payment ends its row; its capture does not end it again.
+        if status in _ENDS_OF_ROWS and record.get("from") not in _ENDS_OF_ROWS:
+            self._end_row(self.payment["source"], status)
 
     def _follow_operation(self, record: Record) -> None:
         name = f"{record['kind']}#{record['operation_id']}"
@@ -266,6 +267,12 @@ class Rebuilt:
             "updated_at": record["at"],
             "attempts": record["attempt"] + 1 if is_tried else 0,
         }
+        if record.get("from") == "PENDING":
+            self._end_row(operation["source"], record["to"])
+
+    def _end_row(self, source: str, status: str) -> None:
+        if source.startswith("batch:"):
+            self.rows.append((source.split(":")[1], status.lower()))
 
     def _post(self, record: Record, step: _Step, amount: int) -> Iterator[str]:
         expected = [Posting(step.debit, step.credit, amount)] if step.debit else []
@@ -446,10 +453,8 @@ class Books:
         for operation in examined.operations:
             if _is_open_refund(operation):
                 self.pending[unit] += _integer(operation.get("amount_minor"))
-        source = str(payment.get("source"))
-        if source.startswith("batch:") and rebuilt.row_outcome is not None:
-            batch_id = source.split(":")[1]
-            self.outcomes[batch_id][rebuilt.row_outcome] += 1
+        for batch_id, outcome in rebuilt.rows:
+            self.outcomes[batch_id][outcome] += 1
             changed = str(payment.get("updated_at"))
             self.ended[batch_id] = max(changed, self.ended.get(batch_id, ""))
 

@@ -139,7 +139,7 @@ class Prover:
             yield
 
     def _batches(self, proof: Proof, before: Mapping[str, Counter[str]]) -> None:
-        """Compare what each batch reports with the payments of its rows.
+        """Compare what each batch reports with the payments and refunds of its rows.
 
         A batch whose report changed meanwhile is left for the next proof, and one whose payments
         are so old that its report may have expired is not asked for.

@@ -100,9 +100,11 @@ class Trail:
         )
         return moved
 
-    def refund(self, operation_id: str, amount: int, *statuses: OperationStatus) -> None:
+    def refund(
+        self, operation_id: str, amount: int, *statuses: OperationStatus, source: str = "api"
+    ) -> None:
         """Request a refund of an amount, and take it through these statuses."""
-        request = self._request(OperationKind.REFUND, operation_id)
+        request = replace(self._request(OperationKind.REFUND, operation_id), source=source)
         self._operate(
             Operation.requested(request, amount_minor=amount, rest_minor=0, at=AT), statuses
         )

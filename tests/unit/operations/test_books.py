@@ -269,7 +269,7 @@ def test_the_command_says_that_the_books_are_right(capsys: pytest.CaptureFixture
     assert main(["books", "prove", "--env", "test"]) == 0
     said = capsys.readouterr().out
     assert said.endswith(
-        "4 payments, 6 operations and 1 batches compared with 25 records: the books are right\n"
+        "4 payments, 6 operations and 1 batch compared with 25 records: the books are right\n"
     )
     assert re.search(r"USD +processor = captured - refunded +31\.00 +31\.00 +holds", said)
 
@@ -279,7 +279,7 @@ def test_the_command_names_each_fault(books: Cloud, capsys: pytest.CaptureFixtur
     assert main(["books", "prove", "--env", "test"]) == 1
     said = capsys.readouterr().out
     assert said.startswith("yen: has audit records and is no payment\n")
-    assert said.endswith(": 1 faults\n")
+    assert said.endswith(": 1 fault\n")
 
 
 def test_the_command_tells_it_as_json(books: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
@@ -376,7 +376,7 @@ def test_charges_from_before_there_were_postings_are_counted_and_said(
     store(books, old(of("old_failed", PaymentStatus.PROCESSING, PaymentStatus.FAILED)))
     assert balances(capsys)["EUR", "processor"] == "3.00"
     assert main(["books", "balances", "--env", "test"]) == 0
-    said = "1 charges from before records had postings are counted, too.\n"
+    said = "Counted as well: 1 charge from before records had postings.\n"
     assert capsys.readouterr().out.endswith(said)
     assert main(["books", "prove", "--env", "test"]) == 0
     assert said in capsys.readouterr().out

@@ -1,6 +1,7 @@
 """The proof of the books: what the records tell is what is stored, and each planted fault is named."""
 
 import ast
+from collections import Counter
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import replace
@@ -11,16 +12,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operations.proofs import Books, Examined, Unit, examine, hash_of
+from operations.proofs import _STEPS, SUMS, Books, Examined, Unit, _Step, examine, hash_of
 from payments.aws.operations import _operation_item
 from payments.aws.payments import payment_item
+from payments.core.amounts import Amounts
 from payments.core.audit import record_hash
 from payments.core.content import Content
 from payments.core.money import to_decimal_text
-from payments.core.operation import OperationStatus
+from payments.core.operation import STEPS, OperationKind, OperationStatus, Step
 from payments.core.payment import Failure, PaymentRequest, PaymentStatus
+from payments.core.postings import postings_of
 from payments.core.review import Person, Review
-from tests.unit.cloud import payment_request
+from tests.unit.cloud import AT, payment_request
 from tests.unit.trails import Trail, authorized, completed
 
 OPERATIONS = Path(__file__).parents[3] / "operations"
@@ -146,6 +149,58 @@ def test_the_sums_of_all_payments_are_those_of_the_books() -> None:
         "client = refunded + pending - captured": (3000 + 500 - 2 * 9999 - 6000,) * 2,
         "refunds_pending = open refunds": (-500,) * 2,
     }
+
+
+def test_a_row_ends_once_whatever_follows() -> None:
+    held = Trail(request=payment_request(source="batch:paid:2"))
+    held.move(PaymentStatus.PROCESSING, gateway_reference="ref")
+    held.move(PaymentStatus.AUTHORIZED, capture_before=AT)
+    held.capture("c1", 9999, DONE)
+    held.move(PaymentStatus.COMPLETED)
+    held.refund("r1", 100, DONE, REFUSED, source="batch:refunded:2")
+    held.refund("r2", 100, REFUSED, source="batch:refunded:3")
+    held.refund("r3", 100, source="batch:refunded:4")
+    held.refund("r4", 100, DONE)
+    books = Books()
+    books.add(examined(held))
+    assert told(examined(held)) == []
+    assert books.outcomes == {
+        "paid": {"authorized": 1},
+        "refunded": {"completed": 1, "failed": 1},
+    }
+
+
+ALL_STEPS = [(kind, step) for kind, steps in STEPS.items() for step in steps]
+EVERYWHERE = Amounts(
+    authorized=1800,
+    captured=900,
+    captures_pending=300,
+    capturable=300,
+    releases_pending=300,
+    refunded=300,
+    refunds_pending=300,
+    refundable=300,
+)
+
+
+@pytest.mark.parametrize(("kind", "step"), ALL_STEPS)
+def test_each_step_of_an_operation_moves_and_posts_what_the_functions_do(
+    kind: OperationKind, step: Step
+) -> None:
+    amount, rest = 20, 10 if kind is OperationKind.CAPTURE else 0
+    after = STEPS[kind][step](EVERYWHERE, amount, rest)
+    moved = {
+        name: getattr(after, name) - getattr(EVERYWHERE, name)
+        for name in SUMS
+        if getattr(after, name) != getattr(EVERYWHERE, name)
+    }
+    name = (kind.value, step[0] and step[0].value, step[1].value)
+    mine = _STEPS.get(name, _Step())
+    sums = Counter({each: sign * amount for each, sign in mine.amount.items()})
+    sums.update({each: sign * rest for each, sign in mine.rest.items()})
+    assert {each: value for each, value in sums.items() if value} == moved
+    posted = [(each.debit.value, each.credit.value) for each in postings_of(*name, amount)]
+    assert posted == ([(mine.debit, mine.credit)] if mine.debit else [])
 
 
 def test_currencies_are_summed_apart() -> None:
