@@ -135,8 +135,12 @@ class TestSteps:
     """What may follow what."""
 
     def test_a_step_that_no_payment_makes_is_found(self) -> None:
-        trail = Trail(COMPLETED)
-        assert trail.faults[0] == "pay_1 record 2: 'PENDING' → 'COMPLETED' after 'PENDING'"
+        trail = completed()
+        _, charged, _ = trail.records
+        charged["to"] = "COMPLETED"
+        assert faults(trail.records)[0] == (
+            "pay_1 record 2: 'PENDING' → 'COMPLETED' after 'PENDING'"
+        )
 
     def test_a_step_from_where_the_payment_is_not_is_found(self) -> None:
         trail = Trail(PROCESSING, COMPLETED)
