@@ -31,7 +31,7 @@ from lib.tap_stack import connect
 
 POLICIES: Final = Path(__file__).resolve().parents[1] / "docs/policies"
 ISSUER: Final = "token.actions.githubusercontent.com"
-DEPLOY: Final = ("deploy-storage", "deploy-functions", "deploy-edge")
+DEPLOY: Final = ("deploy-storage", "deploy-functions", "deploy-edge", "deploy-processor")
 PROJECT: Final = "payment-pipeline"
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}")

@@ -10,7 +10,7 @@ from tests.synth.terraform import Stack
 
 pytestmark = pytest.mark.xdist_group("synth")
 
-DEPLOY = ("deploy-edge", "deploy-functions", "deploy-storage")
+DEPLOY = ("deploy-edge", "deploy-functions", "deploy-processor", "deploy-storage")
 NAMES = {
     "aws_cloudwatch_dashboard": ("dashboard_name", "cloudwatch"),
     "aws_cloudwatch_event_rule": ("name", "events"),

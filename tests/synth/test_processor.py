@@ -2,6 +2,7 @@
 
 import json
 import re
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from lib.config import DISPOSABLE, PROTECTED, StripeConfig
 from lib.functions.payment_processor import consumption
 from payments.runtime.settings import SETTINGS, STRIPE_SETTINGS
+from tests.policies import actions, rendered
 from tests.synth.conftest import synthesised
 from tests.synth.terraform import Resource, Stack, denies_plain_http
 
@@ -48,6 +50,27 @@ def test_functions_get_the_variables_that_their_code_reads(staging: Stack, name:
     variables = staging.function(name)["environment"]["variables"]
     assert set(variables) == SETTINGS[name] | STRIPE_SETTINGS.get(name, frozenset())
     assert variables.get("PAYMENT_PROCESSOR", "stripe") == "stripe"
+
+
+def test_whoever_deploys_may_make_what_stripe_needs(staging: Stack, local: Stack) -> None:
+    for stack, suffix in ((staging, "staging"), (local, "local")):
+        allowed = [
+            pattern.split(":", maxsplit=5)[-1]
+            for statement in rendered("deploy-processor", suffix=suffix)["Statement"]
+            for pattern in statement["Resource"]
+        ]
+        [secret] = stack.all("aws_secretsmanager_secret")
+        [bus] = stack.all("aws_cloudwatch_event_bus")
+        name = f"payment-processor-events-{suffix}"
+        for resource in (
+            # Secrets Manager adds six characters.
+            f"secret:{secret['name']}-AbCdEf",
+            f"event-bus/{bus['name']}",
+            f"rule/{bus['name']}/{name}",
+        ):
+            assert any(fnmatchcase(resource, pattern) for pattern in allowed), resource
+        assert name in {rule["name"] for rule in stack.all("aws_cloudwatch_event_rule")}
+    assert "secretsmanager:GetSecretValue" not in actions("deploy-processor")
 
 
 def test_a_stand_in_for_stripe_is_named_only_where_it_is_configured(

@@ -14,7 +14,7 @@ from botocore import xform_name
 from tests.policies import EXAMPLE, FOLDER, NAMES, actions, rendered
 
 ROOT = Path(__file__).parents[2]
-DEPLOY = ("deploy-edge", "deploy-functions", "deploy-storage")
+DEPLOY = ("deploy-edge", "deploy-functions", "deploy-processor", "deploy-storage")
 LONGEST_SUFFIX = "a" * 20
 MOST_CHARACTERS = 6144
 """Of a managed policy, without white space:
@@ -60,6 +60,7 @@ SERVICES = {
     "lambda": "lambda",
     "s3": "s3",
     "s3api": "s3",
+    "secretsmanager": "secretsmanager",
     "service-quotas": "servicequotas",
     "sqs": "sqs",
     "stepfunctions": "states",
@@ -300,6 +301,7 @@ def test_the_calls_of_commands_are_found() -> None:
     assert ("s3", "CopyObject") in calls(ROOT / "operations/batches.py")
     assert ("cloudwatch", "DescribeAlarms") in calls(ROOT / "operations/console/health.py")
     assert ("s3", "PutObject") in calls(ROOT / "operations/batches.py")
+    assert ("secretsmanager", "PutSecretValue") in calls(ROOT / "operations/processor.py")
     assert ("service-quotas", "ListServiceQuotas") in calls(ROOT / "operations/doctor.py")
 
 
