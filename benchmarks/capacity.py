@@ -117,6 +117,8 @@ def bounds(
         ),
         _bound("SQS", "messages in flight of a queue", "AWS", limits, seconds["payment-processor"]),
         _bound("SNS", "messages published/s", "AWS", limits, 1),
+        # A payment asks two endpoints once each, and refunds another one.
+        _bound("Stripe, where it charges", "requests/s of an endpoint", "Stripe", limits, 1),
     ]
     return sorted(found, key=lambda bound: bound.payments)
 

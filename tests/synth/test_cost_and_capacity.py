@@ -9,6 +9,7 @@ import pytest
 from benchmarks import capacity, cost
 from benchmarks.page import markdown_table, replace_table
 from benchmarks.recording import RECORD
+from lib.config import STRIPE_RATE
 from tests.synth.terraform import Stack
 
 pytestmark = pytest.mark.xdist_group("synth")
@@ -62,6 +63,12 @@ def test_the_first_default_quota_of_aws_binds_at_2500_payments_a_second_or_more(
     assert min(bound.payments for bound in found if bound.set_by == "AWS") >= 2500
 
 
+def test_stripes_default_limit_is_the_rate_that_is_asked_for(prod: Stack) -> None:
+    limits = json.loads(capacity.LIMITS.read_text())["limits"]
+    found = capacity.bounds(prod.document, json.loads(RECORD.read_text()), limits)
+    assert [bound.payments for bound in found if bound.set_by == "Stripe"] == [STRIPE_RATE]
+
+
 def test_what_the_stack_sets_moves_what_the_model_derives(prod: Stack) -> None:
     record = json.loads(RECORD.read_text())
     limits = json.loads(capacity.LIMITS.read_text())["limits"]
@@ -90,4 +97,4 @@ def test_every_price_and_every_limit_has_its_source() -> None:
     limits = json.loads(capacity.LIMITS.read_text())["limits"]
     for name, entry in {**prices, **limits}.items():
         host = entry["source"].removeprefix("https://").partition("/")[0]
-        assert host in {"aws.amazon.com", "docs.aws.amazon.com"}, name
+        assert host in {"aws.amazon.com", "docs.aws.amazon.com", "docs.stripe.com"}, name
