@@ -3,7 +3,8 @@
 =============  ========================================  ===========================================
 room           holds                                     may import
 =============  ========================================  ===========================================
-config         what differs between environments; names  nothing of ours
+currencies     the functions' table of currencies        nothing of ours
+config         what differs between environments; names  currencies
 bindings       what must be so before CDKTF is imported  nothing of ours
 provider_lock  checksums of the AWS provider             nothing of ours
 environment    what every part is given                  kit

@@ -8,6 +8,8 @@ from enum import StrEnum
 from ipaddress import ip_network
 from typing import Final, Self
 
+from lib.currencies import decimals
+
 PROJECT: Final = "payment-processing"
 VERSION: Final = "1.0.0"
 """The release that this code is, or becomes: the one place where it is written. CHANGELOG.md has a
@@ -162,15 +164,38 @@ def _networks(value: str) -> tuple[str, ...]:
     return found if len(found) <= MOST_NETWORKS else ()
 
 
-# The functions know which decimals a currency has; they refuse to start with too many.
-_LIMIT = re.compile(r"[A-Z]{3}=(?=[0-9.]*[1-9])(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,4})?")
+_LIMIT_AMOUNT: Final = re.compile(r"(?=[0-9.]*[1-9])(0|[1-9][0-9]*)(?:\.([0-9]+))?")
+_MOST_DIGITS: Final = 18
+"""What the functions take: it fits in 64 bits."""
 
 
-def _limits(value: str) -> bool:
-    """Whether a list names a limit for each of some currencies, none of them twice."""
-    parts = value.split(",")
-    currencies = {part.partition("=")[0] for part in parts}
-    return all(map(_LIMIT.fullmatch, parts)) and len(currencies) == len(parts)
+def _limit_faults(value: str) -> list[str]:
+    """Return what is wrong with a list of limits, such as ``USD=10000.00,JPY=1500000``.
+
+    The functions would refuse to start with it, and nothing would be charged.
+    """
+    known, seen, faults = decimals(), set[str](), []
+    for part in value.split(","):
+        code, sign, text = part.partition("=")
+        amount = _LIMIT_AMOUNT.fullmatch(text)
+        if not sign:
+            fault = "has no amount"
+        elif code not in known:
+            fault = "names no currency in use"
+        elif amount is None:
+            fault = "has no amount above 0"
+        # Zeros at the end count, too: where a point separates thousands, 10.000 are many.
+        elif len(amount[2] or "") > known[code]:
+            fault = f"has more than the {known[code]} decimals of {code}"
+        elif len(amount[1]) + known[code] > _MOST_DIGITS:
+            fault = f"has more than {_MOST_DIGITS} digits in the smallest unit of {code}"
+        elif code in seen:
+            fault = f"names {code} again"
+        else:
+            seen.add(code)
+            continue
+        faults.append(f"{part!r} {fault}")
+    return faults
 
 
 # A partner event source as Stripe names it, or a source of one's own, which no AWS service sends as:
@@ -250,12 +275,6 @@ _VARIABLES: Final = (
         required=False,
     ),
     _Variable(
-        "REVIEW_ABOVE",
-        _limits,
-        "an amount for each of some currencies, joined by commas, such as USD=10000.00,JPY=1500000",
-        required=False,
-    ),
-    _Variable(
         "PAYMENT_PROCESSOR",
         lambda value: value in set(Processor),
         " or ".join(Processor),
@@ -321,6 +340,12 @@ class StackConfig:
                 f"API_ALLOWED_CIDRS is {networks!r}: expected nothing, because {suffix!r} is a "
                 "protected environment, whose API takes signed requests only"
             )
+        limits = values.get("REVIEW_ABOVE") or ""
+        if limits and (wrong := _limit_faults(limits)):
+            faults.append(
+                f"REVIEW_ABOVE is {limits!r}: {'; '.join(wrong)}; expected an amount for each of "
+                "some currencies, joined by commas, such as USD=10000.00,JPY=1500000"
+            )
         faults.extend(_processor_faults(values, suffix))
         if faults:
             raise ConfigurationError(faults)
@@ -339,7 +364,7 @@ class StackConfig:
             state_bucket_region=values["TERRAFORM_STATE_BUCKET_REGION"],
             alarm_email=values.get("ALARM_EMAIL") or None,
             payment_updates_endpoint=values.get("PAYMENT_UPDATES_ENDPOINT") or None,
-            review_above=values.get("REVIEW_ABOVE") or "",
+            review_above=limits,
             api_allowed_cidrs=_networks(networks) if networks else (),
             processor_rate=int(rate) if rate else None,
             stripe=stripe,

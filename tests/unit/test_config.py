@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from lib import currencies
 from lib.config import DISPOSABLE, PROTECTED, ConfigurationError, StackConfig, StripeConfig
 from local.workspace import Workspace
 from operations.checks import limits
+from payments.core.money import EXPONENTS
+from payments.core.review import ReviewLimits
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -257,15 +260,53 @@ def test_limits_of_review_are_kept_as_they_are_written() -> None:
 
 
 @pytest.mark.parametrize(
-    "limits",
+    ("limits", "fault"),
     [
-        *("USD", "USD=", "USD=0", "USD=0.00", "USD=-1", "usd=1", "USD=1e3", "USD=01", "USD=1,000"),
-        *("USD=1,", "USD=1, EUR=1", "USD=1,USD=2", "USD=1.00001", "=1"),
+        ("USD", "'USD' has no amount"),
+        ("USD=", "'USD=' has no amount above 0"),
+        ("USD=0.00", "'USD=0.00' has no amount above 0"),
+        ("USD=-1", "'USD=-1' has no amount above 0"),
+        ("USD=1e3", "'USD=1e3' has no amount above 0"),
+        ("USD=01", "'USD=01' has no amount above 0"),
+        ("USD=1,000", "'000' has no amount"),
+        ("USD=1,", "'' has no amount"),
+        ("USD=1, EUR=1", "' EUR=1' names no currency in use"),
+        ("usd=1", "'usd=1' names no currency in use"),
+        ("XXX=1", "'XXX=1' names no currency in use"),
+        ("DEM=1", "'DEM=1' names no currency in use"),
+        ("USD=1.001", "'USD=1.001' has more than the 2 decimals of USD"),
+        ("USD=10.000", "'USD=10.000' has more than the 2 decimals of USD"),
+        ("JPY=1.0", "'JPY=1.0' has more than the 0 decimals of JPY"),
+        ("KWD=1.0001", "'KWD=1.0001' has more than the 3 decimals of KWD"),
+        ("USD=1,USD=2", "'USD=2' names USD again"),
+        (f"USD=1{'0' * 16}.00", "has more than 18 digits"),
     ],
 )
-def test_what_is_no_list_of_limits_is_refused(limits: str) -> None:
-    (fault,) = faults_of(REVIEW_ABOVE=limits)
-    assert fault.startswith("REVIEW_ABOVE is ")
+def test_what_is_no_list_of_limits_is_refused(limits: str, fault: str) -> None:
+    (told,) = faults_of(REVIEW_ABOVE=limits)
+    assert told.startswith(f"REVIEW_ABOVE is {limits!r}: ")
+    assert fault in told
+    assert told.endswith("such as USD=10000.00,JPY=1500000")
+
+
+def test_every_limit_at_fault_is_named() -> None:
+    (told,) = faults_of(REVIEW_ABOVE="USD=1.001,EUR=5.00,XXX=1")
+    assert "'USD=1.001' has" in told
+    assert "'XXX=1' names" in told
+    assert "EUR" not in told.partition(": ")[2]
+
+
+def test_the_stack_knows_the_currencies_of_the_functions() -> None:
+    assert currencies.decimals() == EXPONENTS
+
+
+@pytest.mark.parametrize("code", sorted(EXPONENTS))
+def test_every_limit_that_is_taken_is_one_that_the_functions_read(code: str) -> None:
+    decimals = EXPONENTS[code]
+    limits = f"{code}=1" + (f".{'0' * decimals}" if decimals else "")
+    assert StackConfig.from_env({**GOOD, "REVIEW_ABOVE": limits}).review_above == limits
+    (taken,) = ReviewLimits.read(limits)._limits.values()
+    assert taken == 10**decimals
 
 
 STRIPE = {"PAYMENT_PROCESSOR": "stripe"}
