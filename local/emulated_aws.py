@@ -21,7 +21,7 @@ from urllib.parse import quote_plus
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from ministack.app import app
-from ministack.core import iam_actions
+from ministack.core import iam_actions, iam_evaluator
 from ministack.core.responses import set_request_account_id, set_request_region
 from ministack.services import apigateway_v1, cloudwatch, lambda_svc, s3, sns, waf
 
@@ -163,6 +163,22 @@ def list_versions_url_encoded() -> None:
         return status, about, body.replace(b"</ListVersionsResult>", note)
 
     s3._list_object_versions = list_object_versions
+
+
+def name_uploaders() -> None:
+    """Make events of S3 name who put the object there; ministack names nobody.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
+    """
+    as_shipped = s3._fire_s3_event
+
+    @functools.wraps(as_shipped)
+    def fire(*args: Any, record_extra: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        who = iam_evaluator.resolve_caller_identity(iam_evaluator._verified_key.get())
+        named = {"userIdentity": {"principalId": f"AWS:{who['userId']}"}} if who else {}
+        as_shipped(*args, record_extra={**named, **(record_extra or {})}, **kwargs)
+
+    s3._fire_s3_event = fire
 
 
 def keep_logging_of_web_acls() -> None:
@@ -355,6 +371,7 @@ def main() -> None:
     take_requests_at_any_rate()
     read_ranges_of_versions()
     list_versions_url_encoded()
+    name_uploaders()
     name_errors_of_functions()
     keep_logging_of_web_acls()
     publish_attributes_of_workflows()
