@@ -120,7 +120,13 @@ def _usual_handler() -> Any:
 def _stubbed() -> Iterator[None]:
     services, nobody = runtime.services, cast("Any", None)
     stubbed = runtime.Services(
-        intake=_INTAKE, operations=nobody, listing=nobody, batches=nobody, reviews=nobody
+        intake=_INTAKE,
+        operations=nobody,
+        listing=nobody,
+        batches=nobody,
+        reviews=nobody,
+        refund_reviews=nobody,
+        waiting=nobody,
     )
     runtime.services = lambda: stubbed  # type: ignore[assignment]  # stands in for it
     try:

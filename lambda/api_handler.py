@@ -1,7 +1,8 @@
 """The HTTP API: parse the request, call the service, map the outcome to an answer."""
 
+from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -10,17 +11,13 @@ from payments.api.answers import Response, json_response
 from payments.api.lists import describe_page, parse_list_query
 from payments.api.refusals import refuse
 from payments.api.requests import UnknownRoute, json_body, parse_payment_json, path_parameter
-from payments.api.reviews import caller, parse_review_json
+from payments.api.reviews import caller, describe_waiting, parse_review_json
 from payments.batches.batch import BATCH_ID
-from payments.batches.ports import Records
 from payments.core.announcements import describe, describe_amounts, describe_operation
-from payments.core.faults import BatchNotFound, PaymentNotFound
+from payments.core.faults import BatchNotFound, OperationNotFound, PaymentNotFound
 from payments.core.fields import PAYMENT_ID
 from payments.core.payment import PaymentRequest
 from payments.core.review import UnknownCaller
-from payments.flows.intake import PaymentIntake
-from payments.flows.listing import PaymentListing
-from payments.flows.review import Reviews
 from payments.runtime import api_handler as runtime
 from payments.runtime.api_handler import Services
 from payments.telemetry.logs import about_payment, logger
@@ -45,24 +42,16 @@ def answer(event: dict[str, Any], request_id: str, services: Services) -> Respon
 
 
 def _route(event: dict[str, Any], request_id: str, services: Services) -> Response:
-    match event.get("httpMethod"), event.get("resource"):
-        case "POST", "/payments":
-            return _submit(event, request_id, services.intake)
-        case "GET", "/payments":
-            return _list(event, services.listing)
-        case "GET", "/payments/{payment_id}":
-            return _look_up(event, services)
-        case known if known in operations.ROUTES:
-            return operations.route(event, request_id, services.operations)
-        case "POST", "/payments/{payment_id}/review":
-            return _review(event, request_id, services.reviews)
-        case "GET", "/batches/{batch_id}":
-            return _look_up_batch(event, services.batches)
-        case _:
-            raise UnknownRoute
+    route = (event.get("httpMethod"), event.get("resource"))
+    if route in operations.ROUTES:
+        return operations.route(event, request_id, services.operations)
+    if route not in _ROUTES:
+        raise UnknownRoute
+    return _ROUTES[route](event, request_id, services)
 
 
-def _submit(event: dict[str, Any], request_id: str, intake: PaymentIntake) -> Response:
+def _submit(event: dict[str, Any], request_id: str, services: Services) -> Response:
+    intake = services.intake
     content = parse_payment_json(json_body(event), intake.needs)
     about_payment(content.payment_id)
     request = PaymentRequest(content, "api", request_id, submitter=caller(event))
@@ -75,7 +64,7 @@ def _submit(event: dict[str, Any], request_id: str, intake: PaymentIntake) -> Re
     return json_response(HTTPStatus.OK, describe(payment), {"Idempotent-Replayed": "true"})
 
 
-def _look_up(event: dict[str, Any], services: Services) -> Response:
+def _look_up(event: dict[str, Any], _request_id: str, services: Services) -> Response:
     payment_id = path_parameter(event, "payment_id")
     if not PAYMENT_ID.fullmatch(payment_id):
         raise PaymentNotFound(payment_id)
@@ -98,7 +87,7 @@ def _look_up(event: dict[str, Any], services: Services) -> Response:
     return json_response(HTTPStatus.OK, body)
 
 
-def _review(event: dict[str, Any], request_id: str, reviews: Reviews) -> Response:
+def _review(event: dict[str, Any], request_id: str, services: Services) -> Response:
     payment_id = path_parameter(event, "payment_id")
     by = caller(event)
     if by is None:
@@ -107,20 +96,49 @@ def _review(event: dict[str, Any], request_id: str, reviews: Reviews) -> Respons
         raise PaymentNotFound(payment_id)
     about_payment(payment_id)
     review, note = parse_review_json(json_body(event))
-    payment, is_new = reviews.decide(payment_id, review, note=note, by=by, request_id=request_id)
+    decided: dict[str, Any] = {"note": note, "by": by, "request_id": request_id}
+    if "{refund_id}" in event["resource"]:
+        refund_id = path_parameter(event, "refund_id")
+        if not PAYMENT_ID.fullmatch(refund_id):
+            raise OperationNotFound(refund_id)
+        refund, payment, is_new = services.refund_reviews.decide(
+            payment_id, refund_id, review, **decided
+        )
+        body = operations.described(refund, payment)
+    else:
+        payment, is_new = services.reviews.decide(payment_id, review, **decided)
+        body = describe(payment)
     headers = {} if is_new else {"Idempotent-Replayed": "true"}
-    return json_response(HTTPStatus.OK, describe(payment), headers)
+    return json_response(HTTPStatus.OK, body, headers)
 
 
-def _list(event: dict[str, Any], listing: PaymentListing) -> Response:
+def _list_waiting(_event: dict[str, Any], _request_id: str, services: Services) -> Response:
+    oldest, has_more = services.waiting.oldest()
+    body = {"data": [describe_waiting(each) for each in oldest], "has_more": has_more}
+    return json_response(HTTPStatus.OK, body)
+
+
+def _list(event: dict[str, Any], _request_id: str, services: Services) -> Response:
     query = parse_list_query(event)
-    page = listing.page(query.filters, query.limit, query.bookmark)
+    page = services.listing.page(query.filters, query.limit, query.bookmark)
     return json_response(HTTPStatus.OK, describe_page(page, query))
 
 
-def _look_up_batch(event: dict[str, Any], batches: Records) -> Response:
+def _look_up_batch(event: dict[str, Any], _request_id: str, services: Services) -> Response:
     batch_id = path_parameter(event, "batch_id")
-    progress = batches.progress(batch_id) if BATCH_ID.fullmatch(batch_id) else None
+    progress = services.batches.progress(batch_id) if BATCH_ID.fullmatch(batch_id) else None
     if progress is None:
         raise BatchNotFound(batch_id)
     return json_response(HTTPStatus.OK, progress.describe())
+
+
+_ROUTES: Final[dict[Any, Callable[[dict[str, Any], str, Services], Response]]] = {
+    ("POST", "/payments"): _submit,
+    ("GET", "/payments"): _list,
+    ("GET", "/payments/{payment_id}"): _look_up,
+    ("POST", "/payments/{payment_id}/review"): _review,
+    ("POST", "/payments/{payment_id}/refunds/{refund_id}/review"): _review,
+    ("GET", "/reviews"): _list_waiting,
+    ("GET", "/batches/{batch_id}"): _look_up_batch,
+}
+"""The routes that no other module answers."""

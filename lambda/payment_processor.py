@@ -23,7 +23,7 @@ from payments.flows.charge import Charging, Witness
 from payments.flows.delivery import Again, Done, Failed, Left, delay_seconds
 from payments.flows.hints import Hints
 from payments.flows.performing import Performing
-from payments.flows.sweep import ExpirySweep, OperationSweep, PaymentSweep
+from payments.flows.sweep import ExpirySweep, OperationSweep, PaymentSweep, RefundReviewSweep
 from payments.runtime import payment_processor as runtime
 from payments.runtime.payment_processor import Deliveries, Hint, RefundHint
 from payments.telemetry import metrics
@@ -57,7 +57,12 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if "detail-type" in event:
         return wake(event, context.aws_request_id, runtime.hint_of(event), runtime.hints())
     if event["action"] == "sweep":
-        found = sweep(runtime.payment_sweep(), runtime.operation_sweep(), context)
+        found = sweep(
+            runtime.payment_sweep(),
+            runtime.operation_sweep(),
+            runtime.refund_review_sweep(),
+            context,
+        )
         return found | release_expired(runtime.expiry_sweep(), context)
     if event["action"] == "perform":
         return perform(event, context.aws_request_id, runtime.performing())
@@ -268,7 +273,10 @@ def wake(
 
 
 def sweep(
-    payments: PaymentSweep, operations: OperationSweep, context: LambdaContext
+    payments: PaymentSweep,
+    operations: OperationSweep,
+    refund_reviews: RefundReviewSweep,
+    context: LambdaContext,
 ) -> dict[str, Any]:
     """Put payments and operations that are stuck back on their queue, as many as time allows.
 
@@ -285,7 +293,9 @@ def sweep(
 
     found = payments.look(has_time=has_time)
     witness = Witness(actor=FUNCTION, request_id=context.aws_request_id, attempt=0)
-    late_reviews = payments.end_reviews(witness, has_time=has_time)
+    late_reviews = sum(
+        each.end_reviews(witness, has_time=has_time) for each in (payments, refund_reviews)
+    )
     metrics.count(
         {
             "StuckPayments": len(found.stuck),

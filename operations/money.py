@@ -198,6 +198,15 @@ def _told(
         screen.document(told)
     else:
         look.show_payment(told)
+    if told.get("status") == PaymentStatus.IN_REVIEW.value:
+        which = f" --refund {told['operation_id']}" if "operation_id" in told else ""
+        screen.err().print(
+            screen.text(
+                "It waits for a second person: payments review approve"
+                f" {payment_id}{which} --note …",
+                "yellow",
+            )
+        )
     rejected = request.body.get("decision") == "reject"
     return NO if told.get("status") == "FAILED" and not rejected else DONE
 

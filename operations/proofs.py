@@ -91,6 +91,12 @@ _STEPS: Final = {
     ("refund", None, "PENDING"): _Step(
         CLIENT, REFUNDS_PENDING, {"refundable": -1, "refunds_pending": 1}
     ),
+    ("refund", None, "IN_REVIEW"): _Step(
+        CLIENT, REFUNDS_PENDING, {"refundable": -1, "refunds_pending": 1}
+    ),
+    ("refund", "IN_REVIEW", "FAILED"): _Step(
+        REFUNDS_PENDING, CLIENT, {"refunds_pending": -1, "refundable": 1}
+    ),
     ("refund", "PENDING", "COMPLETED"): _Step(
         REFUNDS_PENDING, PROCESSOR, {"refunds_pending": -1, "refunded": 1}
     ),
@@ -257,9 +263,15 @@ class Rebuilt:
                 "requested_at": record["created_at"],
                 "final": bool(record["final"]),
             }
-            if "reason" in record:
-                operation["reason"] = record["reason"]
-        is_tried = "from" in record or record["to"] != "PENDING"
+            for name_ in ("reason", "submitter_id", "submitter_name"):
+                if name_ in record:
+                    operation[name_] = record[name_]
+            if record["to"] == "IN_REVIEW":
+                operation["review"] = "required"
+        if "reviewer_id" in record:
+            operation["review"] = "rejected" if record["to"] == "FAILED" else "approved"
+            operation["reviewer_id"] = record["reviewer_id"]
+        is_tried = record["to"] not in {"PENDING", "IN_REVIEW"}
         self.operations[name] = {
             **operation,
             **{name: record[name] for name in _OUTCOME if name in record},
@@ -513,4 +525,4 @@ def _stored_captured(payment: Item) -> int:
 
 def _is_open_refund(operation: Item) -> bool:
     is_refund = str(operation.get("operation")).startswith("refund#")
-    return is_refund and operation.get("status") == "PENDING"
+    return is_refund and operation.get("status") in {"PENDING", "IN_REVIEW"}

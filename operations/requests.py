@@ -75,13 +75,20 @@ def cancel(payment_id: str, reason: str | None, *, api: str) -> Request:
     )
 
 
-def review(payment_id: str, decision: str, note: str, *, api: str) -> Request:
-    """Return a decision about a payment that waits for a second person."""
+def review(
+    payment_id: str, decision: str, note: str, *, api: str, refund_id: str | None = None
+) -> Request:
+    """Return a decision about a payment that waits for a second person, or about a refund of one."""
+    name, what, path = f"review-{payment_id}-{decision}", payment_id, path_of(payment_id)
+    if refund_id is not None:
+        name = f"review-{payment_id}-{refund_id}-{decision}"
+        what = f"the refund {refund_id} of {payment_id}"
+        path += f"/refunds/{quote(refund_id, safe='')}"
     return Request(
-        name=f"review-{payment_id}-{decision}",
-        what=f"{decision} {payment_id}",
+        name=name,
+        what=f"{decision} {what}",
         method="POST",
-        path=f"{path_of(payment_id)}/review",
+        path=f"{path}/review",
         body={"decision": decision, "note": note},
         api=api,
     )

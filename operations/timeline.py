@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from operations.audit import AuditTrail
-from payments.core.audit import KIND, REVIEW, AuditRecord
+from payments.core.audit import KIND, AuditRecord
 from payments.core.content import Content
 from payments.core.executions import MOST_EXECUTIONS, execution_name
 from payments.core.money import to_decimal_text
@@ -111,11 +111,11 @@ def _told_by(record: AuditRecord) -> Iterator[Moment]:
     if kind != KIND:
         # A status of its own, and not the payment's.
         what = f"{kind} {record['to']}"
-    if kind == REVIEW:
-        about = f"{record['note']!r} by {record['reviewer_name']}, "
-    elif "operation_minor" in record:
+    if "operation_minor" in record:
         amount = to_decimal_text(record["operation_minor"], record["exponent"])
         about = f"{record['operation_id']}, {amount} {record['currency']}, "
+    if "reviewer_name" in record:
+        about += f"{record['note']!r} by {record['reviewer_name']}, "
     yield Moment(
         at,
         what,

@@ -125,6 +125,15 @@ class Api(Construct):
         captures = self._add_path("captures", "captures", parent_id=payment.id)
         cancel = self._add_path("cancel", "cancel", parent_id=payment.id)
         self._deployed += [refunds, refund, captures, cancel]
+        refund_review = self._add_path("refund-review", "review", parent_id=refund.id)
+        reviews = self._add_path("reviews", "reviews", parent_id=self.rest_api.root_resource_id)
+        self._deployed += [refund_review, reviews]
+        review_refund = post(
+            "review-refund", refund_review, "payment_id", "refund_id", authorization="AWS_IAM"
+        )
+        list_reviews = get("list-reviews", reviews)
+        self._integrate(list_reviews, handler, request_arn="GET/reviews")
+        self._integrate(review_refund, handler, request_arn="POST/payments/*/refunds/*/review")
         read_refunds = get("read-refunds", refunds, "payment_id")
         read_refund = get("read-refund", refund, "payment_id", "refund_id")
         self._integrate(read_refunds, handler, request_arn="GET/payments/*/refunds")

@@ -5,7 +5,7 @@ from constructs import Construct
 from lib.config import Function
 from lib.environment import Environment
 from lib.foundation.messaging import Messaging
-from lib.foundation.storage import BY_TIME, OPEN_PAYMENTS, Storage
+from lib.foundation.storage import BY_TIME, DUE_OPERATIONS, OPEN_PAYMENTS, Storage
 from lib.kit.function import FunctionCode, Limits, PythonFunction
 from lib.kit.iam import Statement
 
@@ -69,8 +69,13 @@ def add_api_handler(
             ),
             Statement(
                 sid="ReadOperations",
-                actions=("dynamodb:GetItem", "dynamodb:Query"),
+                actions=("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"),
                 resources=(storage.operations_table.arn,),
+            ),
+            Statement(
+                sid="ListRefundsInReview",
+                actions=("dynamodb:Query",),
+                resources=(f"{storage.operations_table.arn}/index/{DUE_OPERATIONS.name}",),
             ),
             Statement(
                 sid="ListPayments",

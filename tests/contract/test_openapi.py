@@ -48,14 +48,14 @@ from payments.core.messages import PaymentMessage, decode_message
 from payments.core.money import EXPONENTS
 from payments.core.operation import OperationKind, OperationRef
 from payments.core.payment import Failure, PaymentStatus, RowOutcome, Transition
-from payments.core.review import Person
+from payments.core.review import Person, ReviewLimits
 from payments.flows.charge import Charging
 from payments.flows.delivery import Delivery
 from payments.flows.intake import PaymentIntake
 from payments.flows.listing import PaymentListing
-from payments.flows.operations import OperationIntake
+from payments.flows.operations import Asked, OperationIntake
 from payments.flows.performing import Performing
-from payments.flows.review import Reviews
+from payments.flows.review import RefundReviews, Reviews, WaitingList
 from payments.gateways.port import CANCELLED
 from payments.gateways.sandbox import DECLINED_AMOUNTS, TROUBLED_AMOUNTS
 from payments.gateways.stripe.needs import STRIPE_NEEDS
@@ -63,7 +63,15 @@ from payments.runtime.api_handler import Services
 from tests.contract.contract import Contract, load
 from tests.synth.terraform import Stack
 from tests.unit.aws_events import load as load_event
-from tests.unit.cloud import TABLES, WITNESS, Cloud, add_indexes, payment_request, process
+from tests.unit.cloud import (
+    TABLES,
+    WITNESS,
+    Cloud,
+    add_due_index,
+    add_indexes,
+    payment_request,
+    process,
+)
 
 # One worker synthesises for all of them.
 synthesised = pytest.mark.xdist_group("synth")
@@ -71,6 +79,8 @@ synthesised = pytest.mark.xdist_group("synth")
 SUBMIT, READ = "POST /payments", "GET /payments/{payment_id}"
 LIST = "GET /payments"
 REVIEW = "POST /payments/{payment_id}/review"
+REVIEW_REFUND = "POST /payments/{payment_id}/refunds/{refund_id}/review"
+LIST_REVIEWS = "GET /reviews"
 READ_BATCH = "GET /batches/{batch_id}"
 REFUND, READ_REFUNDS = "POST /payments/{payment_id}/refunds", "GET /payments/{payment_id}/refunds"
 READ_REFUND = "GET /payments/{payment_id}/refunds/{refund_id}"
@@ -148,9 +158,10 @@ def test_a_client_needs_a_signature_only_where_the_environment_is_protected(
         for method in dev.all("aws_api_gateway_method")
     }
     # Without a signature, nobody knows who decides.
-    assert open_.pop("/payments/{payment_id}/review") == "AWS_IAM"
+    for review in (REVIEW, REVIEW_REFUND):
+        assert open_.pop(review.partition(" ")[2]) == "AWS_IAM"
+        assert contract.operations[review]["security"] == [{"sigv4": []}]
     assert set(open_.values()) == {"NONE"}
-    assert contract.operations[REVIEW]["security"] == [{"sigv4": []}]
     assert {method["authorization"] for method in prod.all("aws_api_gateway_method")} == {"AWS_IAM"}
 
 
@@ -442,6 +453,15 @@ def _decide(send: Send, payment_id: str, by: str | None, body: Any, **changes: A
     return send(REVIEW, body=text, **path, **context, **changes)
 
 
+def _decide_refund(
+    send: Send, refund_id: str, by: str | None, body: Any, payment_id: str = "pay_1", **changes: Any
+) -> Answered:
+    text = body if isinstance(body, str) else json.dumps(body)
+    context = {"requestContext": {} if by is None else _signed(by)}
+    path = {"pathParameters": {"payment_id": payment_id, "refund_id": refund_id}}
+    return send(REVIEW_REFUND, body=text, **path, **context, **changes)
+
+
 def _list(send: Send, **changes: Any) -> Answered:
     return send(LIST, **changes)
 
@@ -541,6 +561,51 @@ def _decide_in_every_way(send: Send, store: PaymentStore) -> None:
     assert _decide(send, "pay_large", "carol", APPROVE)[0] == 409
 
 
+def _decide_about_refunds_in_every_way(send: Send, services: Services) -> None:
+    """Decide about two refunds of pay_7 that Alice asked for."""
+    limits = ReviewLimits.read("USD=20.00")
+    careful = OperationIntake(
+        services.operations._store,
+        services.operations._operations,
+        services.operations._queue,
+        limits=limits,
+    )
+    alice = Person("AIDAALICE", "alice")
+    for refund_id in ("held", "no"):
+        asked = Asked(
+            kind=OperationKind.REFUND,
+            payment_id="pay_7",
+            operation_id=refund_id,
+            source="api",
+            correlation_id="request-1",
+            amount="20.01",
+            reason="returned",
+            submitter=alice,
+        )
+        assert careful.refund(asked)[0].status == "IN_REVIEW"
+    told = send(LIST_REVIEWS)[1]["data"]
+    assert [each.get("refund_id") for each in told] == ["held", "no"]
+    assert (told[0]["reason"], told[0]["submitted_by"]) == ("returned", "alice")
+
+    def decide(refund_id: str, by: str | None, body: Any = APPROVE, **changes: Any) -> int:
+        return _decide_refund(send, refund_id, by, body, "pay_7", **changes)[0]
+
+    assert decide("held", None) == 403
+    assert decide("held", "alice") == 403
+    for payment_id, refund_id in (("pay_7", "none"), ("pay_7", ""), ("pay_none", "held")):
+        assert _decide_refund(send, refund_id, "bob", APPROVE, payment_id)[0] == 404
+    for faulty in ("{", {}, {"decision": "pay", "note": ""}):
+        assert decide("held", "bob", faulty) == 400
+    assert decide("held", "bob", headers={"Content-Type": "text/plain"}) == 415
+    assert decide("held", "bob", " " * (MAX_BODY_BYTES + 1)) == 413
+    assert decide("held", "bob") == 200
+    assert decide("held", "bob") == 200
+    assert decide("held", "carol") == 409
+    assert _decide_refund(send, "r1", "bob", APPROVE)[0] == 409
+    assert decide("no", "bob", {**APPROVE, "decision": "reject"}) == 200
+    assert send(LIST_REVIEWS)[1]["data"] == []
+
+
 def test_every_answer_of_the_handler_is_documented_and_every_documented_answer_is_given(  # noqa: PLR0913, PLR0917 - fixtures
     contract: Contract,
     send: Send,
@@ -562,6 +627,7 @@ def test_every_answer_of_the_handler_is_documented_and_every_documented_answer_i
     assert _read(send, "pay_1")[0] == 200
     assert _read(send, "pay_none")[0] == 404
     add_indexes(cloud.dynamodb, TABLES.payments)
+    add_due_index(cloud.dynamodb)
     assert {each["payment_id"] for each in _list(send)[1]["data"]} == {"pay_1", "pay_2"}
     for name, value in FAULTY_PARAMETERS:
         assert send(LIST, multiValueQueryStringParameters={name: [value]})[0] == 400
@@ -572,6 +638,7 @@ def test_every_answer_of_the_handler_is_documented_and_every_documented_answer_i
     _operations_are_answered_as_documented(send, store, charging, performing)
     for unknown in ("", "batch_none", batch.batch_id.upper(), f"{batch.batch_id}0"):
         assert _read_batch(send, unknown)[0] == 404
+    _decide_about_refunds_in_every_way(send, services)
     _decide_in_every_way(send, store)
     for body in INVALID_BODIES:
         assert _submit(send, body)[0] == 400
@@ -592,6 +659,8 @@ def test_every_answer_of_the_handler_is_documented_and_every_documented_answer_i
             listing=PaymentListing(broken, broken),
             batches=broken,
             reviews=Reviews(broken, broken),
+            refund_reviews=RefundReviews(broken, broken, broken),
+            waiting=WaitingList(broken, broken, broken),
         )
         assert _submit(send, PAYMENT, services=without)[0] == status
         assert _read(send, "pay_1", services=without)[0] == status
@@ -605,6 +674,8 @@ def test_every_answer_of_the_handler_is_documented_and_every_documented_answer_i
         assert _operate(send, READ_REFUNDS, services=without)[0] == status
         assert _read_refund(send, "r1", services=without)[0] == status
         assert _decide(send, "pay_large", "bob", APPROVE, services=without)[0] == status
+        assert _decide_refund(send, "r1", "bob", APPROVE, services=without)[0] == status
+        assert send(LIST_REVIEWS, services=without)[0] == status
         assert _read_batch(send, batch.batch_id, services=without)[0] == status
 
     refusals = {*problems(signed=True), *problems(signed=False)}
@@ -665,7 +736,8 @@ def _operations_are_answered_as_documented(
     )
     store.transition(bound, to_processing)
     assert _operate(send, CANCEL, {}, "pay_4")[0] == 409
-    for payment_id in ("pay_5", "pay_6"):
+    assert _submit(send, {**PAYMENT, "payment_id": "pay_7"})[0] == 202
+    for payment_id in ("pay_5", "pay_6", "pay_7"):
         charging.charge_by_id(payment_id, WITNESS)
     assert "capture_before" in _read(send, "pay_5")[1]
     capture = {"capture_id": "c1", "amount": "40.00", "final": False}

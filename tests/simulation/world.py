@@ -45,8 +45,14 @@ from payments.flows.intake import PaymentIntake
 from payments.flows.listing import PaymentListing
 from payments.flows.operations import OperationIntake
 from payments.flows.performing import Performing
-from payments.flows.review import Reviews
-from payments.flows.sweep import STUCK_AFTER, ExpirySweep, OperationSweep, PaymentSweep
+from payments.flows.review import RefundReviews, Reviews, WaitingList
+from payments.flows.sweep import (
+    STUCK_AFTER,
+    ExpirySweep,
+    OperationSweep,
+    PaymentSweep,
+    RefundReviewSweep,
+)
 from payments.gateways.sandbox import SandboxGateway
 from payments.gateways.sandbox_operations import SandboxOperations
 from payments.runtime import api_handler as api_runtime
@@ -116,6 +122,7 @@ class Environment:
     performing: Performing | None = None
     operation_sweep: OperationSweep | None = None
     expiry_sweep: ExpirySweep | None = None
+    refund_review_sweep: RefundReviewSweep | None = None
     batches: BatchProcessing | None = None
     batch_workflow: Workflow | None = None
 
@@ -485,15 +492,17 @@ class World:
         queues = PaymentQueues(events, rows)
         if function != "payment-processor":
             batch_store = BatchStore(dynamodb, TABLES.processing_status)
+            operations = OperationStore(dynamodb, TABLES, sleep=sleep)
+            lists = PaymentLists(dynamodb, TABLES.payments)
             return Environment(
                 services=Services(
                     intake=PaymentIntake(store, queues, self.now, self._count),
-                    operations=OperationIntake(
-                        store, OperationStore(dynamodb, TABLES, sleep=sleep), queues, self.now
-                    ),
-                    listing=PaymentListing(PaymentLists(dynamodb, TABLES.payments), batch_store),
+                    operations=OperationIntake(store, operations, queues, self.now),
+                    listing=PaymentListing(lists, batch_store),
                     batches=batch_store,
                     reviews=Reviews(store, queues, self.now),
+                    refund_reviews=RefundReviews(store, operations, queues, self.now),
+                    waiting=WaitingList(store, operations, lists, self.now),
                 )
             )
         ledger = SandboxLedger(dynamodb, TABLES.processing_status)
@@ -520,6 +529,7 @@ class World:
             sweep=PaymentSweep(store, queues, self.now),
             performing=performing,
             operation_sweep=OperationSweep(operations, queues, self.now),
+            refund_review_sweep=RefundReviewSweep(store, operations, self.now),
             expiry_sweep=ExpirySweep(
                 store,
                 operations,
@@ -545,6 +555,7 @@ class World:
                 (payment_runtime, "performing", service("performing")),
                 (payment_runtime, "operation_sweep", service("operation_sweep")),
                 (payment_runtime, "expiry_sweep", service("expiry_sweep")),
+                (payment_runtime, "refund_review_sweep", service("refund_review_sweep")),
                 (publisher_runtime, "announcing", service("announcing")),
                 (batch_runtime, "batch_processing", service("batches")),
                 (batch_runtime, "batch_workflow", service("batch_workflow")),

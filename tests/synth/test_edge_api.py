@@ -72,6 +72,8 @@ def test_the_routes_are_those_of_the_contract(stack: Stack) -> None:
     assert routes == {
         ("POST", "/payments"),
         ("POST", "/payments/{payment_id}/review"),
+        ("POST", "/payments/{payment_id}/refunds/{refund_id}/review"),
+        ("GET", "/reviews"),
         ("GET", "/payments"),
         ("GET", "/payments/{payment_id}"),
         ("POST", "/payments/{payment_id}/refunds"),

@@ -303,5 +303,7 @@ def test_only_this_bucket_this_api_and_the_rule_for_deaths_may_invoke_functions(
                 f"{stack.suffix}/GET/payments/*/refunds/*",
                 f"{stack.suffix}/POST/payments/*/captures",
                 f"{stack.suffix}/POST/payments/*/cancel",
+                f"{stack.suffix}/POST/payments/*/refunds/*/review",
+                f"{stack.suffix}/GET/reviews",
                 f"{stack.suffix}/GET/batches/*",
             }

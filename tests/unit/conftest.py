@@ -27,8 +27,8 @@ from payments.flows.intake import PaymentIntake
 from payments.flows.listing import PaymentListing
 from payments.flows.operations import OperationIntake
 from payments.flows.performing import Performing
-from payments.flows.review import Reviews
-from payments.flows.sweep import OperationSweep
+from payments.flows.review import RefundReviews, Reviews, WaitingList
+from payments.flows.sweep import OperationSweep, RefundReviewSweep
 from payments.gateways.sandbox import SandboxGateway
 from payments.gateways.sandbox_operations import SandboxOperations
 from payments.runtime.api_handler import Services
@@ -112,6 +112,7 @@ def services(
     operation_intake: OperationIntake,
     batch_store: BatchStore,
     store: PaymentStore,
+    operation_store: OperationStore,
     queues: PaymentQueues,
 ) -> Services:
     """What requests are answered with, on an empty account."""
@@ -122,6 +123,8 @@ def services(
         listing=PaymentListing(lists, batch_store),
         batches=batch_store,
         reviews=Reviews(store, queues),
+        refund_reviews=RefundReviews(store, operation_store, queues),
+        waiting=WaitingList(store, operation_store, lists),
     )
 
 
@@ -215,6 +218,12 @@ def operation_sweep(
     """What finds operations that are due."""
     add_due_index(cloud.dynamodb)
     return OperationSweep(operation_store, queues)
+
+
+@pytest.fixture
+def refund_reviews(store: PaymentStore, operation_store: OperationStore) -> RefundReviewSweep:
+    """What ends reviews of refunds."""
+    return RefundReviewSweep(store, operation_store)
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ from payments.flows.delivery import Delivery
 from payments.flows.hints import Hints
 from payments.flows.operations import OperationIntake
 from payments.flows.performing import Performing
-from payments.flows.sweep import ExpirySweep, OperationSweep, PaymentSweep
+from payments.flows.sweep import ExpirySweep, OperationSweep, PaymentSweep, RefundReviewSweep
 from payments.gateways.port import ChargeOutcome, Hint, Pending, RefundHint
 from payments.runtime import payment_processor as runtime
 from payments.runtime.payment_processor import Deliveries
@@ -611,13 +611,14 @@ class TestSweep:
         store: PaymentStore,
         queues: PaymentQueues,
         operation_sweep: OperationSweep,
+        refund_reviews: RefundReviewSweep,
         cloud: Cloud,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
         add_open_index(cloud.dynamodb, TABLES.payments)
         for number in range(stuck):
             store.create(payment_request(f"pay_{number}"), actor="api", at=AT)
-        result = sweep(PaymentSweep(store, queues), operation_sweep, context())
+        result = sweep(PaymentSweep(store, queues), operation_sweep, refund_reviews, context())
         assert result == {"stuck": stuck, "stuck_operations": 0}
         told = json.loads(capsys.readouterr().out.splitlines()[0])
         assert (told["StuckPayments"], told["UnreadablePayments"]) == ([stuck], [0])
@@ -629,6 +630,7 @@ class TestSweep:
         store: PaymentStore,
         queues: PaymentQueues,
         operation_sweep: OperationSweep,
+        refund_reviews: RefundReviewSweep,
         cloud: Cloud,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
@@ -642,7 +644,7 @@ class TestSweep:
             ExpressionAttributeNames={"#status": "status"},
             ExpressionAttributeValues={":none": {"S": "NO_STATUS"}},
         )
-        result = sweep(PaymentSweep(store, queues), operation_sweep, context())
+        result = sweep(PaymentSweep(store, queues), operation_sweep, refund_reviews, context())
         assert result == {"stuck": 1, "stuck_operations": 0}
         told = json.loads(capsys.readouterr().out.splitlines()[0])
         assert (told["StuckPayments"], told["UnreadablePayments"]) == ([1], [1])
@@ -654,11 +656,14 @@ class TestSweep:
         store: PaymentStore,
         queues: PaymentQueues,
         operation_sweep: OperationSweep,
+        refund_reviews: RefundReviewSweep,
         cloud: Cloud,
     ) -> None:
         add_open_index(cloud.dynamodb, TABLES.payments)
         store.create(payment_request(), actor="api", at=AT)
-        result = sweep(PaymentSweep(store, queues), operation_sweep, context(10_000))
+        result = sweep(
+            PaymentSweep(store, queues), operation_sweep, refund_reviews, context(10_000)
+        )
         assert result == {"stuck": 0, "stuck_operations": 0}
 
 
@@ -719,6 +724,8 @@ class TestHandler:
         add_open_index(cloud.dynamodb, TABLES.payments)
         add_held_index(cloud.dynamodb, TABLES.payments)
         monkeypatch.setattr(runtime, "operation_sweep", lambda: operation_sweep)
+        refund_reviews = RefundReviewSweep(store, operation_store)
+        monkeypatch.setattr(runtime, "refund_review_sweep", lambda: refund_reviews)
         expiries = ExpirySweep(store, operation_store, operation_intake)
         monkeypatch.setattr(runtime, "expiry_sweep", lambda: expiries)
         monkeypatch.setattr(runtime, "deliveries", lambda: deliveries)

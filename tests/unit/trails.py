@@ -63,6 +63,10 @@ class Trail:
         for status in statuses:
             self.move(status)
 
+    def by(self, *, actor: str) -> None:
+        """Let somebody else do what follows."""
+        self._by["actor"] = actor
+
     def move(self, to: PaymentStatus, **told: Any) -> None:
         """Move the payment to a status; ``told`` is what else the transition says."""
         change = Transition(to=to, at=AT, **self._by, **told)

@@ -1,6 +1,7 @@
 """Refunds, captures and cancellations over HTTP."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -10,10 +11,11 @@ from payments.api.requests import (
     parse_operation_json,
     path_parameter,
 )
+from payments.api.reviews import caller
 from payments.core.announcements import describe_amounts, describe_operation
 from payments.core.faults import OperationNotFound, PaymentNotFound
 from payments.core.fields import PAYMENT_ID
-from payments.core.operation import Operation, OperationKind
+from payments.core.operation import Operation, OperationKind, OperationStatus
 from payments.core.payment import Payment
 from payments.flows.operations import Asked, OperationIntake
 from payments.telemetry.logs import about_payment
@@ -69,7 +71,7 @@ def _read_refund(
     if not PAYMENT_ID.fullmatch(refund_id):
         raise OperationNotFound(refund_id)
     return json_response(
-        HTTPStatus.OK, _described(*intake.look_up(payment_id, OperationKind.REFUND, refund_id))
+        HTTPStatus.OK, described(*intake.look_up(payment_id, OperationKind.REFUND, refund_id))
     )
 
 
@@ -86,18 +88,19 @@ ROUTES: Final[
 
 
 def _asked(event: dict[str, Any], kind: OperationKind, payment_id: str, request_id: str) -> Asked:
-    return parse_operation_json(
+    asked = parse_operation_json(
         json_body(event), kind, payment_id=payment_id, correlation_id=request_id
     )
+    return replace(asked, submitter=caller(event))
 
 
 def _accepted(event: dict[str, Any], accepted: tuple[Operation, Payment, bool]) -> Response:
     """Answer a request that was accepted: new, done already, or known from before."""
     operation, payment, created = accepted
-    body = _described(operation, payment)
+    body = described(operation, payment)
     if not created:
         return json_response(HTTPStatus.OK, body, {"Idempotent-Replayed": "true"})
-    if not operation.status.is_open:
+    if operation.status is OperationStatus.COMPLETED:
         return json_response(HTTPStatus.OK, body)
     return json_response(HTTPStatus.ACCEPTED, body, {"Location": _location(event, operation)})
 
@@ -112,7 +115,8 @@ def _location(event: dict[str, Any], operation: Operation) -> str:
     return path.rpartition("/")[0]
 
 
-def _described(operation: Operation, payment: Payment) -> dict[str, Any]:
+def described(operation: Operation, payment: Payment) -> dict[str, Any]:
+    """Return an operation as an answer about it alone shows it, with its payment's amounts."""
     body = describe_operation(operation, payment)
     if operation.reason is not None:
         body["reason"] = operation.reason

@@ -29,7 +29,14 @@ from payments.core.faults import (
     ServiceUnavailable,
 )
 from payments.core.payment import PaymentStatus
-from payments.core.review import NotInReview, OwnPayment, ReviewDecided, UnknownCaller
+from payments.core.review import (
+    NotInReview,
+    OwnPayment,
+    OwnRefund,
+    RefundNotInReview,
+    ReviewDecided,
+    UnknownCaller,
+)
 from payments.telemetry.logs import logger
 
 
@@ -118,10 +125,22 @@ REFUSALS: Final[dict[type[Exception], Refusal]] = {
         "The payment waits for no decision.",
         (FieldError("payment_id", "not_in_review", "names a payment that waits for no decision"),),
     ),
+    OwnRefund: Refusal(
+        HTTPStatus.FORBIDDEN,
+        "own-refund",
+        "Who asked for a refund may not decide about it.",
+        (FieldError("refund_id", "own_refund", "was asked for by the same person"),),
+    ),
+    RefundNotInReview: Refusal(
+        HTTPStatus.CONFLICT,
+        "not-in-review",
+        "The refund waits for no decision.",
+        (FieldError("refund_id", "not_in_review", "names a refund that waits for no decision"),),
+    ),
     ReviewDecided: Refusal(
         HTTPStatus.CONFLICT,
         "review-decided",
-        "There is another decision about this payment, and it stands.",
+        "There is another decision, and it stands.",
         (FieldError("decision", "review_decided", "is not the one that was made"),),
     ),
     UnknownRoute: Refusal(

@@ -1,10 +1,14 @@
-"""Decisions about payments in review: who decides, and what."""
+"""Decisions about payments and refunds in review: what waits, who decides, and what."""
 
+from datetime import datetime
 from typing import Any, Final
 
 from payments.api.requests import parse_object
+from payments.core.clock import utc_text
 from payments.core.faults import FieldError, InvalidRequest
-from payments.core.review import Person, Review
+from payments.core.money import to_decimal_text
+from payments.core.review import ENDS_AFTER, Person, Review
+from payments.flows.review import Waiting
 
 LONGEST_NOTE: Final = 200
 """In bytes of UTF-8: a record of the audit trail stays under 1,024 bytes."""
@@ -23,7 +27,7 @@ def caller(event: dict[str, Any]) -> Person | None:
 
 
 def parse_review_json(text: str) -> tuple[Review, str]:
-    """Read the body of ``POST /payments/{payment_id}/review``: the decision and why.
+    """Read the body of a request to decide: the decision and why.
 
     Raises:
         InvalidRequest: with every fault of the body at once.
@@ -56,3 +60,25 @@ def parse_review_json(text: str) -> tuple[Review, str]:
 
 def _is_note(text: str) -> bool:
     return text.isprintable() and bool(text.strip()) and len(text.encode()) <= LONGEST_NOTE
+
+
+def describe_waiting(waiting: Waiting) -> dict[str, Any]:
+    """Return what waits for a decision as who decides sees it."""
+    payment, refund = waiting.payment, waiting.refund
+    amount = payment.amount_minor if refund is None else refund.amount_minor
+    body: dict[str, Any] = {
+        "kind": "payment" if refund is None else refund.kind.value,
+        "payment_id": payment.payment_id,
+        "amount": to_decimal_text(amount, payment.content.exponent),
+        "amount_minor": amount,
+        "currency": payment.currency,
+        "waits_since": waiting.since,
+        "ends_at": utc_text(datetime.fromisoformat(waiting.since) + ENDS_AFTER),
+    }
+    if refund is not None:
+        body["refund_id"] = refund.operation_id
+        if refund.reason is not None:
+            body["reason"] = refund.reason
+    if waiting.submitter is not None:
+        body["submitted_by"] = waiting.submitter.name
+    return body

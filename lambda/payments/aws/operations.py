@@ -6,14 +6,17 @@ payment's last audit record, and the next audit record. Every AWS failure is ``S
 
 import time
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from payments.aws.batch_reads import read_items
 from payments.aws.failures import unavailable
 from payments.aws.items import Item, deserialize, serialize
 from payments.aws.keys import operation_key
 from payments.aws.payments import (
+    BY_ANOTHER,
     Tables,
     audit_put,
     payment_of,
@@ -21,7 +24,7 @@ from payments.aws.payments import (
     row_count,
 )
 from payments.aws.transactions import Transactions
-from payments.core.audit import AuditRecord, operation_record, transition_record
+from payments.core.audit import AuditRecord, operation_record, submission, transition_record
 from payments.core.faults import (
     PaymentNotFound,
     ServiceUnavailable,
@@ -36,6 +39,7 @@ from payments.core.operation import (
     OperationStep,
 )
 from payments.core.payment import Failure, Payment, Transition
+from payments.core.review import OwnRefund, Person, Review
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -47,9 +51,12 @@ DUE_INDEX: Final = "due-operations"
 DUE_SHARDS: Final = 16
 """Over how many partitions of that index they are spread."""
 
+REVIEW_SHARDS: Final = range(DUE_SHARDS, 2 * DUE_SHARDS)
+"""The partitions of the same index that hold the refunds which wait for a person."""
+
 _DUE_PAGE: Final = 100
 
-_OPTIONAL: Final = ("reason", "gateway_reference", "due_at")
+_OPTIONAL: Final = ("reason", "gateway_reference", "due_at", "reviewer_id")
 
 
 class OperationStore:
@@ -64,6 +71,7 @@ class OperationStore:
     ) -> None:
         self._client = client
         self._tables = tables
+        self._sleep = sleep
         self._transactions = Transactions(client, sleep=sleep)
 
     def get(self, payment_id: str, kind: OperationKind, operation_id: str) -> Operation | None:
@@ -114,6 +122,7 @@ class OperationStore:
             write found its own items.
 
         Raises:
+            OwnRefund: who decides about a refund has asked for it.
             StaleOperation: the first operation that is not as it was; it is in the error.
             StaleTransition: the payment has moved meanwhile; the error holds it as it is now.
             ValueError: the amounts of the payment do not allow it.
@@ -160,15 +169,18 @@ class OperationStore:
                     "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
                 }
             }
+        condition = "#status = :before AND updated_at = :at"
+        values = {":before": before.status.value, ":at": before.updated_at}
+        if (decision := step.change.decision) is not None:
+            condition += f" AND {BY_ANOTHER}"
+            values |= {":by_id": decision.by.id, ":by_name": decision.by.name}
         return {
             "Put": {
                 "TableName": self._tables.operations,
                 "Item": serialize(item),
-                "ConditionExpression": "#status = :before AND updated_at = :at",
+                "ConditionExpression": condition,
                 "ExpressionAttributeNames": {"#status": "status"},
-                "ExpressionAttributeValues": serialize(
-                    {":before": before.status.value, ":at": before.updated_at}
-                ),
+                "ExpressionAttributeValues": serialize(values),
                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
             }
         }
@@ -182,9 +194,12 @@ class OperationStore:
         self, payment: Payment, steps: Sequence[OperationStep], reasons: list[dict[str, Any]]
     ) -> None:
         # The operation first: a lost answer of our own has moved the payment, too.
-        for reason in reasons[: len(steps)]:
+        for step, reason in zip(steps, reasons, strict=False):
             if reason.get("Code") == "ConditionalCheckFailed":
-                raise StaleOperation(_stored(reason))
+                stored = _stored(reason)
+                if step.change.decision is not None and stored == step.before:
+                    raise OwnRefund(step.after.operation_id)
+                raise StaleOperation(stored)
         reason = reasons[len(steps)]
         if reason.get("Code") == "ConditionalCheckFailed":
             if "Item" not in reason:
@@ -205,8 +220,39 @@ class OperationStore:
             with unavailable("the operations that are due could not be read"):
                 answer = self._client.query(**query)
             for item in map(deserialize, answer["Items"]):
-                kind, _, operation_id = item["operation"].partition("#")
-                yield OperationRef(item["payment_id"], OperationKind(kind), operation_id)
+                yield _ref_of(item)
+
+    def reviews(self, requested_before: str) -> Iterator[tuple[str, OperationRef]]:
+        """Yield the refunds that wait for a decision, each with the time since when.
+
+        A page of each shard in turn, the oldest of a shard first.
+        """
+        pages = deque(
+            {
+                "TableName": self._tables.operations,
+                "IndexName": DUE_INDEX,
+                "KeyConditionExpression": "due_shard = :shard AND due_at <= :before",
+                "ExpressionAttributeValues": serialize(
+                    {":shard": shard, ":before": requested_before}
+                ),
+                "Limit": _DUE_PAGE,
+            }
+            for shard in REVIEW_SHARDS
+        )
+        while pages:
+            page: Any = pages.popleft()
+            with unavailable("the refunds in review could not be read"):
+                answer = self._client.query(**page)
+            for item in map(deserialize, answer["Items"]):
+                yield item["due_at"], _ref_of(item)
+            if "LastEvaluatedKey" in answer:
+                pages.append({**page, "ExclusiveStartKey": answer["LastEvaluatedKey"]})
+
+    def read(self, refs: Sequence[OperationRef]) -> list[Operation]:
+        """Return at most 100 operations as they stand, those that are there, in no order."""
+        keys = (operation_key(*ref) for ref in refs)
+        items = read_items(self._client, self._tables.operations, keys, sleep=self._sleep)
+        return [operation_of(item) for item in items]
 
     def look_again(self, operation: Operation, due_at: str | None) -> None:
         """Let the sweep look at an operation at another time, or never, if it is still as given."""
@@ -224,6 +270,11 @@ class OperationStore:
             except self._client.exceptions.ConditionalCheckFailedException:
                 # Whoever moved it has said when.
                 return
+
+
+def _ref_of(item: Item) -> OperationRef:
+    kind, _, operation_id = item["operation"].partition("#")
+    return OperationRef(item["payment_id"], OperationKind(kind), operation_id)
 
 
 def _stored(reason: dict[str, Any]) -> Operation | None:
@@ -251,8 +302,14 @@ def _operation_item(operation: Operation) -> Item:
     if operation.failure is not None:
         item["failure_code"] = operation.failure.code
         item["failure_message"] = operation.failure.message
-    if operation.due_at is not None:
-        item["due_shard"] = zlib.crc32(operation.name.encode()) % DUE_SHARDS
+    item.update(submission(operation.submitter))
+    if operation.review is not None:
+        item["review"] = operation.review.value
+    shard = zlib.crc32(operation.name.encode()) % DUE_SHARDS
+    if operation.status is OperationStatus.IN_REVIEW:
+        item["due_shard"] = REVIEW_SHARDS[shard]
+    elif operation.due_at is not None:
+        item["due_shard"] = shard
     return item
 
 
@@ -277,5 +334,9 @@ def operation_of(item: Item) -> Operation:
         final=item["final"],
         attempts=item["attempts"],
         failure=failure,
+        submitter=(
+            Person(item["submitter_id"], item["submitter_name"]) if "submitter_id" in item else None
+        ),
+        review=Review(item["review"]) if "review" in item else None,
         **{name: item.get(name) for name in _OPTIONAL},
     )

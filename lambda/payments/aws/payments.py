@@ -66,10 +66,11 @@ OPEN_SHARDS: Final = 16
 REVIEW_SHARDS: Final = range(OPEN_SHARDS, 2 * OPEN_SHARDS)
 """The partitions of the same index that hold the payments which wait for a person."""
 
-_BY_ANOTHER: Final = (
+BY_ANOTHER: Final = (
     "(attribute_not_exists(submitter_id)"
     " OR (submitter_id <> :by_id AND submitter_name <> :by_name))"
 )
+"""The condition that who decides is not who submitted it."""
 
 _OPEN_PAGE = 100
 
@@ -166,7 +167,7 @@ class PaymentStore:
         record = review_record(payment, decision)
         moved = payment.reviewed(decision, record["hash"])
         update = payment_update(self._tables.payments, payment, moved)["Update"]
-        update["ConditionExpression"] = f"({update['ConditionExpression']}) AND {_BY_ANOTHER}"
+        update["ConditionExpression"] = f"({update['ConditionExpression']}) AND {BY_ANOTHER}"
         update["ExpressionAttributeValues"] = {
             **update["ExpressionAttributeValues"],
             **serialize({":by_id": decision.by.id, ":by_name": decision.by.name}),

@@ -83,7 +83,7 @@ def acceptance_record(request: PaymentRequest, *, actor: str, at: str) -> AuditR
 
 
 def submission(submitter: Person | None) -> dict[str, str]:
-    """Return who submitted a payment, as it is stored and told in its first record."""
+    """Return who submitted a payment or an operation, as it is stored and told in its first record."""
     if submitter is None:
         return {}
     return {"submitter_id": submitter.id, "submitter_name": submitter.name}
@@ -102,14 +102,21 @@ def review_record(payment: Payment, decision: Decision) -> AuditRecord:
             "actor": "api",
             "request_id": decision.request_id,
             "to": decision.review.value,
-            "reviewer_id": decision.by.id,
-            "reviewer_name": decision.by.name,
-            "note": decision.note,
+            **_decided(decision),
             **_witnessed(payment.content),
             "postings": [],
             "previous_hash": payment.audit_hash,
         }
     )
+
+
+def _decided(decision: Decision) -> dict[str, str]:
+    """Return what a record tells of a decision: who, and why."""
+    return {
+        "reviewer_id": decision.by.id,
+        "reviewer_name": decision.by.name,
+        "note": decision.note,
+    }
 
 
 def transition_record(payment: Payment, transition: Transition) -> AuditRecord:
@@ -187,6 +194,9 @@ def operation_record(
         record["final"] = int(operation.final)
         if operation.reason is not None:
             record["reason"] = operation.reason
+        record |= submission(operation.submitter)
+    if change.decision is not None:
+        record |= _decided(change.decision)
     if change.to is not OperationStatus.PENDING and operation.kind is not OperationKind.CANCEL:
         record["event_type"] = f"{operation.kind}.{change.to.lower()}"
     return _sealed(record)
@@ -296,6 +306,7 @@ class Life:
         self._status: object = None
         self._submitter: object = None
         self._review: object = None
+        self._askers: dict[tuple[str, str], Person | None] = {}
 
     def fault_of(self, record: AuditRecord) -> str | None:
         """Follow one record; return what no payment and no operation may do, if it tells of that."""
@@ -347,10 +358,24 @@ class Life:
         step: Any = (record.get("from"), record.get("to"))
         before = self.operations.get(name)
         self.operations[name] = record["to"]
+        if before is None:
+            self._askers[name] = _person(record, "submitter")
         move = STEPS[kind].get(step)
         if step[0] != before or move is None:
             return f"{kind} {name[1]!r}: {step[0]!r} → {step[1]!r} after {before!r}"
         self.amounts = move(self.amounts, record["operation_minor"], record.get("rest_minor", 0))
+        if before == OperationStatus.IN_REVIEW.value:
+            return self._operation_decision(name, record)
+        return None
+
+    def _operation_decision(self, name: tuple[str, str], record: AuditRecord) -> str | None:
+        reviewer, asker = _person(record, "reviewer"), self._askers[name]
+        # Nobody decides about what ends because nobody has decided.
+        if reviewer is None:
+            is_passed = record["to"] == OperationStatus.PENDING.value
+            return f"{name[0]} {name[1]!r}: passed without a decision" if is_passed else None
+        if asker is not None and reviewer.is_same_as(asker):
+            return f"{name[0]} {name[1]!r}: who asked for it has decided about it"
         return None
 
 

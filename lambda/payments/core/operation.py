@@ -1,7 +1,8 @@
 """What is asked of a payment after it was accepted: refunds, captures and cancellations.
 
-An operation has a life of its own: ``PENDING`` → ``COMPLETED`` or ``FAILED``. A refund that the
-processor takes back later goes from ``COMPLETED`` to ``FAILED``. One id is one outcome: a client
+An operation has a life of its own: ``PENDING`` → ``COMPLETED`` or ``FAILED``. A large refund is
+``IN_REVIEW`` before, until a second person has decided. A refund that the processor takes back later
+goes from ``COMPLETED`` to ``FAILED``. One id is one outcome: a client
 that wants another try after a failure chooses another id.
 """
 
@@ -15,6 +16,7 @@ from typing import Final, NamedTuple, Self
 from payments.core.amounts import Amounts
 from payments.core.clock import utc_text
 from payments.core.payment import Failure
+from payments.core.review import Decision, Person, Review
 
 
 class OperationKind(StrEnum):
@@ -31,11 +33,17 @@ class OperationStatus(StrEnum):
     PENDING = "PENDING"
     COMPLETED = "COMPLETED"
     FAILED = "FAILED"
+    IN_REVIEW = "IN_REVIEW"
 
     @property
     def is_open(self) -> bool:
-        """Whether the outcome is not known yet."""
+        """Whether the system itself must move the operation on: one in review waits for a person."""
         return self is OperationStatus.PENDING
+
+    @property
+    def counted_as(self) -> str:
+        """How the metrics of operations that reach this status end: ``Refunds{counted_as}``."""
+        return "Requested" if self.is_open else self.value.title().replace("_", "")
 
 
 type Step = tuple[OperationStatus | None, OperationStatus]
@@ -45,6 +53,10 @@ _REQUESTED: Final[Step] = (None, OperationStatus.PENDING)
 _COMPLETED: Final[Step] = (OperationStatus.PENDING, OperationStatus.COMPLETED)
 _FAILED: Final[Step] = (OperationStatus.PENDING, OperationStatus.FAILED)
 _RETURNED: Final[Step] = (OperationStatus.COMPLETED, OperationStatus.FAILED)
+_HELD: Final[Step] = (None, OperationStatus.IN_REVIEW)
+_APPROVED: Final[Step] = (OperationStatus.IN_REVIEW, OperationStatus.PENDING)
+_REJECTED: Final[Step] = (OperationStatus.IN_REVIEW, OperationStatus.FAILED)
+"""Or nobody decided in time."""
 _AT_ONCE: Final[Step] = (None, OperationStatus.COMPLETED)
 """A payment that is not at the processor yet is cancelled in one step, and what the processor has
 captured without us is recorded in one."""
@@ -52,6 +64,9 @@ captured without us is recorded in one."""
 STEPS: Final[dict[OperationKind, dict[Step, Callable[[Amounts, int, int], Amounts]]]] = {
     OperationKind.REFUND: {
         _REQUESTED: lambda before, amount, _: before.refund_requested(amount),
+        _HELD: lambda before, amount, _: before.refund_requested(amount),
+        _APPROVED: lambda before, _, __: before,
+        _REJECTED: lambda before, amount, _: before.refund_failed(amount),
         _COMPLETED: lambda before, amount, _: before.refund_completed(amount),
         _FAILED: lambda before, amount, _: before.refund_failed(amount),
         _RETURNED: lambda before, amount, _: before.refund_returned(amount),
@@ -88,7 +103,12 @@ A bank may send one back for about a month: https://docs.stripe.com/refunds#fail
 
 
 def look_again_at(kind: OperationKind, status: OperationStatus, since: str, now: str) -> str | None:
-    """Return when the sweep shall look at an operation that is in a status ``since``, if ever."""
+    """Return when the sweep shall look at an operation that is in a status ``since``, if ever.
+
+    One in review is in the order of these times for who decides: the first is the oldest.
+    """
+    if status is OperationStatus.IN_REVIEW:
+        return since
     if status.is_open:
         return utc_text(datetime.fromisoformat(now) + STUCK_AFTER)
     if (kind, status) != (OperationKind.REFUND, OperationStatus.COMPLETED):
@@ -120,8 +140,8 @@ class OperationRequest:
     """An operation that somebody asks for, already valid.
 
     ``amount_minor`` is in minor units of the payment's currency; without it all that is left is
-    meant. ``final`` says whether a capture releases what it leaves. ``source`` and
-    ``correlation_id`` are as a payment's.
+    meant. ``final`` says whether a capture releases what it leaves. ``source``, ``correlation_id`` and
+    ``submitter`` are as a payment's.
     """
 
     kind: OperationKind
@@ -132,6 +152,7 @@ class OperationRequest:
     amount_minor: int | None = None
     reason: str | None = None
     final: bool = True
+    submitter: Person | None = None
 
     @property
     def hash(self) -> str:
@@ -152,7 +173,10 @@ class OperationRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperationChange:
-    """One change of an operation's status, with the witness to it, as a payment's transition."""
+    """One change of an operation's status, with the witness to it, as a payment's transition.
+
+    ``decision`` is of whoever brings it about by deciding.
+    """
 
     to: OperationStatus
     at: str
@@ -161,6 +185,7 @@ class OperationChange:
     attempt: int = 0
     failure: Failure | None = None
     gateway_reference: str | None = None
+    decision: Decision | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +195,7 @@ class Operation:
     ``amount_minor`` is what is refunded or captured, or what a cancellation releases; ``rest_minor``
     what a capture releases beside. ``attempts`` says how often the step that brought the outcome
     was tried, 0 while there is none. ``due_at`` is when the sweep looks at it again, if at all.
+    ``submitter``, ``review`` and ``reviewer_id`` are as a payment's.
     """
 
     kind: OperationKind
@@ -189,17 +215,30 @@ class Operation:
     failure: Failure | None = None
     gateway_reference: str | None = None
     due_at: str | None = None
+    submitter: Person | None = None
+    review: Review | None = None
+    reviewer_id: str | None = None
 
     @classmethod
     def requested(
-        cls, request: OperationRequest, *, amount_minor: int, rest_minor: int, at: str
+        cls,
+        request: OperationRequest,
+        *,
+        amount_minor: int,
+        rest_minor: int,
+        at: str,
+        needs_review: bool = False,
     ) -> Self:
-        """Return the operation that a request asks for, with the amounts that it reserves."""
+        """Return the operation that a request asks for, with the amounts that it reserves.
+
+        ``needs_review``: a second person must look at it before the processor is asked.
+        """
+        status = OperationStatus.IN_REVIEW if needs_review else OperationStatus.PENDING
         return cls(
             kind=request.kind,
             payment_id=request.payment_id,
             operation_id=request.operation_id,
-            status=OperationStatus.PENDING,
+            status=status,
             amount_minor=amount_minor,
             request_hash=request.hash,
             source=request.source,
@@ -209,7 +248,9 @@ class Operation:
             rest_minor=rest_minor,
             final=request.final,
             reason=request.reason,
-            due_at=look_again_at(OperationKind(request.kind), OperationStatus.PENDING, at, at),
+            due_at=look_again_at(OperationKind(request.kind), status, at, at),
+            submitter=request.submitter,
+            review=Review.REQUIRED if needs_review else None,
         )
 
     @property
@@ -224,11 +265,14 @@ class Operation:
 
     def after(self, change: OperationChange) -> Self:
         """Return the operation after a change."""
+        decision = change.decision
         return replace(
             self,
             status=change.to,
             updated_at=change.at,
-            attempts=change.attempt + 1,
+            attempts=0 if change.to.is_open else change.attempt + 1,
+            review=self.review if decision is None else decision.review,
+            reviewer_id=self.reviewer_id if decision is None else decision.by.id,
             failure=change.failure or self.failure,
             gateway_reference=change.gateway_reference or self.gateway_reference,
             due_at=look_again_at(self.kind, change.to, change.at, change.at),

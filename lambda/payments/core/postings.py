@@ -5,6 +5,7 @@ what happened                          debit                credit
 =====================================  ===================  ===================
 payment charged, or captured later     ``processor``        ``client``
 refund requested                       ``client``           ``refunds_pending``
+refund in review rejected              ``refunds_pending``  ``client``
 refund completed                       ``refunds_pending``  ``processor``
 refund failed                          ``refunds_pending``  ``client``
 refund taken back after it completed   ``processor``        ``client``
@@ -12,7 +13,8 @@ refund taken back after it completed   ``processor``        ``client``
 
 ``processor`` is what the processor charged for us and holds, ``client`` what we owe to who asked
 for the payments, ``refunds_pending`` what is promised to customers and not paid back yet. An
-authorisation, a capture that is only requested and a cancellation move no money and post nothing.
+authorisation, a capture that is only requested, an approval and a cancellation move no money and post
+nothing.
 Each posting has one debit and one credit, so the books cannot be out of balance, and the hash of
 its record seals it.
 """
@@ -67,6 +69,7 @@ _REFUND: Final = OperationKind.REFUND.value
 _PENDING: Final = OperationStatus.PENDING.value
 _COMPLETED: Final = OperationStatus.COMPLETED.value
 _FAILED: Final = OperationStatus.FAILED.value
+_IN_REVIEW: Final = OperationStatus.IN_REVIEW.value
 
 _CHART: Final[dict[tuple[str, str | None, str], tuple[Account, Account]]] = {
     ("payment", PaymentStatus.PROCESSING.value, PaymentStatus.COMPLETED.value): _TAKEN,
@@ -74,6 +77,8 @@ _CHART: Final[dict[tuple[str, str | None, str], tuple[Account, Account]]] = {
     # What the processor captured without us is recorded in one step.
     (OperationKind.CAPTURE.value, None, _COMPLETED): _TAKEN,
     (_REFUND, None, _PENDING): (Account.CLIENT, Account.REFUNDS_PENDING),
+    (_REFUND, None, _IN_REVIEW): (Account.CLIENT, Account.REFUNDS_PENDING),
+    (_REFUND, _IN_REVIEW, _FAILED): (Account.REFUNDS_PENDING, Account.CLIENT),
     (_REFUND, _PENDING, _COMPLETED): (Account.REFUNDS_PENDING, Account.PROCESSOR),
     (_REFUND, _PENDING, _FAILED): (Account.REFUNDS_PENDING, Account.CLIENT),
     (_REFUND, _COMPLETED, _FAILED): _TAKEN,

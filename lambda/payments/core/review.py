@@ -18,7 +18,7 @@ LATE_AFTER: Final = timedelta(hours=4)
 
 
 class Review(StrEnum):
-    """Where the review of a payment is that needs one."""
+    """Where the review of a payment or a refund is that needs one."""
 
     REQUIRED = "required"
     APPROVED = "approved"
@@ -62,7 +62,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What somebody decides about a payment in review, and why."""
+    """What somebody decides about a payment or a refund in review, and why."""
 
     review: Review
     by: Person
@@ -83,12 +83,20 @@ class OwnPayment(PaymentError):
     """Who submitted a payment may not decide about it."""
 
 
+class RefundNotInReview(PaymentError):
+    """The refund waits for no decision."""
+
+
+class OwnRefund(PaymentError):
+    """Who asked for a refund may not decide about it."""
+
+
 class UnknownCaller(PaymentError):
     """Nobody can decide without being known."""
 
 
 class ReviewLimits:
-    """Above which amount a payment waits for a second person, by currency, in minor units."""
+    """Above which amount something waits for a second person, by currency, in minor units."""
 
     def __init__(self, limits: Mapping[str, int]) -> None:
         self._limits = dict(limits)
@@ -100,8 +108,12 @@ class ReviewLimits:
         >>> [limits.need(Content("p", *rest)) for rest in ((10000, "USD", 2), (10001, "USD", 2))]
         [False, True]
         """
-        limit = self._limits.get(content.currency)
-        return limit is not None and content.amount_minor > limit
+        return self.are_below(content.currency, content.amount_minor)
+
+    def are_below(self, currency: str, amount_minor: int) -> bool:
+        """Whether an amount is above the limit of its currency, if there is one."""
+        limit = self._limits.get(currency)
+        return limit is not None and amount_minor > limit
 
     @classmethod
     def read(cls, text: str) -> Self:

@@ -33,6 +33,7 @@ from payments.core.operation import (
     OperationStep,
 )
 from payments.core.payment import API, Payment, PaymentStatus, Transition
+from payments.core.review import NO_REVIEW, Person, ReviewLimits
 from payments.flows.ports import OperationQueue, Operations, OperationTally, Store, Tally, no_tally
 
 _ATTEMPTS: Final = 8
@@ -55,6 +56,7 @@ class Asked:
     amount_is_number: bool = False
     reason: str | None = None
     final: bool = True
+    submitter: Person | None = None
 
     def on(self, payment: Payment) -> OperationRequest:
         """Return the request about a payment.
@@ -79,6 +81,7 @@ class Asked:
             amount_minor=minor,
             reason=self.reason,
             final=self.final,
+            submitter=self.submitter,
         )
 
 
@@ -93,8 +96,10 @@ class OperationIntake:
         clock: Callable[[], str] = utc_now,
         tally: OperationTally = no_tally,
         payment_tally: Tally = no_tally,
+        limits: ReviewLimits = NO_REVIEW,
     ) -> None:
         self._payment_tally = payment_tally
+        self._limits = limits
         self._store = store
         self._operations = operations
         self._queue = queue
@@ -104,9 +109,12 @@ class OperationIntake:
     def refund(self, asked: Asked, *, actor: str = "api") -> tuple[Operation, Payment, bool]:
         """Accept a refund, or recognise one that was accepted before.
 
+        One that brings what is refunded of its payment above the limit waits for a second person:
+        who may not give back an amount alone cannot give it back in parts, either.
+
         Returns:
             The refund and its payment as they stand, and whether this request created the refund.
-            A new one is reserved and durable in its queue.
+            A new one is reserved, and durable in its queue unless it waits for a person.
 
         Raises:
             PaymentNotFound: there is no such payment.
@@ -254,6 +262,7 @@ class OperationIntake:
                 amount_minor=reserved.amount_minor,
                 rest_minor=reserved.rest_minor,
                 at=self._clock(),
+                needs_review=self._need_review(payment, request, reserved),
             )
             change = OperationChange(
                 to=operation.status,
@@ -268,6 +277,14 @@ class OperationIntake:
             self._tally(operation, moved)
             return operation, moved, True
         raise ServiceUnavailable("the payment is being moved by too many at once")
+
+    def _need_review(
+        self, payment: Payment, request: OperationRequest, reserved: "Reserved"
+    ) -> bool:
+        if request.kind is not OperationKind.REFUND:
+            return False
+        given_back = payment.amounts.refunded + payment.amounts.refunds_pending
+        return self._limits.are_below(payment.currency, given_back + reserved.amount_minor)
 
     def _payment(self, payment_id: str) -> Payment:
         payment = self._store.get(payment_id)

@@ -137,7 +137,7 @@ class Performing:
             self._recorded(refund, self._gateway.look_up_operation(payment, refund), witness)
             for refund in self._operations.of(payment_id, OperationKind.REFUND)
             if (refund.status.is_open if name is None else refund.name == name)
-            and refund.status is not OperationStatus.FAILED
+            and refund.status not in {OperationStatus.FAILED, OperationStatus.IN_REVIEW}
         ]
 
     def _recorded(
@@ -170,7 +170,7 @@ class Performing:
         self, payment: Payment, operation: Operation, *, is_first: bool
     ) -> OperationOutcome | Captured | None:
         """Return what became of an operation, having it done if it was not."""
-        if operation.status is OperationStatus.FAILED:
+        if operation.status in {OperationStatus.FAILED, OperationStatus.IN_REVIEW}:
             return None
         if operation.status is OperationStatus.COMPLETED:
             is_refund = operation.kind is OperationKind.REFUND

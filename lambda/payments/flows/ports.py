@@ -99,6 +99,14 @@ class Operations(Protocol):
         """Let the sweep look at an operation at another time, or never."""
         ...
 
+    def reviews(self, requested_before: str) -> Iterator[tuple[str, OperationRef]]:
+        """Yield the refunds that wait for a decision, each with the time since when."""
+        ...
+
+    def read(self, refs: Sequence[OperationRef]) -> list[Operation]:
+        """Return at most 100 operations as they stand, those that are there."""
+        ...
+
 
 class Queue(Protocol):
     """What the rules need of the queues: a row of a file goes to the queue of rows."""

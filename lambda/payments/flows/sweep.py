@@ -7,8 +7,16 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from payments.core.clock import utc_now, utc_text
-from payments.core.faults import NotCancelable, PaymentNotFound, StaleTransition
-from payments.core.operation import Operation, OperationKind, OperationRef, look_again_at
+from payments.core.faults import NotCancelable, PaymentNotFound, StaleOperation, StaleTransition
+from payments.core.operation import (
+    Operation,
+    OperationChange,
+    OperationKind,
+    OperationRef,
+    OperationStatus,
+    OperationStep,
+    look_again_at,
+)
 from payments.core.payment import API, Failure, OpenPayment, Payment, PaymentStatus, Transition
 from payments.core.review import ENDS_AFTER, LATE_AFTER
 from payments.flows.charge import Witness
@@ -19,6 +27,7 @@ from payments.flows.ports import (
     MeasuredQueue,
     OperationQueue,
     Operations,
+    OperationTally,
     Store,
     Tally,
     no_tally,
@@ -232,6 +241,63 @@ class OperationSweep:
             return 0
         self._queue.send_operation(operation, tries=1)
         return 1
+
+
+class RefundReviewSweep:
+    """Ends reviews of refunds that nobody decided."""
+
+    def __init__(
+        self,
+        store: Store,
+        operations: Operations,
+        clock: Callable[[], str] = utc_now,
+        tally: OperationTally = no_tally,
+    ) -> None:
+        self._store = store
+        self._operations = operations
+        self._clock = clock
+        self._tally = tally
+
+    def end_reviews(self, witness: Witness, *, has_time: Callable[[], bool]) -> int:
+        """End the reviews that nobody decided within 72 hours: their refunds fail.
+
+        Returns:
+            How many refunds wait for a decision for more than four hours.
+
+        Raises:
+            ServiceUnavailable: the next sweep looks again.
+        """
+        now = datetime.fromisoformat(self._clock())
+        expired, late = utc_text(now - ENDS_AFTER), 0
+        for requested_at, which in self._operations.reviews(utc_text(now - LATE_AFTER)):
+            if not has_time():
+                break
+            payment = self._store.get(which.payment_id)
+            refund = self._operations.get(*which)
+            # The index lags behind the table, which knows best.
+            if payment is None or refund is None or refund.status is not OperationStatus.IN_REVIEW:
+                continue
+            if requested_at > expired:
+                late += 1
+                continue
+            change = OperationChange(
+                to=OperationStatus.FAILED,
+                at=self._clock(),
+                actor=witness.actor,
+                request_id=witness.request_id,
+                attempt=witness.attempt,
+                failure=REFUND_REVIEW_EXPIRED,
+            )
+            step = OperationStep(refund, refund.after(change), change)
+            # Stale: somebody has decided in the last moment, or the next sweep looks again.
+            with suppress(StaleOperation, StaleTransition):
+                self._tally(step.after, self._operations.commit(payment, [step]))
+        return late
+
+
+REFUND_REVIEW_EXPIRED: Final = Failure(
+    "review_expired", "Nobody has decided about the refund within 72 hours."
+)
 
 
 class ExpirySweep:

@@ -8,7 +8,7 @@ from payments.batches.ports import Records
 from payments.flows.intake import PaymentIntake
 from payments.flows.listing import PaymentListing
 from payments.flows.operations import OperationIntake
-from payments.flows.review import Reviews
+from payments.flows.review import RefundReviews, Reviews, WaitingList
 from payments.runtime.batch_records import batch_store
 from payments.runtime.clients import client
 from payments.runtime.processor import processor_needs
@@ -27,6 +27,8 @@ class Services:
     listing: PaymentListing
     batches: Records
     reviews: Reviews
+    refund_reviews: RefundReviews
+    waiting: WaitingList
 
 
 @cache
@@ -47,8 +49,13 @@ def services() -> Services:
             payment_queues(),
             tally=count_operation,
             payment_tally=count_payment,
+            limits=review_limits(),
         ),
         listing=PaymentListing(lists, batch_store()),
         batches=batch_store(),
         reviews=Reviews(payment_store(), payment_queues()),
+        refund_reviews=RefundReviews(
+            payment_store(), operation_store(), payment_queues(), tally=count_operation
+        ),
+        waiting=WaitingList(payment_store(), operation_store(), lists),
     )

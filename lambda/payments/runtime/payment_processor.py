@@ -11,7 +11,7 @@ from payments.flows.delivery import Delivery, OperationDelivery, Verdict
 from payments.flows.hints import Hints
 from payments.flows.operations import OperationIntake
 from payments.flows.performing import Performing
-from payments.flows.sweep import ExpirySweep, OperationSweep, PaymentSweep
+from payments.flows.sweep import ExpirySweep, OperationSweep, PaymentSweep, RefundReviewSweep
 from payments.gateways.port import Hint, RefundHint
 from payments.runtime.clients import client
 from payments.runtime.processor import (
@@ -126,6 +126,12 @@ def _operation_intake() -> OperationIntake:
         tally=count_operation,
         payment_tally=count_payment,
     )
+
+
+@cache
+def refund_review_sweep() -> RefundReviewSweep:
+    """Return what ends reviews of refunds that nobody decided."""
+    return RefundReviewSweep(payment_store(), operation_store(), tally=count_operation)
 
 
 @cache

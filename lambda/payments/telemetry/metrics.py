@@ -36,8 +36,7 @@ def count_operation(operation: Operation, payment: Payment) -> None:
 
     ``…Amount`` is in minor units.
     """
-    reached = "Requested" if operation.status.is_open else operation.status.value.capitalize()
-    name = f"{operation.kind.value.capitalize()}s{reached}"
+    name = f"{operation.kind.value.capitalize()}s{operation.status.counted_as}"
     figures = EphemeralMetrics(service=_ALL_FUNCTIONS)
     figures.add_dimension(name="currency", value=payment.currency)
     figures.add_metric(name=name, unit=MetricUnit.Count, value=1)

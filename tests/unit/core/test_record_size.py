@@ -15,7 +15,8 @@ from payments.core.executions import MOST_EXECUTIONS, execution_name
 from payments.core.money import MAX_EXPONENT, MAX_MINOR_UNITS
 from payments.core.operation import Operation, OperationKind, OperationRequest, OperationStatus
 from payments.core.payment import Failure, PaymentRequest, PaymentStatus, ProcessorAnswer
-from payments.core.review import Person, Review
+from payments.core.review import Decision, Person, Review
+from payments.flows.review import REFUND_REJECTED
 from payments.gateways import failures
 from payments.gateways.port import CANCELLED
 from payments.gateways.sandbox import DECLINED_AMOUNTS
@@ -154,6 +155,31 @@ def operated(
     return trail
 
 
+def refund_in_review(*statuses: OperationStatus) -> Trail:
+    """Return a trail after the largest refund that a second person decided about: a row of a file."""
+    trail = largest(PROCESSING, COMPLETED)
+    # A workflow neither asks for anything nor decides.
+    trail.by(actor="batch")
+    request = OperationRequest(
+        kind=OperationKind.REFUND,
+        payment_id=trail.payment.payment_id,
+        operation_id="o" * 64,
+        source=f"batch:{ROW}",
+        correlation_id=ROW,
+        reason="r" * LONGEST_REASON,
+        submitter=person("S"),
+    )
+    refund = Operation.requested(request, amount_minor=ALL, rest_minor=0, at=AT, needs_review=True)
+    refund = trail.step(refund, OperationStatus.IN_REVIEW, before=None)
+    decision = Decision(Review.APPROVED, person("R"), "n" * LONGEST_NOTE, AT, "0" * 36)
+    for status in statuses:
+        failure = REFUND_REJECTED if status is REFUSED else None
+        refund = trail.step(
+            refund, status, before=refund.status, decision=decision, failure=failure
+        )
+    return trail
+
+
 ALL, MUCH = MAX_MINOR_UNITS, MAX_MINOR_UNITS // 2
 
 
@@ -182,6 +208,13 @@ def test_the_longest_of_everything_is_written_with_two_units() -> None:
         reason="\N{GRINNING FACE}" * LONGEST_REASON,
     )
     assert ONE_WRITE_UNIT < max(sizes(trail)) < 2 * ONE_WRITE_UNIT
+
+
+@pytest.mark.parametrize("decided", [OperationStatus.PENDING, REFUSED])
+def test_a_decision_about_a_refund_is_written_with_two_units_at_most(
+    decided: OperationStatus,
+) -> None:
+    assert max(sizes(refund_in_review(decided))) < 2 * ONE_WRITE_UNIT
 
 
 def sizes(trail: Trail) -> list[int]:

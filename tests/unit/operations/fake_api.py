@@ -10,6 +10,36 @@ from operations.api import Answer, PaymentsApi
 type Reply = tuple[int, Mapping[str, Any]] | Exception
 
 
+WAITING: dict[str, Any] = {
+    "data": [
+        {
+            "kind": "payment",
+            "payment_id": "pay_1",
+            "amount": "25000.00",
+            "amount_minor": 2500000,
+            "currency": "USD",
+            "submitted_by": "alice",
+            "waits_since": "2026-03-12T19:03:58.123456Z",
+            "ends_at": "2026-03-15T19:03:58.123456Z",
+        },
+        {
+            "kind": "refund",
+            "payment_id": "pay_2",
+            "refund_id": "re_1",
+            "amount": "20000.00",
+            "amount_minor": 2000000,
+            "currency": "USD",
+            "reason": "returned",
+            "submitted_by": "bob",
+            "waits_since": "2026-03-14T08:00:00.123456Z",
+            "ends_at": "2026-03-17T08:00:00.123456Z",
+        },
+    ],
+    "has_more": True,
+}
+"""What ``GET /reviews`` answers: a payment of Alice's and a refund of Bob's."""
+
+
 @dataclass(frozen=True)
 class Asked:
     """One request that arrived."""

@@ -6,7 +6,7 @@ import pytest
 
 from operations import api as apis
 from operations.cli import main
-from tests.unit.operations.fake_api import FakeApi, payment
+from tests.unit.operations.fake_api import WAITING, FakeApi, payment
 
 HOSTILE = "pay_\x1b[2J\u202e[bold]x[/]"
 
@@ -76,10 +76,33 @@ def test_a_list_is_asked_for_with_its_filters(
 def test_what_waits_for_a_second_person_is_listed(
     api: FakeApi, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    api.on("GET /payments", (200, {"data": [payment("IN_REVIEW")], "has_more": False}))
+    api.on("GET /reviews", (200, WAITING))
     assert main(["--env", "test", "review", "list"]) == 0
-    assert api.asked[0].query == {"limit": "100", "status": "IN_REVIEW"}
-    assert "IN_REVIEW" in capsys.readouterr().out
+    told = capsys.readouterr()
+    payment_, refund = told.out.splitlines()[1:]
+    assert ("pay_1" in payment_, "alice" in payment_, "25000.00" in payment_) == (True,) * 3
+    assert ("pay_2" in refund, "re_1" in refund, "bob" in refund) == (True,) * 3
+    assert "More wait" in told.err
+    assert main(["review", "list", "--env", "test", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == WAITING
+
+
+def test_nothing_that_waits_is_told_in_words(
+    api: FakeApi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.on("GET /reviews", (200, {"data": [], "has_more": False}))
+    assert main(["--env", "test", "review", "list"]) == 0
+    assert capsys.readouterr().out == "Nothing waits for a decision.\n"
+
+
+def test_reviews_that_may_not_be_seen_are_told_to_programs_too(
+    api: FakeApi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.on("GET /reviews", (403, {"detail": "Not you."}))
+    assert main(["--env", "test", "review", "list", "--json"]) == 1
+    told = capsys.readouterr()
+    assert json.loads(told.out) == {"detail": "Not you."}
+    assert "403 Not you." in told.err
 
 
 def test_a_cursor_that_is_refused_is_told(api: FakeApi, capsys: pytest.CaptureFixture[str]) -> None:

@@ -226,6 +226,47 @@ def test_a_second_person_decides_with_a_note(api: FakeApi, decision: str, status
     assert api.asked[0].body == {"decision": decision, "note": "seen the contract"}
 
 
+@pytest.mark.parametrize(("decision", "status"), [("approve", "COMPLETED"), ("reject", "FAILED")])
+def test_a_second_person_decides_about_a_refund(
+    api: FakeApi, decision: str, status: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refund = {"kind": "refund", "operation_id": "re_1", "amount": "5.00"}
+    told = {**refund, "payment_id": "pay_1", "payment_status": "COMPLETED", "amounts": {}}
+    api.on("POST /payments/pay_1/refunds/re_1/review", (200, {**told, "status": "PENDING"}))
+    ended = {**refund, "status": status}
+    if status == "FAILED":
+        ended |= {"failure_code": "review_rejected", "failure_message": "No."}
+    api.on("GET /payments/pay_1", (200, payment(amounts={}, operations=[ended])))
+    arguments = ["review", decision, "pay_1", "--refund", "re_1", "--note", "seen", "--yes"]
+    assert main(["--env", "test", *arguments]) == 0
+    assert api.asked[0].body == {"decision": decision, "note": "seen"}
+    assert status in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "path", "which"),
+    [
+        (["pay", "9.99", "USD", "--id", "pay_1"], "/payments", {}),
+        (
+            ["refund", "pay_1", "--id", "re_1"],
+            "/payments/pay_1/refunds",
+            {"kind": "refund", "operation_id": "re_1", "amounts": {}},
+        ),
+    ],
+)
+def test_who_asks_for_something_large_is_told_that_it_waits_and_for_what(
+    api: FakeApi,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    path: str,
+    which: dict[str, Any],
+) -> None:
+    api.on(f"POST {path}", (202, payment("IN_REVIEW", **which)))
+    assert main(["--env", "test", *arguments, "--yes"]) == 0
+    refund = " --refund re_1" if which else ""
+    assert f"payments review approve pay_1{refund} --note" in capsys.readouterr().err
+
+
 def test_who_submitted_a_payment_is_told_that_they_cannot_approve_it(
     api: FakeApi, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -19,12 +19,12 @@ from payments.core.amounts import Amounts
 from payments.core.audit import record_hash
 from payments.core.content import Content
 from payments.core.money import to_decimal_text
-from payments.core.operation import STEPS, OperationKind, OperationStatus, Step
+from payments.core.operation import STEPS, Operation, OperationKind, OperationStatus, Step
 from payments.core.payment import Failure, PaymentRequest, PaymentStatus
 from payments.core.postings import postings_of
-from payments.core.review import Person, Review
+from payments.core.review import Decision, Person, Review
 from tests.unit.cloud import AT, payment_request
-from tests.unit.trails import Trail, authorized, completed
+from tests.unit.trails import REFUND, Trail, authorized, completed
 
 OPERATIONS = Path(__file__).parents[3] / "operations"
 DONE, REFUSED = OperationStatus.COMPLETED, OperationStatus.FAILED
@@ -121,6 +121,24 @@ def approved() -> Trail:
     return trail
 
 
+def refund_in_review(*statuses: OperationStatus) -> Trail:
+    """Return a trail with a refund of Alice's that Bob has decided about, if it goes on."""
+    alice, bob = Person("AIDAALICE", "alice"), Person("AIDABOB", "bob")
+    trail = completed()
+    request = replace(REFUND, submitter=alice)
+    refund = Operation.requested(request, amount_minor=100, rest_minor=0, at=AT, needs_review=True)
+    refund = trail.step(refund, OperationStatus.IN_REVIEW, before=None)
+    for status in statuses:
+        told: dict[str, Any] = {}
+        if refund.status is OperationStatus.IN_REVIEW:
+            review = Review.REJECTED if status is REFUSED else Review.APPROVED
+            told["decision"] = Decision(review, bob, "seen", AT, "request-9")
+        if status is REFUSED:
+            told["failure"] = Failure("review_rejected", "No.")
+        refund = trail.step(refund, status, before=refund.status, **told)
+    return trail
+
+
 STORIES: dict[str, Callable[[], Trail]] = {
     "accepted": Trail,
     "declined": declined,
@@ -131,6 +149,9 @@ STORIES: dict[str, Callable[[], Trail]] = {
     "with options": with_options,
     "in review": in_review,
     "approved": approved,
+    "refund in review": refund_in_review,
+    "refund approved": lambda: refund_in_review(OperationStatus.PENDING, DONE),
+    "refund rejected": lambda: refund_in_review(REFUSED),
 }
 
 
@@ -144,10 +165,10 @@ def test_the_sums_of_all_payments_are_those_of_the_books() -> None:
     for story in STORIES.values():
         books.add(examined(story()))
     assert {total.name: (total.books, total.tables) for total in books.totals()} == {
-        "debits = credits": (2 * 9999 + 6000 + 3 * 1000 + 2 * 2000 + 2 * 3000 + 500,) * 2,
-        "processor = captured - refunded": (2 * 9999 + 6000 - 3000,) * 2,
-        "client = refunded + pending - captured": (3000 + 500 - 2 * 9999 - 6000,) * 2,
-        "refunds_pending = open refunds": (-500,) * 2,
+        "debits = credits": (5 * 9999 + 6000 + 3 * 1000 + 2 * 2000 + 2 * 3000 + 500 + 5 * 100,) * 2,
+        "processor = captured - refunded": (5 * 9999 + 6000 - 3100,) * 2,
+        "client = refunded + pending - captured": (3100 + 600 - 5 * 9999 - 6000,) * 2,
+        "refunds_pending = open refunds": (-600,) * 2,
     }
 
 

@@ -11,15 +11,15 @@ from operations.timeline import _told_by
 from payments.aws.payments import PaymentStore, Tables
 from payments.aws.sandbox_ledger import SandboxLedger
 from payments.core.executions import execution_name
-from payments.core.operation import OperationStatus
+from payments.core.operation import Operation, OperationStatus
 from payments.core.payment import PaymentStatus, ProcessorAnswer
-from payments.core.review import Person, Review
+from payments.core.review import Decision, Person, Review
 from payments.flows.charge import Charging, Witness
 from payments.gateways.failures import CARD_DECLINED
 from payments.gateways.port import Declined
 from payments.gateways.sandbox import SandboxGateway
-from tests.unit.cloud import Cloud, ScriptedGateway, create_table, payment_request
-from tests.unit.trails import Trail, completed
+from tests.unit.cloud import AT, Cloud, ScriptedGateway, create_table, payment_request
+from tests.unit.trails import REFUND, Trail, completed
 
 TABLES = Tables(
     payments="payments-test",
@@ -189,3 +189,14 @@ def test_a_decision_is_told_with_who_made_it_and_why() -> None:
     *_, decided = (moment for record in trail.records for moment in _told_by(record))
     assert decided.what == "review approved"
     assert decided.detail.startswith("'as agreed' by bob, by api;")
+
+
+def test_a_decision_about_a_refund_is_told_with_the_refund() -> None:
+    trail = completed()
+    decision = Decision(Review.APPROVED, Person("AIDABOB", "bob"), "seen", AT, "request-9")
+    refund = Operation.requested(REFUND, amount_minor=100, rest_minor=0, at=AT, needs_review=True)
+    refund = trail.step(refund, OperationStatus.IN_REVIEW, before=None)
+    trail.step(refund, OperationStatus.PENDING, before=refund.status, decision=decision)
+    [moment] = _told_by(trail.records[-1])
+    assert moment.what == "refund PENDING"
+    assert moment.detail.startswith("r1, 1.00 USD, 'seen' by bob, by ")
