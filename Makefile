@@ -12,7 +12,7 @@ SEEDS ?= 200
 FILES ?= 100000
 PAYMENTS ?= 100000
 
-.PHONY: help install audit cdktn-check evidence supply-chain bundle record-plans up demo down status env batch trace console console-pictures doctor dashboard files-oracle simulate stripe-model pace stripe-conformance bench bench-publish capacity cost cost-record test lint scan mutants iam-mutants format unit e2e e2e-stripe synth snapshots lock clean
+.PHONY: help install audit cdktn-check evidence supply-chain bundle record-plans record-release up demo down status env batch trace console console-pictures doctor dashboard files-oracle simulate stripe-model pace stripe-conformance bench bench-publish capacity cost cost-record test lint scan mutants iam-mutants format unit e2e e2e-stripe synth snapshots lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '\
@@ -150,6 +150,9 @@ snapshots: install ## Accept the Terraform that is synthesised now as the new sn
 
 record-plans: install ## Plan changes of the stack against an emulator again, for the tests of the gate
 	@$(PYTHON) -m tests.releases.plans
+
+record-release: install ## Record what this release writes, for the tests of later releases
+	@PYTHONPATH=lambda $(PYTHON) -m tests.releases.record
 
 dashboard: up ## Send payments through the local cloud and draw its dashboard into docs/dashboard.png
 	@$(RIG) dashboard
