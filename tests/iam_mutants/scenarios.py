@@ -289,7 +289,12 @@ class Scenarios:
             name=name,
             input=json.dumps(
                 {
-                    "batch": {"batch_id": name, "bucket": "none", "key": "none", "version_id": "0"},
+                    "batch": {
+                        "batch_id": name,
+                        "bucket": "none",
+                        "key": "none.csv",
+                        "version_id": "0",
+                    },
                     "size": "none",
                 }
             ),
