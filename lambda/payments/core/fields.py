@@ -12,11 +12,7 @@ from payments.core.money import EXPONENTS, MAX_DIGITS, PLAIN_AMOUNTS, parse_amou
 FIELDS: Final = ("payment_id", "amount", "currency")
 """The fields that every payment has."""
 
-OPTIONAL_FIELDS: Final[tuple[str, ...]] = (
-    "processor_customer",
-    "processor_payment_method",
-    "capture",
-)
+OPTIONAL_FIELDS: Final = tuple(Content._field_defaults)
 """The fields that a payment may have besides."""
 
 PAYMENT_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")

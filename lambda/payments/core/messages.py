@@ -161,13 +161,13 @@ def message_of(payment: Payment) -> PaymentMessage:
 def encode_row(batch_id: str, line: int, content: Content, submitted_by: str | None = None) -> str:
     """Return the message of a row of a file, as :func:`encode_message` would write it.
 
-    Written out, because a valid row has nothing to escape and a large file has millions of them.
+    Written out, because a large file has millions of rows and most have nothing to escape.
     """
     payment_id, amount_minor, currency, exponent, *_ = content
     version, more = _BASIC_FORMAT, ""
     if not content.is_basic:
         version = FORMAT
-        more = "".join(f'"{name}":"{value}",' for name, value in content.options.items())
+        more = "".join(f'"{name}":{json.dumps(value)},' for name, value in content.options.items())
     if submitted_by is not None:
         more += f'"submitted_by":"{submitted_by}",'
     origin = f"{batch_id}:{line}"

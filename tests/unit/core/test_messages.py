@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from payments.core.content import Content
 from payments.core.faults import InvalidMessage, NewerMessage
+from payments.core.fields import OPTIONAL_FIELDS
 from payments.core.messages import (
     FORMAT,
     SOURCE,
@@ -31,15 +32,18 @@ MARK = "4111111111111111"
 SHA256 = "0123456789abcdef" * 4
 
 _PROCESSOR_IDS = st.from_regex(r"(cus|pm)_[A-Za-z0-9_-]{1,251}", fullmatch=True)
+_OPTIONS: dict[str, Any] = {
+    "processor_customer": st.none() | _PROCESSOR_IDS,
+    "processor_payment_method": st.none() | _PROCESSOR_IDS,
+    "capture": st.sampled_from(["automatic", "manual"]),
+}
 CONTENTS = st.builds(
     Content,
     st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True),
     st.integers(1, 10**18 - 1),
     st.from_regex(r"[A-Z]{3}", fullmatch=True),
     st.integers(0, 4),
-    st.none() | _PROCESSOR_IDS,
-    st.none() | _PROCESSOR_IDS,
-    st.sampled_from(["automatic", "manual"]),
+    **_OPTIONS,
 )
 LINES = st.integers(2, 10**18 - 1)
 SOURCES = st.just("api") | LINES.map(lambda line: f"batch:{BATCH_ID}:{line}")
@@ -67,6 +71,18 @@ def document() -> dict[str, Any]:
     """Return a message of a payment that was accepted by API, as JSON has it."""
     read: dict[str, Any] = json.loads(encode_message(message_of(accepted(payment_request()))))
     return read
+
+
+FIELDS_BY_FORMAT = {2: ("processor_customer", "processor_payment_method", "capture")}
+"""The optional fields that each version of the messages may have."""
+
+
+def test_a_new_optional_field_comes_with_a_new_format_that_older_code_leaves_alone() -> None:
+    assert FIELDS_BY_FORMAT[FORMAT] == OPTIONAL_FIELDS
+
+
+def test_messages_are_tried_with_every_optional_field() -> None:
+    assert tuple(_OPTIONS) == OPTIONAL_FIELDS
 
 
 @given(REQUESTS, st.booleans(), st.integers(0, 1000))

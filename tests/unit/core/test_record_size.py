@@ -12,6 +12,7 @@ from payments.aws.items import serialize
 from payments.core.audit import AuditRecord
 from payments.core.content import Content
 from payments.core.executions import MOST_EXECUTIONS, execution_name
+from payments.core.fields import OPTIONAL_FIELDS
 from payments.core.money import MAX_EXPONENT, MAX_MINOR_UNITS
 from payments.core.operation import Operation, OperationKind, OperationRequest, OperationStatus
 from payments.core.payment import Failure, PaymentRequest, PaymentStatus, ProcessorAnswer
@@ -101,6 +102,7 @@ def largest(*statuses: PaymentStatus, processors_id: int = STRIPES_ID) -> Trail:
         processor_payment_method="m" * processors_id,
         capture="manual",
     )
+    assert set(content.options) == set(OPTIONAL_FIELDS)
     execution = max(
         (execution_name(content.payment_id, number + 1) for number in range(MOST_EXECUTIONS)),
         key=len,

@@ -12,12 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operations.proofs import _STEPS, SUMS, Books, Examined, Unit, _Step, examine, hash_of
+from operations.proofs import _OPTIONS, _STEPS, SUMS, Books, Examined, Unit, _Step, examine, hash_of
 from payments.aws.operations import _operation_item
 from payments.aws.payments import payment_item
 from payments.core.amounts import Amounts
 from payments.core.audit import record_hash
 from payments.core.content import Content
+from payments.core.fields import OPTIONAL_FIELDS
 from payments.core.money import to_decimal_text
 from payments.core.operation import STEPS, Operation, OperationKind, OperationStatus, Step
 from payments.core.payment import Failure, PaymentRequest, PaymentStatus
@@ -467,3 +468,7 @@ def test_amounts_are_written_as_everywhere(amount: int, exponent: int) -> None:
 def test_hashes_are_computed_as_they_are_written() -> None:
     for record in a_long_story().records:
         assert hash_of(record) == record["hash"]
+
+
+def test_every_optional_field_is_among_what_a_payment_keeps() -> None:
+    assert set(OPTIONAL_FIELDS) <= set(_OPTIONS)
