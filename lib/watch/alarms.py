@@ -108,6 +108,26 @@ def stuck_payments(config: StackConfig) -> Alarm:
     )
 
 
+def stuck_operations(config: StackConfig) -> Alarm:
+    """The sweep found refunds, captures or cancellations that are still open after 15 minutes."""
+    return Alarm(
+        name="operations-stuck",
+        description=(
+            "At least one refund, capture or cancellation is still open 15 minutes after it was "
+            "requested, and was put back on its queue. First: find 'operation is stuck' in the log "
+            "of payment-processor and follow its payment with payments trace."
+        ),
+        metric=Metric(
+            namespace=config.metrics_namespace,
+            name="StuckOperations",
+            dimensions={"service": Function.PAYMENT_PROCESSOR},
+            statistic="Maximum",
+        ),
+        threshold=1,
+        period_seconds=2 * SWEEP_MINUTES * 60,
+    )
+
+
 def late_reviews(config: StackConfig) -> Alarm:
     """Payments wait for a second person for more than four hours."""
     return Alarm(
@@ -355,6 +375,7 @@ def all_alarms(config: StackConfig, watched: Watched) -> tuple[Alarm, ...]:
         api_latency(watched.api),
         stuck_payments(config),
         late_reviews(config),
+        stuck_operations(config),
         processor_failures(watched.messaging),
         *processor_refusals(config),
         *announcement_alarms(watched.messaging, watched.compute.event_publisher),

@@ -12,7 +12,8 @@ from operations.dashboard import FINGERPRINT, PICTURE, fingerprint
 from payments.aws.payments import OPEN_INDEX
 from tests.synth.terraform import Stack
 
-RUNBOOK = Path(__file__).parents[2] / "docs/runbook.md"
+DOCS = Path(__file__).parents[2] / "docs"
+RUNBOOK, OPERATE = DOCS / "runbook.md", DOCS / "operate.md"
 
 pytestmark = pytest.mark.xdist_group("synth")
 
@@ -130,6 +131,13 @@ POLLED = {
 }
 """Functions that are invoked by queues or a stream, and the names of those."""
 
+COUNTED = {
+    "payments-stuck": "StuckPayments",
+    "operations-stuck": "StuckOperations",
+    "reviews-late": "LateReviews",
+}
+"""Alarms on what the sweep counts, and the metric of each."""
+
 SUBSCRIPTION_ALARMS = ("payment-alarms-dlq-messages", "payment-updates-dlq-messages")
 
 
@@ -235,7 +243,7 @@ def test_there_is_no_alarm_that_is_not_listed_here(stack: Stack) -> None:
     of_polled = (f"{function}-errors" for function in POLLED)
     assert alarms == {
         stack.name(base)
-        for base in (*ALARMS, *of_polled, "payments-stuck", "reviews-late", *of_subscriptions)
+        for base in (*ALARMS, *of_polled, *COUNTED, *of_subscriptions)
     }
 
 
@@ -248,12 +256,13 @@ def test_an_alarm_watches_what_a_subscriber_did_not_take(prod: Stack, base: str)
     assert (alarm["threshold"], alarm["period"]) == (1, 60)
 
 
-def test_an_alarm_hangs_on_what_the_sweep_counts(stack: Stack) -> None:
-    alarm = stack.one("aws_cloudwatch_metric_alarm", alarm_name=stack.name("payments-stuck"))
+@pytest.mark.parametrize(("base", "metric"), COUNTED.items())
+def test_an_alarm_hangs_on_what_the_sweep_counts(stack: Stack, base: str, metric: str) -> None:
+    alarm = stack.one("aws_cloudwatch_metric_alarm", alarm_name=stack.name(base))
     variables = stack.function("payment-processor")["environment"]["variables"]
     assert alarm["namespace"] == variables["POWERTOOLS_METRICS_NAMESPACE"]
     assert alarm["dimensions"] == {"service": variables["POWERTOOLS_SERVICE_NAME"]}
-    assert (alarm["metric_name"], alarm["statistic"]) == ("StuckPayments", "Maximum")
+    assert (alarm["metric_name"], alarm["statistic"]) == (metric, "Maximum")
     assert (alarm["threshold"], alarm["period"]) == (1, 600)
 
 
@@ -333,6 +342,13 @@ def test_an_alarm_leads_to_its_section_of_the_runbook(stack: Stack) -> None:
         base = alarm["alarm_name"].removesuffix(f"-{stack.suffix}")
         assert alarm["alarm_description"].endswith(f" Runbook: docs/runbook.md#{base}")
         assert base in sections
+
+
+def test_every_alarm_has_its_row_among_those_that_operators_know(stack: Stack) -> None:
+    rows = set(re.findall(r"`([a-z0-9{}-]+)-\{suffix\}`", OPERATE.read_text()))
+    told = rows | {row.replace("{function}", name) for row in rows for name in FUNCTIONS}
+    for alarm in stack.all("aws_cloudwatch_metric_alarm"):
+        assert alarm["alarm_name"].removesuffix(f"-{stack.suffix}") in told
 
 
 def test_the_runbook_has_the_queries_of_the_dashboard() -> None:
