@@ -1,6 +1,8 @@
 """Each function: its own role and log group, the variables it reads, and what invokes it."""
 
+import ast
 import json
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +12,7 @@ from tests.synth.terraform import Resource, Stack
 
 pytestmark = pytest.mark.xdist_group("synth")
 
+LAMBDA = Path(__file__).parents[2] / "lambda"
 FUNCTIONS = ("api-handler", "batch-processor", "payment-processor", "event-publisher")
 QUEUES = ("payment-events", "payment-rows")
 
@@ -67,6 +70,13 @@ def test_functions_have_the_time_and_memory_that_was_decided(
         timeout,
         memory,
     )
+
+
+def test_the_handler_of_every_function_is_there(stack: Stack) -> None:
+    for function in stack.all("aws_lambda_function"):
+        module, _, name = function["handler"].partition(".")
+        source = ast.parse((LAMBDA / f"{module}.py").read_text())
+        assert name in {each.name for each in source.body if isinstance(each, ast.FunctionDef)}
 
 
 def test_the_api_handler_answers_before_api_gateway_gives_up(stack: Stack) -> None:

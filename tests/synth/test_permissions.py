@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from tests.iam_mutants.permissions import ROLES
 from tests.synth.terraform import Stack
 
 pytestmark = pytest.mark.xdist_group("synth")
@@ -135,6 +136,10 @@ def test_each_role_is_assumed_by_one_service(stack: Stack) -> None:
         stack.name("payment-batch-workflow"): [{"Service": "states.amazonaws.com"}],
         stack.name("payment-sweep"): [{"Service": "scheduler.amazonaws.com"}],
     }
+
+
+def test_the_run_that_takes_permissions_away_knows_every_role(stack: Stack) -> None:
+    assert {role["name"] for role in stack.all("aws_iam_role")} == set(map(stack.name, ROLES))
 
 
 def test_roles_use_the_key_only_through_services(stack: Stack) -> None:

@@ -242,8 +242,7 @@ def test_there_is_no_alarm_that_is_not_listed_here(stack: Stack) -> None:
     of_subscriptions = SUBSCRIPTION_ALARMS if stack.protected else ()
     of_polled = (f"{function}-errors" for function in POLLED)
     assert alarms == {
-        stack.name(base)
-        for base in (*ALARMS, *of_polled, *COUNTED, *of_subscriptions)
+        stack.name(base) for base in (*ALARMS, *of_polled, *COUNTED, *of_subscriptions)
     }
 
 
