@@ -1,11 +1,12 @@
 """What one environment knows of one payment, in the order in which it happened."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from operations.audit import AuditTrail
+from payments.core.amounts import Amounts
 from payments.core.audit import KIND, AuditRecord
 from payments.core.content import Content
 from payments.core.executions import MOST_EXECUTIONS, execution_name
@@ -50,6 +51,24 @@ class Timeline:
         except _UNREADABLE:
             return "an amount that cannot be read"
         return amount
+
+    @property
+    def amounts(self) -> str:
+        """What became of the money, as people write it: every sum that is not zero."""
+        if "authorized_minor" not in self.payment:
+            return ""
+        try:
+            exponent, currency = self.payment["exponent"], self.payment["currency"]
+            sums = Amounts.from_dict(dict(self.payment))
+            told = [
+                f"{name.replace('_', ' ')} {to_decimal_text(minor, exponent)}"
+                for name, minor in asdict(sums).items()
+                if minor
+            ]
+            text = f"{', '.join(told)} {currency}"
+        except _UNREADABLE:
+            return "amounts that cannot be read"
+        return text
 
 
 class Witnesses:
@@ -107,6 +126,11 @@ def _told_by(record: AuditRecord) -> Iterator[Moment]:
         if field in record
     ]
     processor = f", the processor's {' and '.join(told)}" if told else ""
+    posted = "".join(
+        f", posts {to_decimal_text(posting['amount_minor'], record['exponent'])}"
+        f" {record['currency']} from {posting['credit']} to {posting['debit']}"
+        for posting in record.get("postings", ())
+    )
     kind, what, about = record.get("kind", KIND), str(record["to"]), ""
     if kind != KIND:
         # A status of its own, and not the payment's.
@@ -119,7 +143,7 @@ def _told_by(record: AuditRecord) -> Iterator[Moment]:
     yield Moment(
         at,
         what,
-        f"{about}by {record['actor']}{attempt}{failure}{reference}{processor};"
+        f"{about}by {record['actor']}{attempt}{failure}{reference}{processor}{posted};"
         f" audit record {record['sequence']}, {record['hash'][:12]}",
     )
     if "event_type" in record:

@@ -69,6 +69,8 @@ def _show(console: Console, timeline: Timeline) -> None:
         )
     )
     console.print(screen.text(f"from {source}, correlation id {correlation_id}"))
+    if timeline.amounts:
+        console.print(screen.text(timeline.amounts))
     if timeline.moments:
         console.print(_table(timeline.moments))
     for fault in timeline.faults:

@@ -2,13 +2,14 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import boto3
 import pytest
 
 from operations.cli import main
-from operations.timeline import _told_by
-from payments.aws.payments import PaymentStore, Tables
+from operations.timeline import Timeline, _told_by
+from payments.aws.payments import PaymentStore, Tables, payment_item
 from payments.aws.sandbox_ledger import SandboxLedger
 from payments.core.executions import execution_name
 from payments.core.operation import Operation, OperationStatus
@@ -107,7 +108,7 @@ def test_a_broken_chain_is_named(traced: Cloud, capsys: pytest.CaptureFixture[st
 
 RECORD_FIELDS = (
     *("at", "created_at", "to", "from", "actor", "attempt", "hash", "previous_hash"),
-    *("event_type", "failure_code"),
+    *("event_type", "failure_code", "postings"),
 )
 PAYMENT_FIELDS = (
     *("status", "amount_minor", "exponent", "currency", "source", "correlation_id"),
@@ -176,6 +177,27 @@ def test_a_refund_is_told_as_one_and_not_as_a_status_of_the_payment() -> None:
         "announcement",
     ]
     assert told[4].detail.startswith("r1, 1.00 USD, by ")
+    assert ", posts 1.00 USD from refunds_pending to client; audit record 4" in told[4].detail
+    assert ", posts 99.99 USD from client to processor; audit record 3" in told[2].detail
+    assert "posts" not in told[0].detail
+
+
+def test_what_became_of_the_money_is_told() -> None:
+    trail = completed()
+    trail.refund("r1", 100, OperationStatus.COMPLETED)
+    trail.refund("r2", 50)
+    item = payment_item(trail.payment)
+    right = "authorized 99.99, captured 99.99, refunded 1.00, refunds pending 0.50"
+    assert amounts_of(item) == f"{right}, refundable 98.49 USD"
+    for damaged in ({**item, "captured_minor": "x"}, {**item, "exponent": None}):
+        assert amounts_of(damaged) == "amounts that cannot be read"
+    del item["released_minor"]
+    assert amounts_of(item) == "amounts that cannot be read"
+    assert amounts_of(payment_item(Trail().payment)) == ""
+
+
+def amounts_of(payment: dict[str, Any]) -> str:
+    return Timeline(payment, [], 0, [], []).amounts
 
 
 def test_a_decision_is_told_with_who_made_it_and_why() -> None:
