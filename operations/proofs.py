@@ -279,7 +279,7 @@ class Rebuilt:
             "updated_at": record["at"],
             "attempts": record["attempt"] + 1 if is_tried else 0,
         }
-        if record.get("from") == "PENDING":
+        if record["to"] in _ENDS_OF_ROWS and record.get("from") in {"PENDING", "IN_REVIEW"}:
             self._end_row(operation["source"], record["to"])
 
     def _end_row(self, source: str, status: str) -> None:
