@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from benchmarks.measurement import Measurement, interleaved_seconds
 from payments.batches.batch import Batch, ObjectVersion
+from payments.batches.layout import PAYMENTS
 from payments.batches.records import plan_file, read_rows
 from payments.batches.reports import RejectedRows
 from payments.batches.steps import RowTally, accepted_rows, queue_messages
@@ -109,10 +110,12 @@ def _messages(content: bytes) -> Iterator[str]:
     def blocks(start: int, end: int) -> list[bytes]:
         return [content[at : min(at + BLOCK_BYTES, end)] for at in range(start, end, BLOCK_BYTES)]
 
-    plan = plan_file(blocks(0, len(content)), len(content))
+    plan = plan_file(blocks(0, len(content)), len(content), PAYMENTS)
     [part] = plan.ranges
-    rows = read_rows(blocks(part.start, part.end), plan.columns, part.first_line)
-    accepted = accepted_rows(rows, RowTally(), RejectedRows(plan.columns, lambda *_: None))
+    rows = read_rows(blocks(part.start, part.end), plan.columns, part.first_line, PAYMENTS)
+    accepted = accepted_rows(
+        rows, RowTally(), RejectedRows(plan.columns, PAYMENTS, lambda *_: None)
+    )
     return queue_messages(Batch(ObjectVersion("files", "a.csv", "1")), accepted)
 
 

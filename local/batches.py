@@ -12,9 +12,11 @@ from operations.batches import BatchFiles
 from operations.reports import Report
 
 
-def upload(deployment: Deployment, file: Path, *, dry_run: bool = False) -> str:
+def upload(
+    deployment: Deployment, file: Path, *, dry_run: bool = False, refunds: bool = False
+) -> str:
     """Put a file into the batch bucket and return the id of the batch that it becomes."""
-    return _files(deployment).upload(file, dry_run=dry_run)
+    return _files(deployment).upload(file, dry_run=dry_run, refunds=refunds)
 
 
 def follow(

@@ -28,6 +28,9 @@ def add_to(commands: Commands) -> None:
         description="Show what a CSV file would do, ask, then pay it and follow it to its end.",
     )
     upload_.add_argument("file", type=Path, help="such as samples/payments.csv")
+    upload_.add_argument(
+        "--refunds", action="store_true", help="the rows ask for refunds, not for payments"
+    )
     upload_.add_argument("--dry-run", action="store_true", help="only report, pay nothing")
     _add_patience(upload_)
     add_yes(upload_)
@@ -73,21 +76,22 @@ def upload(options: argparse.Namespace) -> int:
     """Show what a file would do, ask, then pay it; with ``--yes`` pay it directly."""
     files = files_of(apis.find(options.env), options.env)
     if options.dry_run or not options.yes:
-        would = _followed(options, files, files.upload(options.file, dry_run=True))
+        would = _followed(
+            options, files, files.upload(options.file, dry_run=True, refunds=options.refunds)
+        )
         summary = would.summary
         if options.dry_run or summary["status"] != BatchStatus.COMPLETED or not summary["accepted"]:
             return _told(options, would)
         show(would)
-        new = summary["accepted"] - summary["duplicate"] - summary["conflict"]
         sums = reports.sums(summary["accepted_amounts"])
         question = (
-            f"Pay {new} of {summary['rows']} rows of {options.file.name} in {options.env}"
+            f"{'Refund' if options.refunds else 'Pay'} {reports.would_do(summary)} of {summary['rows']} rows of {options.file.name} in {options.env}"
             f" (accepted: {sums})?"
         )
         if not screen.confirmed(question, yes=False):
-            screen.complain("Nothing was paid.")
+            screen.complain(f"Nothing was {'refunded' if options.refunds else 'paid'}.")
             return NO
-    batch_id = files.upload(options.file)
+    batch_id = files.upload(options.file, refunds=options.refunds)
     screen.err().print(screen.text(f"{options.file.name} is {batch_id}"))
     return _told(options, _followed(options, files, batch_id))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from operations import reports
-from payments.batches.batch import DRY_RUN_PREFIX, Batch, ObjectVersion
+from payments.batches.batch import DRY_RUN_PREFIX, REFUNDS_PREFIX, Batch, BatchKind, ObjectVersion
 from payments.batches.progress import BatchStatus
 from payments.core.payment import RowOutcome
 
@@ -42,15 +42,21 @@ class BatchFiles:
         self._results = f"payment-batch-results-{suffix}"
         self.look = look
 
-    def upload(self, file: Path, *, dry_run: bool = False) -> str:
+    def upload(self, file: Path, *, dry_run: bool = False, refunds: bool = False) -> str:
         """Put a file into the batch bucket and return the id of the batch that it becomes.
+
+        Args:
+            file: of payments, or of refunds.
+            dry_run: only report what the file would do.
+            refunds: what it asks for are refunds.
 
         Raises:
             NotABatch: it is no `.csv` file, or cannot be read.
         """
         try:
             with file.open("rb") as content:
-                return self.put(f"{DRY_RUN_PREFIX if dry_run else ''}{file.name}", content)
+                folders = (DRY_RUN_PREFIX if dry_run else "", REFUNDS_PREFIX if refunds else "")
+                return self.put(f"{''.join(folders)}{file.name}", content)
         except OSError as error:
             raise NotABatch(f"Cannot read {file}: {error.strerror}") from error
 
@@ -130,7 +136,8 @@ class BatchFiles:
 def progress(summary: Mapping[str, Any]) -> str:
     """Say how far a batch is."""
     done = sum(summary.get(outcome.value, 0) for outcome in RowOutcome)
+    what = "refunds" if summary.get("kind") == BatchKind.REFUNDS else "payments"
     return (
         f"{summary['rows']} rows read, {summary['rejected']} rejected, "
-        f"{done} of {summary['accepted']} payments final"
+        f"{done} of {summary['accepted']} {what} final"
     )

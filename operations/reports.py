@@ -11,7 +11,7 @@ from typing import Any, Final
 from botocore.response import StreamingBody
 
 from operations.screen import visible
-from payments.batches.reports import NOT_PAID_COLUMNS, REPORT_COLUMNS
+from payments.batches.reports import NOT_PAID_COLUMNS, REFUSED_COLUMNS, REPORT_COLUMNS
 
 SHOWN_ROWS: Final = 10
 """How many rows of each report are shown."""
@@ -21,6 +21,8 @@ _SHOWN_CURRENCIES: Final = 10
 
 LINE, _FIELD, _CODE, _MESSAGE, _ = REPORT_COLUMNS
 NOT_PAID_LINE, NOT_PAID_ID, OUTCOME = NOT_PAID_COLUMNS
+REFUSED_CODE, REFUSED_MESSAGE = REFUSED_COLUMNS
+NOT_PAID_OUTCOMES: Final = ("duplicate", "conflict", "refused")
 _BETWEEN_FAULTS: Final = "; "
 
 type Row = Mapping[str, str]
@@ -116,14 +118,30 @@ def faults(row: Row) -> str:
 
 
 def _about_not_paid(report: Report) -> Iterator[str]:
-    others = Counter({outcome: report.summary[outcome] for outcome in ("duplicate", "conflict")})
+    others = Counter({outcome: report.summary.get(outcome, 0) for outcome in NOT_PAID_OUTCOMES})
     for row in report.not_paid:
         others[row[OUTCOME]] -= 1
-        what = "was not paid again" if row[OUTCOME] == "duplicate" else "is another payment's id"
-        yield f"line {row[NOT_PAID_LINE]}: {row[NOT_PAID_ID]} {what}"
+        yield f"line {row[NOT_PAID_LINE]}: {row[NOT_PAID_ID]} {why_not_paid(row)}"
     if more := others.total():
         outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in others.items() if count)
         yield f"and {more:,} more {_plural('row', 'rows', more)} not paid: {outcomes}"
+
+
+def why_not_paid(row: Row) -> str:
+    """Return why an accepted row of a file was not paid, or not refunded."""
+    is_refund = REFUSED_CODE in row
+    match row[OUTCOME]:
+        case "duplicate":
+            return "was not refunded again" if is_refund else "was not paid again"
+        case "conflict":
+            return "is another refund's id" if is_refund else "is another payment's id"
+        case _:
+            return f"was not refunded: {row[REFUSED_MESSAGE]} ({row[REFUSED_CODE]})"
+
+
+def would_do(summary: Mapping[str, Any]) -> int:
+    """Return how many accepted rows of a dry run would be paid, or refunded."""
+    return int(summary["accepted"] - sum(summary.get(each, 0) for each in NOT_PAID_OUTCOMES))
 
 
 def _about_files(summary: Mapping[str, Any]) -> Iterator[str]:

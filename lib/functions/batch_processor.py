@@ -50,6 +50,7 @@ def add_batch_processor(
             "PAYMENT_PROCESSOR": environment.config.processor,
             "PAYMENTS_TABLE": storage.payments_table.name,
             "PROCESSING_STATUS_TABLE": storage.processing_status_table.name,
+            "PAYMENT_OPERATIONS_TABLE": storage.operations_table.name,
             "BATCH_RESULTS_BUCKET": storage.batch_results_bucket.bucket,
             "PAYMENT_ROWS_QUEUE_URL": messaging.rows_queue.url,
             "BATCH_WORKFLOW_ARN": state_machine_arn(Workflow.BATCH, environment),
@@ -79,10 +80,14 @@ def add_batch_processor(
                 resources=(storage.processing_status_table.arn,),
             ),
             Statement(
-                # A dry run tells which ids are taken.
-                sid="LookPaymentsUp",
+                # A dry run tells which ids are taken, and what is left to refund.
+                sid="LookUpForDryRuns",
                 actions=("dynamodb:BatchGetItem",),
-                resources=(storage.payments_table.arn,),
+                resources=(
+                    storage.payments_table.arn,
+                    storage.operations_table.arn,
+                    storage.processing_status_table.arn,
+                ),
             ),
             Statement(
                 sid="QueueRowsWhileThereIsRoom",

@@ -97,6 +97,12 @@ def add_payment_processor(
                 resources=(storage.operations_table.arn,),
             ),
             Statement(
+                # A row of a file becomes a refund or is recorded as not paid, never both.
+                sid="DecideRowsOnce",
+                actions=("dynamodb:ConditionCheckItem",),
+                resources=(storage.operations_table.arn, storage.processing_status_table.arn),
+            ),
+            Statement(
                 # In processing-status, the sandbox gateway keeps what it did and batches their counts.
                 sid="MovePayments",
                 actions=("dynamodb:GetItem", "dynamodb:UpdateItem"),

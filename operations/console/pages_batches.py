@@ -95,7 +95,7 @@ def one(request: Request) -> Response:
         rejected=list(_rejected(read)) if read else [],
         unpaid=list(_unpaid(read)) if read else [],
         downloads=list(_downloads(summary)) if ended else [],
-        payable=accepted - summary["duplicate"] - summary["conflict"],
+        payable=reports.would_do(summary),
     )
 
 
@@ -113,8 +113,8 @@ def _unpaid(read: reports.Report) -> Iterator[dict[str, str]]:
     for row in read.not_paid:
         yield {
             "line": row[reports.NOT_PAID_LINE],
-            "payment_id": row[reports.NOT_PAID_ID],
-            "outcome": row[reports.OUTCOME],
+            "payment_id": row["payment_id"] or row[reports.NOT_PAID_ID],
+            "why": reports.why_not_paid(row),
         }
 
 

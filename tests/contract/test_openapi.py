@@ -28,11 +28,19 @@ from payments.aws.items import TIMELINE_RETENTION
 from payments.aws.objects import ObjectStore
 from payments.aws.payments import PaymentStore
 from payments.aws.queue import MessageQueue
-from payments.batches.batch import BATCH_ID, DRY_RUN_PREFIX, Batch, ObjectVersion
+from payments.batches.batch import (
+    BATCH_ID,
+    DRY_RUN_PREFIX,
+    REFUNDS_PREFIX,
+    Batch,
+    BatchKind,
+    ObjectVersion,
+)
 from payments.batches.progress import BatchStatus
 from payments.batches.reports import REPORT_COLUMNS
 from payments.batches.steps import BatchProcessing
 from payments.core.announcements import describe
+from payments.core.asking import Asked
 from payments.core.clock import utc_now
 from payments.core.content import Content
 from payments.core.faults import InvalidRequest, ServiceUnavailable
@@ -53,13 +61,19 @@ from payments.flows.charge import Charging
 from payments.flows.delivery import Delivery
 from payments.flows.intake import PaymentIntake
 from payments.flows.listing import PaymentListing
-from payments.flows.operations import Asked, OperationIntake
+from payments.flows.operations import OperationIntake
 from payments.flows.performing import Performing
 from payments.flows.review import RefundReviews, Reviews, WaitingList
 from payments.gateways.port import CANCELLED
 from payments.gateways.sandbox import DECLINED_AMOUNTS, TROUBLED_AMOUNTS
+from payments.gateways.sandbox_operations import (
+    CAPTURED_INSTEAD,
+    REFUSED_AMOUNTS,
+    TROUBLED_OPERATIONS,
+)
 from payments.gateways.stripe.needs import STRIPE_NEEDS
 from payments.runtime.api_handler import Services
+from payments.runtime.payment_processor import Deliveries
 from tests.contract.contract import Contract, load
 from tests.synth.terraform import Stack
 from tests.unit.aws_events import load as load_event
@@ -315,8 +329,13 @@ def test_sandbox_amounts_failures_and_limits_are_told(contract: Contract) -> Non
     text: str = contract.document["info"]["description"]
     for amount, failure in DECLINED_AMOUNTS.items():
         assert f"| {amount} | `FAILED`, `{failure.code}` |" in text
-    for amount in TROUBLED_AMOUNTS:
+    for amount, failure in REFUSED_AMOUNTS.items():
+        assert f"| {amount} | `FAILED`, `{failure.code}` |" in text
+    pay = (SAMPLES.parent / "docs/pay.md").read_text()
+    for amount in (*TROUBLED_AMOUNTS, *TROUBLED_OPERATIONS, CAPTURED_INSTEAD):
         assert f"| {amount} |" in text
+    for amount in (*REFUSED_AMOUNTS, *TROUBLED_OPERATIONS, CAPTURED_INSTEAD):
+        assert f"| `{amount}` |" in pay
     codes = {failure.code for failure in (*DECLINED_AMOUNTS.values(), CANCELLED)}
     payment = contract.resolve("#/components/schemas/Payment")
     assert set(payment["properties"]["failure_code"]["examples"]) == codes
@@ -940,6 +959,39 @@ def test_the_sample_becomes_the_documented_batch_and_its_reports(
     (row,) = csv.DictReader(io.StringIO(_report(cloud, not_paid)))
     assert all(f"`{column}`" in described["not_paid"]["description"] for column in row)
     assert f"`{row['[not paid outcome]']}`" in described["not_paid"]["description"]
+
+
+def test_a_file_of_refunds_is_answered_and_reported_as_documented(
+    contract: Contract,
+    send: Send,
+    batches: BatchProcessing,
+    deliveries: Deliveries,
+    cloud: Cloud,
+) -> None:
+    _submit(send, {"payment_id": "pay_1", "amount": "10.00", "currency": "USD"})
+    for message in cloud.messages():
+        deliveries.deliver(decode_message(message["Body"]), WITNESS, is_first=True)
+    rows = b"payment_id,refund_id,amount,reason\npay_1,r1,6.00,a\npay_1,r2,6.00,b\npay_2,r1,1,\n"
+    batch = cloud.upload(rows, f"{REFUNDS_PREFIX}a.csv")
+    process(batches, batch, len(rows))
+    for message in cloud.messages():
+        deliveries.deliver(decode_message(message["Body"]), WITNESS, is_first=True)
+    assert batches.follow(batch, 2)["settled"] is True
+    body = _read_batch(send, batch.batch_id)[1]
+    assert (body["kind"], body["completed"], body["refused"]) == ("refunds", 1, 2)
+    assert body["accepted_amounts"] == {"USD": "6.00"}
+    described = contract.resolve("#/components/schemas/BatchReports")["properties"]["not_paid"]
+    (report,) = body["reports"]["not_paid"]
+    told = list(csv.DictReader(io.StringIO(_report(cloud, report))))
+    ours = {column for column in told[0] if column.startswith("[")}
+    assert all(f"`{column}`" in described["description"] for column in ours)
+    codes = {row["[not paid code]"] for row in told}
+    assert codes == {"exceeds_refundable", "payment_not_found"}
+    assert codes - set(contract.codes) == {"payment_not_found"}
+    assert f"`{REFUNDS_PREFIX}`" in contract.document["info"]["description"]
+    assert contract.resolve("#/components/schemas/Batch")["properties"]["kind"]["enum"] == list(
+        BatchKind
+    )
 
 
 def test_documented_requests_are_accepted(contract: Contract, send: Send) -> None:

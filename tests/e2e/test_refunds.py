@@ -2,10 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from local import batches
+from operations.reports import Report
 from tests.e2e.environment import Environment, Notifications, eventually
 
 PATIENCE = 120
@@ -87,6 +90,48 @@ def test_a_refund_ends_whatever_the_processor_does(
     told = ended(environment, name, 1)
     assert told["operations"][0]["status"] == status
     assert told["amounts"]["refunded"] == (amount if status == "COMPLETED" else "0.00")
+
+
+def test_a_file_of_refunds_is_tried_and_refunds_once_however_often_it_is_sent(
+    environment: Environment, payment_id: Callable[[], str], tmp_path: Path
+) -> None:
+    name, other = payment_id(), payment_id()
+    for each in (name, other):
+        paid(environment, each, "100.00")
+    file = tmp_path / "march.csv"
+    file.write_text(
+        "payment_id,refund_id,amount,reason\n"
+        f"{name},r1,60.00,damaged\n"
+        f"{other},r1,50.00,\n"
+        f"{other},r2,100.00,\n"
+        f"{name},r 2,1.00,\n"
+    )
+
+    def sent(*, dry_run: bool = False) -> Report:
+        batch_id = batches.upload(environment.deployment, file, dry_run=dry_run, refunds=True)
+        return batches.follow(environment.deployment, batch_id)
+
+    def counts(report: Report) -> list[Any]:
+        told = ("rejected", "completed", "duplicate", "refused", "accepted_amounts")
+        return [report.summary[each] for each in told]
+
+    assert counts(sent(dry_run=True)) == [1, 0, 0, 1, {"USD": "110.00"}]
+    assert environment.api.payment(name).json()["amounts"]["refunded"] == "0.00"
+    first = sent()
+    # Of two rows of one payment, either may be first.
+    refunded = environment.api.payment(other).json()["amounts"]["refunded"]
+    assert refunded in {"50.00", "100.00"}
+    assert (first.summary["kind"], first.summary["completed"], first.summary["refused"]) == (
+        "refunds",
+        2,
+        1,
+    )
+    [refused] = first.not_paid
+    code = "nothing_left" if refunded == "100.00" else "exceeds_refundable"
+    assert (refused["[not paid code]"], refused["refund_id"]) == (code, "")
+    assert counts(sent()) == [1, 0, 2, 1, {}]
+    assert environment.api.payment(name).json()["amounts"]["refunded"] == "60.00"
+    assert environment.api.payment(other).json()["amounts"]["refunded"] == refunded
 
 
 def test_a_payment_is_authorised_and_captured_in_part(

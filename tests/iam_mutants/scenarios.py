@@ -17,8 +17,8 @@ from local.deployment import Deployment
 from payments.aws.payments import PaymentStore, Tables
 from payments.batches.batch import Batch, ObjectVersion
 from payments.core.clock import utc_now, utc_text
-from payments.core.content import Content
-from payments.core.messages import PaymentMessage, encode_message
+from payments.core.content import Content, RefundContent
+from payments.core.messages import PaymentMessage, encode_message, refund_row_message
 from payments.core.payment import PaymentRequest
 from tests.e2e.environment import Environment, eventually
 
@@ -29,6 +29,7 @@ WORKFLOW_PATIENCE: Final = 120.0
 
 _STREAM_EVENT: Final = Path(__file__).parents[1] / "events/dynamodb_stream.json"
 
+REFUNDS_CSV: Final = "payment_id,refund_id,amount,reason\n"
 CSV: Final = "payment_id,amount,currency\n"
 
 _LONG_AGO: Final = utc_text(datetime(2026, 1, 1, tzinfo=UTC))
@@ -67,6 +68,7 @@ class Scenarios:
             "batch-processor": (
                 self.carries_a_file_through,
                 self.tells_what_a_file_would_not_pay,
+                self.tells_what_a_file_would_not_refund,
                 self.tells_that_a_file_is_gone,
                 self.records_a_failed_batch,
                 self.starts_a_batch_twice,
@@ -75,6 +77,7 @@ class Scenarios:
                 self.charges,
                 self.settles,
                 self.handles_a_row_twice,
+                self.refunds_a_row_and_refuses_one,
                 self.sends_again_what_is_busy,
                 self.hands_over_to_the_workflow,
                 self.performs_a_refund,
@@ -165,6 +168,22 @@ class Scenarios:
         told = json.loads(self._read(ended["notification"]["batch"]["reports"]["summary"]))
         assert (told["accepted"], told["duplicate"]) == (3, 2)
 
+    def tells_what_a_file_would_not_refund(self) -> None:
+        """In a dry run: of one that is allowed, once more, and more than is left."""
+        payment_id = self._stored(9999)
+        self._finish("charge", payment_id)
+        rows = (
+            2 * f"{payment_id},r1,1.00,\n" + f"{payment_id},r2,99.00,\n" + f"{_new_id()},r1,1.00,\n"
+        )
+        batch, size = self._upload("dry-run/refunds/by-hand.csv", REFUNDS_CSV + rows)
+        plan = self._step(batch, action="plan", size=size, before=None)
+        [part] = plan["ranges"]
+        self._step(batch, action="range", columns=plan["columns"], range=part)
+        reported = {"shards": 0, "files": 0}
+        ended = self._step(batch, action="follow", waited_seconds=1, reported=reported)
+        told = json.loads(self._read(ended["notification"]["batch"]["reports"]["summary"]))
+        assert (told["accepted"], told["duplicate"], told["refused"]) == (4, 1, 2)
+
     def tells_that_a_file_is_gone(self) -> None:
         batch, size = self._upload("gone.csv", CSV)
         source = batch.source
@@ -217,6 +236,18 @@ class Scenarios:
         payment_id, row = _new_id(), _new_row()
         for source in (row, row, _new_row()):
             self._handle(_message(payment_id, 100, source))
+
+    def refunds_a_row_and_refuses_one(self) -> None:
+        """Of a file: one that is allowed, and more than is left."""
+        payment_id = self._stored(9999)
+        self._finish("charge", payment_id)
+        for line, amount in ((2, "60.00"), (3, "60.00")):
+            content = RefundContent(payment_id, f"r{line}", amount)
+            batch_id = f"batch_{uuid.uuid4().hex}"
+            self._handle(encode_message(refund_row_message(batch_id, line, content)))
+        payment = self._store.get(payment_id)
+        assert payment is not None
+        assert (payment.amounts.refunded, payment.amounts.refundable) == (6000, 3999)
 
     def sends_again_what_is_busy(self) -> None:
         """To each of the queues; the sandbox is busy once for this amount."""

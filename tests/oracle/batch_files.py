@@ -23,6 +23,7 @@ from typing import Final
 from unittest.mock import patch
 
 from payments.batches import records
+from payments.batches.layout import PAYMENTS
 from payments.batches.records import ByteRange, FilePlan, RejectedRow, ValidRow, plan_file
 from payments.core.content import Content
 from payments.core.faults import UnreadableFile
@@ -58,7 +59,7 @@ _BLOCKS: Final = (1, 2, 3, 7)
 _SMALL_RECORD: Final = 24
 _SMALL_PIECE: Final = 16
 
-type Row = ValidRow | RejectedRow
+type Row = ValidRow[Content] | RejectedRow
 type Seen = tuple[int, Content] | tuple[int, tuple[str, ...], list[str], str | None]
 """A row as it is compared: the line and what is paid, or the cells, the codes and the raw text."""
 
@@ -252,7 +253,7 @@ def _check_read(
 ) -> None:
     how = f"ranges of {range_bytes}, blocks of {[len(block) for block in blocks]}"
     try:
-        plan = plan_file(blocks, range_bytes)
+        plan = plan_file(blocks, range_bytes, PAYMENTS)
     except UnreadableFile as refused:
         _same_refusal(refused, want, how)
         return
@@ -263,7 +264,7 @@ def _check_read(
     for part in plan.ranges:
         inside = content[part.start : part.end]
         pieces = _blocks(inside, max(1, len(blocks[0]) - part.start))
-        rows += records.read_rows(pieces, plan.columns, part.first_line)
+        rows += records.read_rows(pieces, plan.columns, part.first_line, PAYMENTS)
     _same([_seen(row) for row in rows], want.rows, how)
 
 
@@ -271,12 +272,12 @@ def _check_portions(content: bytes, most_bytes: int, want: Expected | int) -> No
     """Plan in several calls, each of which goes on where the one before ended."""
     how = f"portions of {most_bytes}"
     try:
-        plan = plan_file(_blocks(content, 5), 7, most_bytes=most_bytes)
+        plan = plan_file(_blocks(content, 5), 7, PAYMENTS, most_bytes=most_bytes)
         ranges = plan.ranges
         while plan.unread:
             rest = _blocks(content[plan.unread.start :], 5)
             plan = plan_file(
-                rest, 7, most_bytes=most_bytes, columns=plan.columns, place=plan.unread
+                rest, 7, PAYMENTS, most_bytes=most_bytes, columns=plan.columns, place=plan.unread
             )
             ranges += plan.ranges
     except UnreadableFile as refused:

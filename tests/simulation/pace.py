@@ -43,6 +43,7 @@ from payments.flows.charge import Charging
 from payments.flows.delivery import Delivery, OperationDelivery
 from payments.flows.operations import OperationIntake
 from payments.flows.performing import Performing
+from payments.flows.refund_rows import RefundRowDelivery
 from payments.flows.sweep import ExpirySweep, OperationSweep, PaymentSweep
 from payments.gateways.stripe import wire
 from payments.gateways.stripe.client import StripeClient
@@ -293,10 +294,13 @@ class Backlog:
         performing = Performing(
             store, operations, StripeOperations(client, environment="test"), self.now
         )
+        delivery = OperationDelivery(performing, workflow)
+        intake = OperationIntake(store, operations, queues, self.now)
         return Environment(
             deliveries=Deliveries(
                 delivery=Delivery(store, charging, workflow, self.now),
-                operations=OperationDelivery(performing, workflow),
+                operations=delivery,
+                refund_rows=RefundRowDelivery(intake, operations, delivery, self.now),
                 queues=queues,
                 dead_letters=dead_letters,
                 events=events,
@@ -305,9 +309,7 @@ class Backlog:
             ),
             sweep=PaymentSweep(store, queues, self.now, line=turns if self._allowance else None),
             operation_sweep=OperationSweep(operations, queues, self.now),
-            expiry_sweep=ExpirySweep(
-                store, operations, OperationIntake(store, operations, queues, self.now), self.now
-            ),
+            expiry_sweep=ExpirySweep(store, operations, intake, self.now),
         )
 
     def now(self) -> str:

@@ -45,6 +45,7 @@ from payments.flows.intake import PaymentIntake
 from payments.flows.listing import PaymentListing
 from payments.flows.operations import OperationIntake
 from payments.flows.performing import Performing
+from payments.flows.refund_rows import RefundRowDelivery
 from payments.flows.review import RefundReviews, Reviews, WaitingList
 from payments.flows.sweep import (
     STUCK_AFTER,
@@ -476,6 +477,7 @@ class World:
                     dynamodb,
                     payments_table=TABLES.payments,
                     processing_status_table=TABLES.processing_status,
+                    operations_table=TABLES.operations,
                     sleep=sleep,
                 ),
                 RESULTS_BUCKET,
@@ -516,10 +518,17 @@ class World:
             SandboxOperations(SandboxOperationLedger(dynamodb, TABLES.processing_status)),
             self.now,
         )
+        operation_delivery = OperationDelivery(performing, workflow)
         return Environment(
             deliveries=Deliveries(
                 delivery=Delivery(store, charging, workflow, self.now, self._count),
-                operations=OperationDelivery(performing, workflow),
+                operations=operation_delivery,
+                refund_rows=RefundRowDelivery(
+                    OperationIntake(store, operations, queues, self.now),
+                    operations,
+                    operation_delivery,
+                    self.now,
+                ),
                 queues=queues,
                 dead_letters=dead_letters,
                 events=events,

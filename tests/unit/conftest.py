@@ -27,6 +27,7 @@ from payments.flows.intake import PaymentIntake
 from payments.flows.listing import PaymentListing
 from payments.flows.operations import OperationIntake
 from payments.flows.performing import Performing
+from payments.flows.refund_rows import RefundRowDelivery
 from payments.flows.review import RefundReviews, Reviews, WaitingList
 from payments.flows.sweep import OperationSweep, RefundReviewSweep
 from payments.gateways.sandbox import SandboxGateway
@@ -147,6 +148,7 @@ def dry_runs(cloud: Cloud) -> DryRunStore:
         cloud.dynamodb,
         payments_table=TABLES.payments,
         processing_status_table=TABLES.processing_status,
+        operations_table=TABLES.operations,
         sleep=lambda _: None,
     )
 
@@ -230,15 +232,19 @@ def refund_reviews(store: PaymentStore, operation_store: OperationStore) -> Refu
 def deliveries(
     delivery: Delivery,
     performing: Performing,
+    operation_intake: OperationIntake,
+    operation_store: OperationStore,
     workflow: Started,
     queues: PaymentQueues,
     dead_letters: MessageQueue,
     cloud: Cloud,
 ) -> Deliveries:
     """What messages are handled with, on an empty account and the sandbox."""
+    operations = OperationDelivery(performing, workflow)
     return Deliveries(
         delivery=delivery,
-        operations=OperationDelivery(performing, workflow),
+        operations=operations,
+        refund_rows=RefundRowDelivery(operation_intake, operation_store, operations),
         queues=queues,
         dead_letters=dead_letters,
         events=MessageQueue(cloud.sqs, cloud.events_url),

@@ -15,6 +15,7 @@ import batch_processor
 import payment_processor
 from payments.aws.payments import PaymentStore
 from payments.batches.batch import Batch, ObjectVersion
+from payments.batches.layout import PAYMENTS
 from payments.batches.progress import NotPaidRow
 from payments.batches.records import ValidRow, read_rows
 from payments.batches.reports import REPORT_COLUMNS, not_paid_csv
@@ -249,7 +250,7 @@ def test_a_row_that_spans_no_columns_is_no_formula_either(
 
 def test_a_report_of_rows_not_paid_holds_no_formula() -> None:
     row = NotPaidRow(line=2, content=payment_content("-abc", 100, "USD"), outcome="conflict")
-    [report] = not_paid_csv([row])
+    [report] = not_paid_csv([row], PAYMENTS)
     assert report.decode("utf-8-sig").splitlines()[1] == ",1.00,USD,2,'-abc,conflict"
 
 
@@ -260,13 +261,13 @@ def test_an_id_like_a_formula_is_valid_and_survives_a_report_that_is_mended(
     assert "'-abc,1.9999,USD" in report
     mended = report.replace("1.9999", "1.99")
     columns = tuple(mended.split("\r\n", 1)[0].split(","))
-    [row] = read_rows([mended.split("\r\n", 1)[1].encode()], columns, 2)
+    [row] = read_rows([mended.split("\r\n", 1)[1].encode()], columns, 2, PAYMENTS)
     assert row == ValidRow(2, payment_content("-abc", 199, "USD"))
 
 
 def test_only_one_apostrophe_is_read_over() -> None:
     columns = ("payment_id", "amount", "currency")
-    one, two = read_rows([b"'pay_1,'1,'USD\n''pay_1,1,USD\n"], columns, 2)
+    one, two = read_rows([b"'pay_1,'1,'USD\n''pay_1,1,USD\n"], columns, 2, PAYMENTS)
     assert one == ValidRow(2, payment_content("pay_1", 100, "USD"))
     assert not isinstance(two, ValidRow)
 

@@ -373,7 +373,7 @@ class TestHopeless:
             ("{}", "InvalidMessage: version must be a positive integer"),
             (
                 json.dumps({"version": FORMAT, "kind": "x"}),
-                "InvalidMessage: kind must be 'payment' or 'operation'",
+                "InvalidMessage: kind must be 'payment', 'operation' or 'refund-row'",
             ),
             (encode_message(PaymentMessage(payment_request())), "PaymentNotFound: pay_1"),
         ],

@@ -13,11 +13,12 @@ from payments.api.requests import (
 )
 from payments.api.reviews import caller
 from payments.core.announcements import describe_amounts, describe_operation
+from payments.core.asking import Asked
 from payments.core.faults import OperationNotFound, PaymentNotFound
 from payments.core.fields import PAYMENT_ID
 from payments.core.operation import Operation, OperationKind, OperationStatus
 from payments.core.payment import Payment
-from payments.flows.operations import Asked, OperationIntake
+from payments.flows.operations import OperationIntake
 from payments.telemetry.logs import about_payment
 
 

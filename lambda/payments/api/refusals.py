@@ -12,6 +12,7 @@ from payments.api.requests import (
     UnsupportedMediaType,
 )
 from payments.core.announcements import describe, describe_amounts, describe_operation
+from payments.core.asking import REASONS
 from payments.core.faults import (
     BatchNotFound,
     CaptureConflict,
@@ -175,31 +176,6 @@ REFUSALS: Final[dict[type[Exception], Refusal]] = {
     ),
 }
 """The errors that a client may see; any other is an :data:`INTERNAL_ERROR`."""
-
-REASONS: Final[dict[str, FieldError]] = {
-    reason.code: reason
-    for reason in (
-        FieldError(
-            "payment_id", "payment_state", "names a payment whose status does not allow this"
-        ),
-        FieldError(
-            "payment_id", "nothing_left", "names a payment of which nothing is left to refund"
-        ),
-        FieldError("amount", "exceeds_refundable", "is more than is left to refund"),
-        FieldError("amount", "exceeds_capturable", "is more than is left to capture"),
-        FieldError(
-            "payment_id",
-            "operation_pending",
-            "names a payment with a capture or cancellation under way",
-        ),
-        FieldError(
-            "payment_id",
-            "already_captured",
-            "names a payment that was captured: refund it instead",
-        ),
-    )
-}
-"""Why a payment does not allow an operation."""
 
 INTERNAL_ERROR: Final = Refusal(
     HTTPStatus.INTERNAL_SERVER_ERROR,

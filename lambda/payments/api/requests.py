@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
+from payments.core.asking import Asked
 from payments.core.content import Content
 from payments.core.faults import FieldError, InvalidRequest, PaymentError
 from payments.core.fields import (
@@ -14,10 +15,10 @@ from payments.core.fields import (
     PAYMENT_ID,
     ProcessorNeeds,
     check_fields,
+    reason_fault,
 )
 from payments.core.operation import OperationKind
 from payments.core.payment import API
-from payments.flows.operations import Asked
 
 MAX_BODY_BYTES: Final = 16 * 1024
 """A request is a few short fields; a longer body is refused with 413."""
@@ -225,8 +226,6 @@ _OPERATION_FIELDS: Final = {
 }
 """The fields of each request."""
 
-LONGEST_REASON: Final = 64
-
 type _Fault = tuple[str, str]
 
 
@@ -247,9 +246,8 @@ def _amount_fault(value: object) -> _Fault | None:
 def _reason_fault(value: object) -> _Fault | None:
     if type(value) is not str:
         return "invalid_type", "must be a string"
-    if not (0 < len(value) <= LONGEST_REASON and value.isprintable()):
-        return "invalid_format", f"must be 1 to {LONGEST_REASON} printable characters"
-    return None
+    fault = reason_fault(value)
+    return None if fault is None else (fault.code, fault.message)
 
 
 def _final_fault(value: object) -> _Fault | None:

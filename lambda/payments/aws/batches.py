@@ -20,8 +20,8 @@ from payments.aws.keys import (
     batch_statuses,
     range_key,
 )
+from payments.aws.rows import not_paid_row, refunds_of
 from payments.batches.progress import BatchProgress, BatchStatus, NotPaidRow, RangeResult
-from payments.core.content import Content
 from payments.core.payment import RowOutcome
 
 if TYPE_CHECKING:
@@ -110,11 +110,13 @@ class BatchStore:
             for item in self._query(batch_ranges(batch_id))
         ]
         outcomes: Counter[str] = Counter()
+        refunds: Counter[tuple[str, int]] = Counter()
         for partition in range(OUTCOME_PARTITIONS):
             for item in self._query(batch_outcomes(batch_id, partition)):
                 for outcome in RowOutcome:
                     outcomes[outcome.value] += item.get(outcome.value, 0)
-        return BatchProgress(timeline, ranges, outcomes)
+                refunds.update(refunds_of(item))
+        return BatchProgress(timeline, ranges, outcomes, refunds)
 
     def times(self, batch_id: str) -> tuple[str | None, str | None]:
         """Return when reading a batch began and when its last payment was settled, if known."""
@@ -124,14 +126,10 @@ class BatchStore:
     def not_paid(
         self, batch_id: str, shards: Iterable[int] = range(ROW_SHARDS)
     ) -> Iterator[NotPaidRow]:
-        """Yield the accepted rows whose payment id was taken, or some shards of them."""
+        """Yield the accepted rows whose payment id was taken or which were refused, or some shards of them."""
         for shard in shards:
             for item in self._query(batch_rows(batch_id, shard)):
-                yield NotPaidRow(
-                    line=item["sequence"],
-                    content=Content.from_dict(item),
-                    outcome=item["outcome"],
-                )
+                yield not_paid_row(item)
 
     def _query(self, entity_id: str) -> Iterator[dict[str, Any]]:
         arguments: dict[str, Any] = {

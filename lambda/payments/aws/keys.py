@@ -11,6 +11,8 @@ range of a batch          processing-status            ``range#{batch_id}``     
 outcomes of its rows      processing-status            ``outcomes#{n}#{batch_id}`` shard, or range
 row that was not paid     processing-status            ``row#{shard}#{batch_id}``  line
 claim of a dry run        processing-status            ``claim#{batch_id}#{id}``   0
+its claim of a refund     processing-status            ``refund-claim#…``          0
+what it leaves to refund  processing-status            ``refund-left#…``           0
 sandbox's memory          processing-status            ``sandbox#{payment_id}``    0
 its memory of operations  processing-status            ``sandbox-operation#…``     0
 end of the last sweep     processing-status            ``sweep#``                  0
@@ -117,6 +119,16 @@ def batch_rows(batch_id: str, shard: int) -> str:
 def claim_key(batch_id: str, payment_id: str) -> Key:
     """Return the key of who has a payment id in a dry run."""
     return _status_key(f"claim#{batch_id}#{payment_id}", 0)
+
+
+def refund_claim_key(batch_id: str, payment_id: str, refund_id: str) -> Key:
+    """Return the key of who has the id of a refund in a dry run."""
+    return _status_key(f"refund-claim#{batch_id}#{payment_id}#{refund_id}", 0)
+
+
+def refund_left_key(batch_id: str, payment_id: str) -> Key:
+    """Return the key of what the rows of a dry run leave to refund of a payment."""
+    return _status_key(f"refund-left#{batch_id}#{payment_id}", 0)
 
 
 def sandbox_key(payment_id: str) -> Key:

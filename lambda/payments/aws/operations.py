@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from payments.aws.batch_reads import read_items
 from payments.aws.failures import unavailable
-from payments.aws.items import Item, deserialize, serialize
-from payments.aws.keys import operation_key
+from payments.aws.items import Item, deserialize, expires_at, serialize
+from payments.aws.keys import operation_key, row_key
 from payments.aws.payments import (
     BY_ANOTHER,
     Tables,
@@ -23,10 +23,15 @@ from payments.aws.payments import (
     payment_update,
     row_count,
 )
+from payments.aws.rows import counted, not_paid_item, refunds_attribute
 from payments.aws.transactions import Transactions
+from payments.core.asking import Asked
 from payments.core.audit import AuditRecord, operation_record, submission, transition_record
+from payments.core.content import RefundContent
 from payments.core.faults import (
+    FieldError,
     PaymentNotFound,
+    RowEnded,
     ServiceUnavailable,
     StaleOperation,
     StaleTransition,
@@ -38,7 +43,7 @@ from payments.core.operation import (
     OperationStatus,
     OperationStep,
 )
-from payments.core.payment import Failure, Payment, Transition
+from payments.core.payment import Failure, Payment, RowOutcome, Transition, batch_row
 from payments.core.review import OwnRefund, Person, Review
 
 if TYPE_CHECKING:
@@ -55,6 +60,8 @@ REVIEW_SHARDS: Final = range(DUE_SHARDS, 2 * DUE_SHARDS)
 """The partitions of the same index that hold the refunds which wait for a person."""
 
 _DUE_PAGE: Final = 100
+
+_ENDS: Final = frozenset({OperationStatus.COMPLETED, OperationStatus.FAILED})
 
 _OPTIONAL: Final = ("reason", "gateway_reference", "due_at", "reviewer_id")
 
@@ -124,6 +131,7 @@ class OperationStore:
         Raises:
             OwnRefund: who decides about a refund has asked for it.
             StaleOperation: the first operation that is not as it was; it is in the error.
+            RowEnded: the row of a file that asks for it was recorded as not paid.
             StaleTransition: the payment has moved meanwhile; the error holds it as it is now.
             ValueError: the amounts of the payment do not allow it.
         """
@@ -139,11 +147,11 @@ class OperationStore:
                 audit_hash=record["hash"],
                 amounts=step.after.moves(moved.amounts, before),
             )
-        counts: list[TransactWriteItemTypeDef] = []
+        counts = [count for step in steps for count in self._row_count(step, moved)]
         if transition is not None:
             record = transition_record(moved, transition)
             records.append(record)
-            counts = row_count(self._tables.processing_status, moved, transition)
+            counts += row_count(self._tables.processing_status, moved, transition)
             moved = moved.after(transition, record["hash"])
         reasons = self._transactions.write(
             [
@@ -151,11 +159,95 @@ class OperationStore:
                 payment_update(self._tables.payments, payment, moved),
                 *(audit_put(self._tables.audit_logs, record) for record in records),
                 *counts,
+                *(check for step in steps for check in self._row_is_open(step)),
             ]
         )
         if reasons and not self._is_written(steps, reasons):
             self._refuse(payment, steps, reasons)
         return moved
+
+    def record_not_refunded(
+        self, asked: Asked, outcome: RowOutcome, fault: FieldError | None, *, at: str
+    ) -> None:
+        """Record and count, once, a row of a file that does not become a refund.
+
+        It never does from then on: :meth:`commit` refuses it.
+
+        Raises:
+            StaleOperation: it has become one meanwhile.
+        """
+        row = batch_row(asked.source)
+        if row is None:
+            raise ValueError(f"{asked.source} is no row of a file")
+        batch_id, line = row
+        content = RefundContent(
+            asked.payment_id, asked.operation_id, asked.amount or "", asked.reason
+        )
+        item = {
+            **row_key(batch_id, line),
+            **not_paid_item(content, outcome.value, fault),
+            "expires_at": expires_at(at),
+        }
+        table = self._tables.processing_status
+        reasons = self._transactions.write(
+            [
+                {
+                    "Put": {
+                        "TableName": table,
+                        "Item": serialize(item),
+                        "ConditionExpression": "attribute_not_exists(entity_id)",
+                    }
+                },
+                {
+                    "ConditionCheck": {
+                        "TableName": self._tables.operations,
+                        "Key": serialize(
+                            operation_key(asked.payment_id, asked.kind, asked.operation_id)
+                        ),
+                        "ConditionExpression": "attribute_not_exists(payment_id)"
+                        " OR #source <> :source",
+                        "ExpressionAttributeNames": {"#source": "source"},
+                        "ExpressionAttributeValues": serialize({":source": asked.source}),
+                    }
+                },
+                counted(table, batch_id, asked.payment_id, outcome, at),
+            ]
+        )
+        if reasons and reasons[1].get("Code") == "ConditionalCheckFailed":
+            raise StaleOperation(None)
+
+    def _row_count(self, step: OperationStep, payment: Payment) -> list["TransactWriteItemTypeDef"]:
+        """Return the count of the row that ends with a step: once, when its refund has its outcome."""
+        row = batch_row(step.after.source)
+        ended, before = step.after.status, step.before
+        if row is None or ended not in _ENDS or before is None or before.status in _ENDS:
+            return []
+        content, amount = payment.content, step.after.amount_minor
+        return [
+            counted(
+                self._tables.processing_status,
+                row[0],
+                payment.payment_id,
+                RowOutcome(ended.lower()),
+                step.change.at,
+                {refunds_attribute(content.currency, content.exponent): amount},
+            )
+        ]
+
+    def _row_is_open(self, step: OperationStep) -> list["TransactWriteItemTypeDef"]:
+        """Return the check that the row which asks for an operation was not recorded as not paid."""
+        row = batch_row(step.after.source)
+        if row is None or step.before is not None:
+            return []
+        return [
+            {
+                "ConditionCheck": {
+                    "TableName": self._tables.processing_status,
+                    "Key": serialize(row_key(*row)),
+                    "ConditionExpression": "attribute_not_exists(entity_id)",
+                }
+            }
+        ]
 
     def _write(self, step: OperationStep) -> "TransactWriteItemTypeDef":
         """Return the write of an operation, given that it is as it was before, or not there."""
@@ -200,6 +292,8 @@ class OperationStore:
                 if step.change.decision is not None and stored == step.before:
                     raise OwnRefund(step.after.operation_id)
                 raise StaleOperation(stored)
+        if self._row_is_open(steps[0]) and reasons[-1].get("Code") == "ConditionalCheckFailed":
+            raise RowEnded(steps[0].after.source)
         reason = reasons[len(steps)]
         if reason.get("Code") == "ConditionalCheckFailed":
             if "Item" not in reason:

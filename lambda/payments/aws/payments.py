@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, Final
 from payments.aws.failures import unavailable
 from payments.aws.items import Item, deserialize, expires_at, serialize
 from payments.aws.keys import (
-    outcomes_key,
     payment_key,
     row_key,
     sweep_key,
     time_shard,
 )
+from payments.aws.rows import counted, not_paid_item
 from payments.aws.transactions import Transactions
 from payments.core.amounts import Amounts
 from payments.core.audit import (
@@ -290,8 +290,7 @@ class PaymentStore:
         batch_id, line = row
         item = {
             **row_key(batch_id, line),
-            "outcome": outcome.value,
-            **request.content.to_dict(),
+            **not_paid_item(request.content, outcome.value),
             "expires_at": expires_at(at),
         }
         put: PutTypeDef = {
@@ -303,7 +302,7 @@ class PaymentStore:
         self._transactions.write(
             [
                 {"Put": put},
-                _counted(self._tables.processing_status, batch_id, request.payment_id, outcome, at),
+                counted(self._tables.processing_status, batch_id, request.payment_id, outcome, at),
             ]
         )
 
@@ -373,21 +372,7 @@ def row_count(
     # A row ends once: that of an authorised payment has ended before the capture.
     if row is None or outcome is None or payment.status.row_outcome is not None:
         return []
-    return [_counted(table, row[0], payment.payment_id, outcome, transition.at)]
-
-
-def _counted(
-    table: str, batch_id: str, payment_id: str, outcome: RowOutcome, at: str
-) -> "TransactWriteItemTypeDef":
-    return {
-        "Update": {
-            "TableName": table,
-            "Key": serialize(outcomes_key(batch_id, payment_id)),
-            "UpdateExpression": "SET expires_at = :expires_at ADD #outcome :one",
-            "ExpressionAttributeNames": {"#outcome": outcome.value},
-            "ExpressionAttributeValues": serialize({":one": 1, ":expires_at": expires_at(at)}),
-        }
-    }
+    return [counted(table, row[0], payment.payment_id, outcome, transition.at)]
 
 
 def payment_item(payment: Payment) -> Item:

@@ -4,6 +4,7 @@ import hashlib
 import re
 import unicodedata
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final, Self
 from urllib.parse import unquote
 
@@ -52,6 +53,32 @@ def looks_like_a_dry_run(key: str) -> bool:
     return any(_DRY_RUN.search(folder) for folder in visible.split("/")[:-1])
 
 
+class BatchKind(StrEnum):
+    """What the rows of a file ask for."""
+
+    PAYMENTS = "payments"
+    REFUNDS = "refunds"
+
+
+REFUNDS_PREFIX: Final = "refunds/"
+"""Where files of refunds are put; those of their dry runs in a folder of that name below."""
+
+
+def kind_of(key: str) -> BatchKind:
+    """Return what a file asks for, by its key: the first folder that does not say dry run decides.
+
+    Only the exact spelling asks for refunds, so that a policy of IAM on ``refunds/*`` says who may.
+    A file of refunds elsewhere lacks a column of payments, and is refused whole.
+
+    >>> [kind_of(key).value for key in ("refunds/a.csv", "dry-run/refunds/a.csv")]
+    ['refunds', 'refunds']
+    >>> [kind_of(key).value for key in ("Refunds/a.csv", "/refunds/a.csv", "march/refunds/a.csv")]
+    ['payments', 'payments', 'payments']
+    """
+    folders = (each for each in key.split("/")[:-1] if not looks_like_a_dry_run(f"{each}/"))
+    return BatchKind.REFUNDS if next(folders, "") == "refunds" else BatchKind.PAYMENTS
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """One version of one file. Its id follows from bucket, key and version."""
@@ -65,6 +92,11 @@ class Batch:
         """``batch_`` and 32 hexadecimal digits of the SHA-256 over bucket, key and version."""
         name = f"{self.source.bucket}\n{self.source.key}\n{self.source.version_id}"
         return f"batch_{hashlib.sha256(name.encode()).hexdigest()[:32]}"
+
+    @property
+    def kind(self) -> BatchKind:
+        """What its rows ask for."""
+        return kind_of(self.source.key)
 
     @property
     def is_dry_run(self) -> bool:

@@ -4,10 +4,10 @@ import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from io import StringIO
-from typing import Final
+from typing import Any, Final
 
+from payments.batches.layout import Layout
 from payments.core.faults import UnreadableFile
-from payments.core.fields import FIELDS, OPTIONAL_FIELDS
 
 HEADER_BYTES: Final = 8 * 1024
 """The most that a header has; it passes through the state of the batch's workflow."""
@@ -15,8 +15,6 @@ HEADER_BYTES: Final = 8 * 1024
 BEGINNING_BYTES: Final = 2 * HEADER_BYTES
 """The header ends within as many bytes of the file; blank lines may stand before it."""
 
-_EXPECTED: Final = ",".join(FIELDS)
-_FIELDS: Final = (*FIELDS, *OPTIONAL_FIELDS)
 _MARK: Final = b"\xef\xbb\xbf"
 _SHOWN_CHARACTERS: Final = 200
 # Among the first forty bytes: in UTF-16, every other byte of a plain text is one.
@@ -36,22 +34,26 @@ class Header:
     line_after: int
 
 
-def read_header(begun: bytes, record_ends: Iterable[int], needed: Iterable[str] = ()) -> Header:
+def read_header(
+    begun: bytes, record_ends: Iterable[int], layout: Layout[Any], needed: Iterable[str] = ()
+) -> Header:
     """Read the header out of a file's first bytes.
 
     Byte order marks, blank lines, a line ``sep=,`` as Excel writes it, and invisible characters
-    around names are passed over. Names of a payment's fields may be written in any case.
+    around names are passed over. Names of the layout's columns may be written in any case.
 
     Args:
         begun: the file's first bytes: ``BEGINNING_BYTES`` if there are so many.
         record_ends: where whole records end in them.
-        needed: columns that it must have besides those of every payment.
+        layout: the columns that it should have.
+        needed: columns that it must have besides.
 
     Raises:
         UnreadableFile: there is no header, it is too long or not printable, it lacks a column or
             has one twice, or cells are separated by something else than commas.
     """
     refuse_utf_16(begun)
+    expected = ",".join(layout.fields)
     at = 0
     for end in record_ends:
         raw = without_marks(begun[at:end])
@@ -65,9 +67,10 @@ def read_header(begun: bytes, record_ends: Iterable[int], needed: Iterable[str] 
         if (told := text.lstrip(f'{_INVISIBLE}"')).lower().startswith("sep="):
             _check_separator(told)
             continue
-        return Header(_columns(text, (*FIELDS, *needed)), end, 1 + begun.count(b"\n", 0, end))
+        columns = _columns(text, layout, (*layout.fields, *needed))
+        return Header(columns, end, 1 + begun.count(b"\n", 0, end))
     if len(begun) < BEGINNING_BYTES and not begun.strip(b" \t\r\n," + _MARK):
-        raise UnreadableFile("empty_file", f"the file is empty; expected a header: {_EXPECTED}")
+        raise UnreadableFile("empty_file", f"the file is empty; expected a header: {expected}")
     if b"\r" in begun and b"\n" not in begun:
         raise UnreadableFile("no_header", _CR_ALONE)
     if len(begun) - at <= HEADER_BYTES:
@@ -87,18 +90,18 @@ def without_marks(raw: bytes) -> bytes:
     return raw
 
 
-def _columns(text: str, needed: Sequence[str]) -> tuple[str, ...]:
+def _columns(text: str, layout: Layout[Any], needed: Sequence[str]) -> tuple[str, ...]:
     if "\r" in text.replace("\r\n", "\n").replace("\r\r\n", "\n"):
         raise UnreadableFile("no_header", _CR_ALONE)
     try:
         cells = next(csv.reader(StringIO(text, newline=""), strict=True, skipinitialspace=True))
     except csv.Error:
         raise UnreadableFile(
-            "no_header", f"the header has unbalanced quotes; expected: {_EXPECTED}"
+            "no_header", f"the header has unbalanced quotes; expected: {','.join(layout.fields)}"
         ) from None
-    columns = tuple(_named(cell) for cell in cells)
+    columns = tuple(_named(cell, layout) for cell in cells)
     missing = ", ".join(name for name in needed if columns.count(name) == 0)
-    repeated = ", ".join(name for name in _FIELDS if columns.count(name) > 1)
+    repeated = ", ".join(name for name in layout.names if columns.count(name) > 1)
     if missing:
         hint = next((_hint(name) for sign, name in _SEPARATORS if sign in text), "")
         raise UnreadableFile(
@@ -114,9 +117,9 @@ def _columns(text: str, needed: Sequence[str]) -> tuple[str, ...]:
     return columns
 
 
-def _named(cell: str) -> str:
+def _named(cell: str, layout: Layout[Any]) -> str:
     name = cell.strip(_INVISIBLE)
-    return name.lower() if name.lower() in _FIELDS else name
+    return name.lower() if name.lower() in layout.names else name
 
 
 def _check_separator(text: str) -> None:

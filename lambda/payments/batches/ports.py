@@ -1,6 +1,7 @@
 """What the steps of a batch need of the world: its file, a queue for rows, records of the batch."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from payments.batches.batch import ObjectVersion
@@ -10,9 +11,15 @@ from payments.batches.progress import (
     IdHolder,
     NotPaidRow,
     RangeResult,
+    RefundSums,
 )
 from payments.batches.records import ValidRow
-from payments.core.payment import RowOutcome
+from payments.core.amounts import Amounts
+from payments.core.content import Content, RefundContent
+from payments.core.payment import Payment, RowOutcome
+
+type RefundKey = tuple[str, str]
+"""The id of a payment, and that of a refund on it."""
 
 
 class Files(Protocol):
@@ -73,10 +80,27 @@ class Records(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class RefundsSeen:
+    """What a dry run finds of some refunds and their payments.
+
+    Attributes:
+        payments: the payments that there are.
+        holders: who has the id of a refund: a refund that was accepted before, or a row of the file.
+        amounts: those of payments that rows of the file have reserved something of, after that.
+    """
+
+    payments: Mapping[str, Payment]
+    holders: Mapping[RefundKey, IdHolder]
+    amounts: Mapping[str, Amounts]
+
+
 class DryRuns(Protocol):
     """What a dry run asks of the payments, and remembers of its own rows."""
 
-    def claim(self, batch_id: str, rows: Sequence[ValidRow], at: str) -> Mapping[str, IdHolder]:
+    def claim(
+        self, batch_id: str, rows: Sequence[ValidRow[Content]], at: str
+    ) -> Mapping[str, IdHolder]:
         """Return who has the payment id of each of at most 100 rows.
 
         What is returned for an id once is returned for the whole batch from then on.
@@ -87,8 +111,29 @@ class DryRuns(Protocol):
         """Write at most 100 rows that would not be paid."""
         ...
 
+    def refunds(self, batch_id: str, contents: Sequence[RefundContent]) -> RefundsSeen:
+        """Return what there is of at most 40 refunds and their payments."""
+        ...
+
+    def claim_refunds(
+        self,
+        batch_id: str,
+        claims: Mapping[RefundKey, IdHolder],
+        before: RefundsSeen,
+        amounts: Mapping[str, Amounts],
+        at: str,
+    ) -> bool:
+        """Write who has which refund and what is left of the payments, if all is as before; say whether."""
+        ...
+
     def record_outcomes(
-        self, batch_id: str, range_number: int, counts: Mapping[RowOutcome, int], at: str
+        self,
+        batch_id: str,
+        range_number: int,
+        counts: Mapping[RowOutcome, int],
+        at: str,
+        *,
+        refunds: RefundSums = ...,
     ) -> None:
-        """Write how many rows of a range would have which outcome."""
+        """Write how many rows of a range would have which outcome, and what would be refunded."""
         ...

@@ -2,11 +2,13 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from payments.core.content import Content
+from payments.batches.batch import BatchKind
+from payments.core.content import RowContent
+from payments.core.faults import FieldError
 from payments.core.money import to_decimal_text
 from payments.core.payment import RowOutcome
 
@@ -60,11 +62,12 @@ class RangeResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotPaidRow:
-    """An accepted row whose payment id was taken."""
+    """An accepted row whose id was taken, or which was refused: ``fault`` then says why."""
 
     line: int
-    content: Content
+    content: RowContent
     outcome: str
+    fault: FieldError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +81,22 @@ class IdHolder:
     content_hash: str
 
 
+type RefundSums = Mapping[tuple[str, int], int]
+"""What became refunds, in minor units, by currency and its number of decimals."""
+
+
 @dataclass(frozen=True, slots=True)
 class BatchProgress:
-    """A batch as it stands."""
+    """A batch as it stands.
+
+    Only the payments of refunds know their currencies, so ``refunds`` are summed as they end, and
+    not as their rows are read.
+    """
 
     timeline: list[dict[str, Any]]
     ranges: list[RangeResult]
     outcomes: Mapping[str, int]
+    refunds: RefundSums = field(default_factory=dict)
 
     @property
     def status(self) -> BatchStatus:
@@ -108,8 +120,8 @@ class BatchProgress:
 
     @property
     def not_paid(self) -> int:
-        """Accepted rows so far whose payment id was taken."""
-        taken = (RowOutcome.DUPLICATE, RowOutcome.CONFLICT)
+        """Accepted rows so far whose id was taken, or which were refused."""
+        taken = (RowOutcome.DUPLICATE, RowOutcome.CONFLICT, RowOutcome.REFUSED)
         return sum(self.outcomes.get(outcome.value, 0) for outcome in taken)
 
     @property
@@ -121,14 +133,10 @@ class BatchProgress:
         """Return the batch as clients see it; amounts are decimal strings."""
         head, last = self.timeline[0], self.timeline[-1]
         rejected = sum(part.rejected for part in self.ranges)
-        sums: Counter[str] = Counter()
-        exponents: dict[str, int] = {}
-        for part in self.ranges:
-            sums.update(part.accepted_minor)
-            exponents.update(part.exponents)
         counts = {outcome.value: self.outcomes.get(outcome.value, 0) for outcome in RowOutcome}
         body: dict[str, Any] = {
             **{name: head[name] for name in ("batch_id", "bucket", "key", "version_id")},
+            "kind": head.get("kind", BatchKind.PAYMENTS.value),
             "dry_run": head["dry_run"],
             "status": self.status.value,
             "created_at": head["at"],
@@ -137,10 +145,7 @@ class BatchProgress:
             "accepted": self.accepted,
             "rejected": rejected,
             **counts,
-            "accepted_amounts": {
-                currency: to_decimal_text(minor, exponents[currency])
-                for currency, minor in sorted(sums.items())
-            },
+            "accepted_amounts": self._sums(),
             "reports": {
                 "summary": None if self.is_open else f"{head['reports']}/summary.json",
                 "rejected": [
@@ -157,3 +162,20 @@ class BatchProgress:
         if "reason_code" in last:
             body["reason"] = {"code": last["reason_code"], "message": last["reason_message"]}
         return body
+
+    def _sums(self) -> dict[str, str]:
+        """Return the sum by currency of what was accepted, as decimal strings."""
+        parts = Counter(self.refunds)
+        for part in self.ranges:
+            for currency, minor in part.accepted_minor.items():
+                parts[currency, part.exponents[currency]] += minor
+        exponents: dict[str, int] = {}
+        for currency, exponent in parts:
+            exponents[currency] = max(exponent, exponents.get(currency, 0))
+        sums: Counter[str] = Counter()
+        for (currency, exponent), minor in parts.items():
+            sums[currency] += minor * 10 ** (exponents[currency] - exponent)
+        return {
+            currency: to_decimal_text(minor, exponents[currency])
+            for currency, minor in sorted(sums.items())
+        }

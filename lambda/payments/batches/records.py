@@ -13,19 +13,14 @@ from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from io import StringIO
 from itertools import chain
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from payments.batches.header import BEGINNING_BYTES, read_header, refuse_utf_16, without_marks
+from payments.batches.layout import Layout
 from payments.batches.record_ends import WHOLE_RECORDS, RecordEnds
-from payments.core.content import Content
+from payments.core.content import RowContent
 from payments.core.faults import FieldError, UnreadableFile
-from payments.core.fields import (
-    FIELDS,
-    NO_OPTIONS,
-    OPTIONAL_FIELDS,
-    ProcessorNeeds,
-    check_fields,
-)
+from payments.core.fields import NO_OPTIONS, ProcessorNeeds
 
 MAX_RECORD_CHARACTERS: Final = 64 * 1024
 """A longer record is rejected alone; it is never held in memory."""
@@ -41,7 +36,7 @@ _PIECE_BYTES: Final = 1024 * 1024
 csv.field_size_limit(_ENOUGH_BYTES + _PIECE_BYTES)
 
 BLANKS: Final = " \t\u00a0"
-"""What is noise around the cells of a payment's fields: blanks, tabs, no-break spaces."""
+"""What is noise around the cells of fields that we read: blanks, tabs, no-break spaces."""
 
 
 REMOVED_CARD_NUMBER: Final = "[card number removed]"
@@ -74,19 +69,19 @@ class FilePlan:
     unread: Place | None = None
 
 
-class ValidRow(NamedTuple):
-    """A record that asks for a payment, and the line it begins in.
+class ValidRow[C: RowContent](NamedTuple):
+    """A record that asks for a payment or a refund, and the line it begins in.
 
     A tuple, because a large file makes millions of them.
     """
 
     line: int
-    content: Content
+    content: C
 
 
 @dataclass(frozen=True, slots=True)
 class RejectedRow:
-    """A record that cannot be paid, the line it begins in, and every fault.
+    """A record that asks for nothing that can be done, the line it begins in, and every fault.
 
     It has its ``cells``, or, if they do not fit the header, its ``raw`` text instead.
     """
@@ -103,6 +98,7 @@ _BEGINNING: Final = Place(0, 1)
 def plan_file(
     blocks: Iterable[bytes],
     range_bytes: int,
+    layout: Layout[Any],
     *,
     most_bytes: int | None = None,
     columns: tuple[str, ...] | None = None,
@@ -114,10 +110,11 @@ def plan_file(
     Args:
         blocks: the file's bytes from ``place`` on, in blocks of any size.
         range_bytes: about how many bytes a range should have; a range ends with a record.
+        layout: the columns that it should have.
         most_bytes: about how many bytes to read at most; the plan then says what is unread.
         columns: the file's columns, if an earlier plan has read the header.
         place: where that plan left the file unread.
-        needed: columns that it must have besides those of every payment.
+        needed: columns that it must have besides.
 
     Raises:
         UnreadableFile: it is empty, is not UTF-8, has no header, lacks a column, or has a quote
@@ -134,7 +131,10 @@ def plan_file(
         text = without_marks(begun)
         marks = len(begun) - len(text)
         header = read_header(
-            begun, (marks + end for end in _first_ends(text, is_whole=not behind)), needed
+            begun,
+            (marks + end for end in _first_ends(text, is_whole=not behind)),
+            layout,
+            needed,
         )
         columns, start, line = header.columns, header.end, header.line_after
         rest = chain([begun[header.end :] + behind], rest)
@@ -164,21 +164,23 @@ def plan_file(
     return FilePlan(columns, tuple(ranges))
 
 
-def read_rows(
+def read_rows[C: RowContent](
     blocks: Iterable[bytes],
     columns: tuple[str, ...],
     first_line: int,
+    layout: Layout[C],
     needs: ProcessorNeeds | None = None,
-) -> Iterator[ValidRow | RejectedRow]:
+) -> Iterator[ValidRow[C] | RejectedRow]:
     """Yield each record of whole records, in order; blank ones are passed over.
 
     Args:
         blocks: bytes that start at a record's start, in blocks of any size.
         columns: the header's columns, as :func:`plan_file` found them.
         first_line: the number of the first line, for reports; the file's first is 1.
+        layout: what its rows ask for.
         needs: what the processor needs of every payment besides.
     """
-    reader = _RowReader(columns, first_line, needs)
+    reader = _RowReader(columns, first_line, layout, needs)
     held = b""
     too_long: RecordEnds | None = None
     for piece in _pieces(blocks):
@@ -201,21 +203,24 @@ def read_rows(
     yield from reader.rows(held)
 
 
-class _RowReader:
+class _RowReader[C: RowContent]:
     """Reads the rows of whole records, and knows the line that it has come to."""
 
     def __init__(
-        self, columns: tuple[str, ...], first_line: int, needs: ProcessorNeeds | None
+        self,
+        columns: tuple[str, ...],
+        first_line: int,
+        layout: Layout[C],
+        needs: ProcessorNeeds | None,
     ) -> None:
         self.line = first_line
+        self._check = layout.check
         self._needs = needs
         self._width = len(columns)
-        self._at = tuple(columns.index(name) for name in FIELDS)
-        self._options_at = {
-            name: columns.index(name) for name in OPTIONAL_FIELDS if name in columns
-        }
+        self._at = tuple(columns.index(name) for name in layout.fields)
+        self._options_at = {name: columns.index(name) for name in layout.options if name in columns}
 
-    def rows(self, records: bytes) -> Iterator[ValidRow | RejectedRow]:
+    def rows(self, records: bytes) -> Iterator[ValidRow[C] | RejectedRow]:
         """Yield each row; blank records are passed over."""
         if not records:
             return
@@ -236,7 +241,7 @@ class _RowReader:
 
     def _sound_rows(
         self, lines: list[str], begin: int, unread: Iterator[str], most_lines: int
-    ) -> Generator[ValidRow | RejectedRow, None, int]:
+    ) -> Generator[ValidRow[C] | RejectedRow, None, int]:
         """Yield the rows of ``unread``, which are the lines from ``begin`` on.
 
         A record of more than ``most_lines`` lines may be too long.
@@ -245,22 +250,22 @@ class _RowReader:
             How many of the lines are read: all, or those before a record that csv refuses.
         """
         first, taken = self.line, begin
-        id_at, amount_at, currency_at = self._at
+        first_at, second_at, third_at = self._at
         options_at, needs = self._options_at, self._needs
-        width, new = self._width, tuple.__new__
+        width, new, check = self._width, tuple.__new__, self._check
         cells_of = csv.reader(unread, skipinitialspace=True, strict=True)
         try:
             for cells in cells_of:
                 begun, taken = taken, begin + cells_of.line_num
                 if taken - begun <= most_lines and len(cells) == width:
-                    content = check_fields(
-                        cells[id_at],
-                        cells[amount_at],
-                        cells[currency_at],
+                    content = check(
+                        cells[first_at],
+                        cells[second_at],
+                        cells[third_at],
                         _given(cells, options_at) if options_at else NO_OPTIONS,
                         needs,
                     )
-                    if isinstance(content, Content):
+                    if not isinstance(content, list):
                         yield new(ValidRow, (first + begun, content))
                         continue
                 row = self._read_closely(first + begun, cells, lines[begun:taken])
@@ -274,7 +279,7 @@ class _RowReader:
         """Go on in this line, behind a record that was passed over."""
         self.line = line
 
-    def _read_alone(self, line: int, lines: list[str]) -> ValidRow | RejectedRow | None:
+    def _read_alone(self, line: int, lines: list[str]) -> ValidRow[C] | RejectedRow | None:
         """Read a record that csv refuses as it stands; a blank one is nothing."""
         record = "".join(lines)
         if _is_too_long(lines):
@@ -292,7 +297,7 @@ class _RowReader:
 
     def _read_closely(
         self, line: int, cells: list[str], lines: list[str]
-    ) -> ValidRow | RejectedRow | None:
+    ) -> ValidRow[C] | RejectedRow | None:
         """Read a row that is not plainly valid; a blank one is nothing."""
         if _is_too_long(lines):
             return RejectedRow(line, (), (_TOO_LONG,))
@@ -305,11 +310,9 @@ class _RowReader:
             return _unfit(line, lines, fault)
         # Our reports put an apostrophe before what a spreadsheet takes for a formula, such as -1.
         read = [cell.strip(BLANKS).removeprefix("'") for cell in cells]
-        payment_id, amount, currency = (read[at] for at in self._at)
-        checked = check_fields(
-            payment_id, amount, currency, _given(read, self._options_at), self._needs
-        )
-        if isinstance(checked, Content):
+        first, second, third = (read[at] for at in self._at)
+        checked = self._check(first, second, third, _given(read, self._options_at), self._needs)
+        if not isinstance(checked, list):
             return ValidRow(line, checked)
         # A report must not spread a card number further.
         told = list(cells)

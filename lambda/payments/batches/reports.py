@@ -9,11 +9,11 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import batched, count
-from typing import Final
+from typing import Any, Final
 
+from payments.batches.layout import PAYMENTS, Layout
 from payments.batches.progress import NotPaidRow
 from payments.batches.records import BLANKS, RejectedRow
-from payments.core.fields import FIELDS, OPTIONAL_FIELDS
 
 REPORT_COLUMNS: Final = (
     "[rejected line]",
@@ -25,9 +25,10 @@ REPORT_COLUMNS: Final = (
 """What a report of rejected rows adds to the file's own columns, at their end."""
 
 NOT_PAID_COLUMNS: Final = ("[not paid line]", "[not paid id]", "[not paid outcome]")
-"""What a report of rows that were not paid tells besides the payment's fields."""
+"""What a report of rows that were not paid tells besides the fields of the row."""
 
-_FIELDS: Final = (*FIELDS, *OPTIONAL_FIELDS)
+REFUSED_COLUMNS: Final = ("[not paid code]", "[not paid message]")
+"""What it tells of refunds besides: why the payment does not allow them."""
 
 _UTF_8_MARK: Final = b"\xef\xbb\xbf"
 """At the start of a report, without which Excel takes it for another encoding."""
@@ -54,6 +55,7 @@ class RejectedRows:
 
     Args:
         columns: the columns of the batch file.
+        layout: those of them that are read.
         write: takes each part, UTF-8, with its number from 0.
         part_bytes: about how large a part may become.
     """
@@ -61,6 +63,7 @@ class RejectedRows:
     def __init__(
         self,
         columns: Sequence[str],
+        layout: Layout[Any],
         write: Callable[[int, bytes], None],
         *,
         part_bytes: int = _PART_BYTES,
@@ -72,7 +75,7 @@ class RejectedRows:
         earlier = _report_columns_of(columns)
         self._own = [at for at, name in enumerate(columns) if name not in earlier]
         self._record_at = columns.index(earlier[-1]) if earlier else None
-        self._fields = {at for at, name in enumerate(columns) if name in _FIELDS}
+        self._fields = {at for at, name in enumerate(columns) if name in layout.names}
         own = [columns[at] for at in self._own]
         self._header = [*map(_harmless, own), *_report_columns_beside(own)]
         self._begin()
@@ -117,24 +120,27 @@ class RejectedRows:
         self._writer.writerow(self._header)
 
 
-def not_paid_csv(rows: Iterable[NotPaidRow]) -> Iterator[bytes]:
-    """Yield files of rows that were accepted and not paid, because their id was taken.
+def not_paid_csv(rows: Iterable[NotPaidRow], layout: Layout[Any]) -> Iterator[bytes]:
+    """Yield files of rows that were accepted and not paid: their id was taken, or they were refused.
 
-    The column ``payment_id`` is empty: uploaded unchanged, such a file pays nothing, also if it is
-    of a dry run, whose ids are still free. Whoever does want a row paid writes a new id there.
-    The optional fields have columns where any row gives them.
+    The column of the row's own id, ``payment_id`` or ``refund_id``, is empty: uploaded unchanged,
+    such a file pays nothing, also if it is of a dry run, whose ids are still free. Whoever does want
+    a row paid writes a new id there. The optional fields have columns where any row gives them.
     """
+    told = NOT_PAID_COLUMNS if layout is PAYMENTS else (*NOT_PAID_COLUMNS, *REFUSED_COLUMNS)
     for part in batched(rows, _ROWS_PER_REPORT):
         text = io.StringIO()
         writer = csv.writer(text, lineterminator=_LINE_END)
-        given = {name for row in part for name in row.content.options}
-        options = [name for name in OPTIONAL_FIELDS if name in given]
-        writer.writerow([*FIELDS, *options, *NOT_PAID_COLUMNS])
+        given = {name for row in part for name in row.content.cells}
+        names = [*layout.fields, *(name for name in layout.options if name in given)]
+        writer.writerow([*names, *told])
         for row in part:
-            taken = _harmless(row.content.payment_id)
-            asked = ("", row.content.amount, row.content.currency)
-            more = (row.content.options.get(name, "") for name in options)
-            writer.writerow([*asked, *map(_harmless, more), row.line, taken, row.outcome])
+            cells = row.content.cells
+            taken = cells.pop(layout.own_id)
+            asked = map(_harmless, (cells.get(name, "") for name in names))
+            why = () if row.fault is None else (row.fault.code, row.fault.message)
+            reported = (row.line, _harmless(taken), row.outcome, *why)
+            writer.writerow([*asked, *reported, *[""] * (len(told) - len(reported))])
         yield _UTF_8_MARK + text.getvalue().encode()
 
 

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from payments.batches.batch import Batch
-from payments.batches.dry_run import rehearse
+from payments.batches.batch import Batch, BatchKind
+from payments.batches.dry_run import rehearse, rehearse_refunds
+from payments.batches.layout import PAYMENTS, REFUNDS, Layout
 from payments.batches.ports import DryRuns, Files, Records, RowQueue
 from payments.batches.progress import (
     BatchProgress,
@@ -22,10 +23,10 @@ from payments.batches.progress import (
 from payments.batches.records import FilePlan, Place, RejectedRow, ValidRow, plan_file, read_rows
 from payments.batches.reports import RejectedRows, not_paid_csv
 from payments.core.clock import utc_now
-from payments.core.content import Content
+from payments.core.content import Content, RefundContent, RowContent
 from payments.core.faults import UnreadableFile
 from payments.core.fields import ProcessorNeeds
-from payments.core.messages import encode_row
+from payments.core.messages import encode_message, encode_row, refund_row_message
 
 LONGEST_WAIT_SECONDS: Final = 600
 """Between two looks at a batch: an execution's history has room for two weeks of such looks."""
@@ -68,15 +69,20 @@ _USUAL_PORTIONS: Final = Portions()
 
 @dataclass(slots=True)
 class RowTally:
-    """What is counted while the rows of a range go by; sums are in minor units."""
+    """What is counted while the rows of a range go by; sums are in minor units.
+
+    Those of refunds are counted when they end: only their payments know the currencies.
+    """
 
     accepted: int = 0
     accepted_minor: dict[str, int] = field(default_factory=dict)
     exponents: dict[str, int] = field(default_factory=dict)
 
-    def add(self, content: Content) -> None:
+    def add(self, content: RowContent) -> None:
         """Count a valid row."""
         self.accepted += 1
+        if isinstance(content, RefundContent):
+            return
         currency = content.currency
         self.accepted_minor[currency] = self.accepted_minor.get(currency, 0) + content.amount_minor
         self.exponents[currency] = content.exponent
@@ -154,18 +160,21 @@ class BatchProcessing:
                 "not_csv", "its name does not end in .csv; save it as CSV UTF-8 and upload that"
             )
         range_bytes = max(self._portions.range_bytes, -(-size // _MOST_RANGES))
+        layout = _layout(batch)
         if before is None:
             blocks = self._files.read(batch.source)
             return plan_file(
                 blocks,
                 range_bytes,
+                layout,
                 most_bytes=self._portions.plan_bytes,
-                needed=self._needs.ids if self._needs else (),
+                needed=self._needs.ids if self._needs and layout is PAYMENTS else (),
             )
         place = Place(**before["unread"])
         return plan_file(
             self._files.read(batch.source, place.start),
             range_bytes,
+            layout,
             most_bytes=self._portions.plan_bytes,
             columns=tuple(before["columns"]),
             place=place,
@@ -199,20 +208,32 @@ class BatchProcessing:
         def write(part_of_report: int, body: bytes) -> None:
             self._write(batch, rejected_report(part["number"], part_of_report), body, "text/csv")
 
-        tally, rejected = RowTally(), RejectedRows(columns, write)
+        tally, rejected = RowTally(), RejectedRows(columns, _layout(batch), write)
         blocks = self._files.read(batch.source, part["start"], part["end"])
-        rows = read_rows(blocks, tuple(columns), part["line"], self._needs)
-        accepted = accepted_rows(rows, tally, rejected)
-        if batch.is_dry_run:
-            rehearse(
-                accepted,
-                self._dry_runs,
-                batch_id=batch.batch_id,
-                range_number=part["number"],
-                at=self._clock(),
-            )
-        else:
-            self._queue.send_all(queue_messages(batch, accepted))
+
+        def accepted[C: RowContent](
+            layout: Layout[C], needs: ProcessorNeeds | None = None
+        ) -> Iterator[ValidRow[C]]:
+            rows = read_rows(blocks, tuple(columns), part["line"], layout, needs)
+            return accepted_rows(rows, tally, rejected)
+
+        where = {"batch_id": batch.batch_id, "at": self._clock()}
+        match batch.kind, batch.is_dry_run:
+            case BatchKind.REFUNDS, True:
+                rehearse_refunds(
+                    accepted(REFUNDS), self._dry_runs, range_number=part["number"], **where
+                )
+            case BatchKind.REFUNDS, False:
+                self._queue.send_all(refund_messages(batch, accepted(REFUNDS)))
+            case _, True:
+                rehearse(
+                    accepted(PAYMENTS, self._needs),
+                    self._dry_runs,
+                    range_number=part["number"],
+                    **where,
+                )
+            case _:
+                self._queue.send_all(queue_messages(batch, accepted(PAYMENTS, self._needs)))
         rejected.finish_part()
         result = RangeResult(
             number=part["number"],
@@ -305,6 +326,7 @@ class BatchProcessing:
             self._clock(),
             details={
                 **_file(batch),
+                "kind": batch.kind.value,
                 "dry_run": batch.is_dry_run,
                 "reports": f"s3://{self._results_bucket}/{batch.batch_id}",
             },
@@ -317,15 +339,18 @@ class BatchProcessing:
         return progress
 
     def _report_not_paid(
-        self, batch: Batch, rows: int, reported: Mapping[str, int]
+        self, batch: Batch, not_paid: int, reported: Mapping[str, int]
     ) -> dict[str, int]:
         """Report as many shards of the rows as one call can, and say how many are reported."""
-        at_once = max(1, self._records.row_shards * self._portions.reported_rows // max(1, rows))
+        at_once = max(
+            1, self._records.row_shards * self._portions.reported_rows // max(1, not_paid)
+        )
         shards = range(
             reported["shards"], min(self._records.row_shards, reported["shards"] + at_once)
         )
         files = reported["files"]
-        for report in not_paid_csv(self._records.not_paid(batch.batch_id, shards)):
+        rows = self._records.not_paid(batch.batch_id, shards)
+        for report in not_paid_csv(rows, _layout(batch)):
             self._write(batch, not_paid_report(files), report, "text/csv")
             files += 1
         return {"shards": shards.stop, "files": files}
@@ -335,9 +360,13 @@ class BatchProcessing:
         self._files.write(self._results_bucket, key, body, content_type)
 
 
-def accepted_rows(
-    rows: Iterable[ValidRow | RejectedRow], tally: RowTally, rejected: RejectedRows
-) -> Iterator[ValidRow]:
+def _layout(batch: Batch) -> Layout[Any]:
+    return REFUNDS if batch.kind is BatchKind.REFUNDS else PAYMENTS
+
+
+def accepted_rows[C: RowContent](
+    rows: Iterable[ValidRow[C] | RejectedRow], tally: RowTally, rejected: RejectedRows
+) -> Iterator[ValidRow[C]]:
     """Yield each valid row; count those, and put the others on report."""
     for row in rows:
         if isinstance(row, RejectedRow):
@@ -347,11 +376,19 @@ def accepted_rows(
         yield row
 
 
-def queue_messages(batch: Batch, rows: Iterable[ValidRow]) -> Iterator[str]:
+def queue_messages(batch: Batch, rows: Iterable[ValidRow[Content]]) -> Iterator[str]:
     """Yield the queue message of each row."""
     batch_id = batch.batch_id
     for row in rows:
         yield encode_row(batch_id, row.line, row.content, batch.submitted_by)
+
+
+def refund_messages(batch: Batch, rows: Iterable[ValidRow[RefundContent]]) -> Iterator[str]:
+    """Yield the message of each row of a file of refunds."""
+    for row in rows:
+        yield encode_message(
+            refund_row_message(batch.batch_id, row.line, row.content, batch.submitted_by)
+        )
 
 
 def _ended(batch: Batch, progress: BatchProgress) -> dict[str, Any]:

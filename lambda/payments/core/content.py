@@ -56,6 +56,12 @@ class Content(NamedTuple):
         fields = zip(self._fields[_FIRST_OPTION:], self[_FIRST_OPTION:], _NO_OPTIONS, strict=True)
         return {name: str(value) for name, value, default in fields if value != default}
 
+    @property
+    def cells(self) -> dict[str, str]:
+        """The fields that are given, by the names of their columns in a file."""
+        given = {"payment_id": self.payment_id, "amount": self.amount, "currency": self.currency}
+        return given | self.options
+
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as they are stored and queued: flat, strings and integers."""
         payment_id, amount_minor, currency, exponent, *_ = self
@@ -78,6 +84,35 @@ class Content(NamedTuple):
             }
         )
 
+
+class RefundContent(NamedTuple):
+    """What a row of a file asks to be refunded, already valid in form.
+
+    ``amount`` is decimal text: only the payment knows its currency, and how many decimals that has.
+    """
+
+    payment_id: str
+    refund_id: str
+    amount: str
+    reason: str | None = None
+
+    @property
+    def cells(self) -> dict[str, str]:
+        """The fields that are given, by the names of their columns."""
+        return {name: value for name, value in self._asdict().items() if value is not None}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as they are stored and queued."""
+        return self.cells
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Self:
+        """Read what :meth:`to_dict` returned, among other fields; it was checked before."""
+        return cls(**{name: document[name] for name in cls._fields if name in document})
+
+
+type RowContent = Content | RefundContent
+"""What a row of a file asks for."""
 
 _FIRST_OPTION: Final = len(Content._fields) - len(Content._field_defaults)
 _NO_OPTIONS: Final = tuple(Content._field_defaults.values())

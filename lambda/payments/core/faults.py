@@ -93,6 +93,10 @@ class StaleOperation(PaymentError):
         self.current = current
 
 
+class RowEnded(PaymentError):
+    """The row of a file was recorded as not paid, and never is from then on."""
+
+
 class BatchNotFound(PaymentError):
     """No batch has this id."""
 

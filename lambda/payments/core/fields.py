@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, get_args
 
-from payments.core.content import Capture, Content
+from payments.core.content import Capture, Content, RefundContent
 from payments.core.faults import FieldError
 from payments.core.money import EXPONENTS, MAX_DIGITS, PLAIN_AMOUNTS, parse_amount
 
@@ -14,6 +14,15 @@ FIELDS: Final = ("payment_id", "amount", "currency")
 
 OPTIONAL_FIELDS: Final = tuple(Content._field_defaults)
 """The fields that a payment may have besides."""
+
+REFUND_FIELDS: Final = ("payment_id", "refund_id", "amount")
+"""The fields that every refund by file has: an amount that is missing never means all of it."""
+
+REFUND_OPTIONS: Final = ("reason",)
+"""The fields that a refund by file may have besides."""
+
+LONGEST_REASON: Final = 64
+"""How many characters the reason of an operation has at most."""
 
 PAYMENT_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """What a payment id looks like; always used with ``fullmatch``."""
@@ -102,6 +111,49 @@ def check_fields(
     if needs is not None and (fault := needs.fault_of(content)) is not None:
         errors.append(fault)
     return errors or content
+
+
+def check_refund(
+    payment_id: str,
+    refund_id: str,
+    amount: str,
+    options: Mapping[str, str] = NO_OPTIONS,
+    needs: ProcessorNeeds | None = None,  # noqa: ARG001 - a processor needs nothing more of refunds
+) -> RefundContent | list[FieldError]:
+    """Check the fields of a refund by file: their form, which is all that the file itself tells.
+
+    Blanks around a reason and apostrophes at its start do not count: reports put one before what a
+    spreadsheet would take for a formula.
+
+    Returns:
+        The refund's content, or every fault of every field.
+
+    >>> check_refund("pay_1", "r1", "60.00", {"reason": "'=damaged"})
+    RefundContent(payment_id='pay_1', refund_id='r1', amount='60.00', reason='=damaged')
+    >>> [(fault.field, fault.code) for fault in check_refund("pay_1", "", "all")]
+    [('refund_id', 'invalid_format'), ('amount', 'invalid_format')]
+    """
+    errors = []
+    if not PAYMENT_ID.fullmatch(payment_id):
+        errors.append(_BAD_PAYMENT_ID)
+    if not PAYMENT_ID.fullmatch(refund_id):
+        errors.append(replace(_BAD_PAYMENT_ID, field="refund_id"))
+    minor = parse_amount(amount, MAX_DIGITS, is_number=True)
+    if isinstance(minor, FieldError) and minor.code != "too_large":
+        errors.append(minor)
+    reason = options.get("reason", "").strip().lstrip("'") or None
+    if reason is not None and (fault := reason_fault(reason)) is not None:
+        errors.append(fault)
+    return errors or RefundContent(payment_id, refund_id, amount, reason)
+
+
+def reason_fault(reason: str) -> FieldError | None:
+    """Return what is wrong with the reason of an operation, if anything is."""
+    if 0 < len(reason) <= LONGEST_REASON and reason.isprintable():
+        return None
+    return FieldError(
+        "reason", "invalid_format", f"must be 1 to {LONGEST_REASON} printable characters"
+    )
 
 
 def _need_fault(

@@ -2,19 +2,26 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
-from payments.core.content import Content
+from payments.core.content import Content, RefundContent
 from payments.core.faults import FieldError, InvalidMessage, NewerMessage
-from payments.core.fields import CURRENCY, OPTIONAL_FIELDS, PAYMENT_ID, option_fault
+from payments.core.fields import (
+    CURRENCY,
+    OPTIONAL_FIELDS,
+    PAYMENT_ID,
+    REFUND_FIELDS,
+    check_refund,
+    option_fault,
+)
 from payments.core.money import MAX_EXPONENT, MAX_MINOR_UNITS
 from payments.core.operation import Operation, OperationKind, OperationRef
 from payments.core.payment import API, Payment, PaymentRequest, PaymentStatus
 from payments.core.review import Person
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 """The version of the messages that this code writes, and the newest that it reads.
 
 A release that adds a kind or a field which older code must not ignore raises it. Older code lets
@@ -22,6 +29,7 @@ such messages wait; it never guesses. A message without such a field keeps the f
 """
 
 _BASIC_FORMAT: Final = 1
+_EXTENDED_FORMAT: Final = 2
 
 PAYMENT: Final = "payment"
 """The kind of a message that asks for a payment to be carried through."""
@@ -29,8 +37,14 @@ PAYMENT: Final = "payment"
 OPERATION: Final = "operation"
 """The kind of a message that asks for an operation on a payment to be carried through."""
 
+REFUND_ROW: Final = "refund-row"
+"""The kind of a message that asks for a refund as a row of a file does."""
+
 SOURCE: Final = re.compile(r"api|batch:batch_[0-9a-f]{32}:[1-9][0-9]{0,17}")
 """What the source of a payment looks like; always used with ``fullmatch``."""
+
+ROW_SOURCE: Final = re.compile(r"batch:batch_[0-9a-f]{32}:[1-9][0-9]{0,17}")
+"""What the source of a row looks like; always used with ``fullmatch``."""
 
 SUBMITTER: Final = re.compile(r"[A-Za-z0-9+=,.@:_-]{1,128}")
 """What IAM's unique id of who uploaded a file looks like; always used with ``fullmatch``."""
@@ -101,7 +115,31 @@ class OperationMessage:
         return replace(self, tries=self.tries + 1)
 
 
-type Message = PaymentMessage | OperationMessage
+@dataclass(frozen=True, slots=True)
+class RefundRowMessage:
+    """A row of a file that asks for a refund, on its way through a queue; ``tries`` is as a payment's.
+
+    The refund is accepted only when the message is handled. ``submitter`` is who uploaded the file,
+    if that is known.
+    """
+
+    content: RefundContent
+    source: str
+    correlation_id: str
+    submitter: Person | None = None
+    tries: int = 0
+
+    @property
+    def payment_id(self) -> str:
+        """The payment that the refund is on."""
+        return self.content.payment_id
+
+    def again(self) -> Self:
+        """Return the message as it is sent again."""
+        return replace(self, tries=self.tries + 1)
+
+
+type Message = PaymentMessage | OperationMessage | RefundRowMessage
 
 
 def operation_message(operation: Operation, tries: int = 0) -> OperationMessage:
@@ -113,10 +151,12 @@ def encode_message(message: Message) -> str:
     """Return the text of a message."""
     if isinstance(message, OperationMessage):
         return _encode_operation(message)
+    if isinstance(message, RefundRowMessage):
+        return _encode_refund_row(message)
     request, accepted = message.request, message.accepted
     document = {
         "kind": PAYMENT,
-        "version": FORMAT if request.content.options else _BASIC_FORMAT,
+        "version": _EXTENDED_FORMAT if request.content.options else _BASIC_FORMAT,
         **request.content.to_dict(),
         **({} if request.submitter is None else {"submitted_by": request.submitter.id}),
         "source": request.source,
@@ -133,7 +173,7 @@ def encode_message(message: Message) -> str:
 def _encode_operation(message: OperationMessage) -> str:
     document = {
         "kind": OPERATION,
-        "version": FORMAT,
+        "version": _EXTENDED_FORMAT,
         "payment_id": message.payment_id,
         "operation": message.which.kind.value,
         "operation_id": message.which.operation_id,
@@ -143,6 +183,29 @@ def _encode_operation(message: OperationMessage) -> str:
     if message.tries:
         document["tries"] = message.tries
     return json.dumps(document, separators=(",", ":"))
+
+
+def _encode_refund_row(message: RefundRowMessage) -> str:
+    document = {
+        "kind": REFUND_ROW,
+        "version": FORMAT,
+        **message.content.to_dict(),
+        **({} if message.submitter is None else {"submitted_by": message.submitter.id}),
+        "source": message.source,
+        "correlation_id": message.correlation_id,
+    }
+    if message.tries:
+        document["tries"] = message.tries
+    return json.dumps(document, separators=(",", ":"))
+
+
+def refund_row_message(
+    batch_id: str, line: int, content: RefundContent, submitted_by: str | None = None
+) -> RefundRowMessage:
+    """Return the message of a row of a file of refunds."""
+    origin = f"{batch_id}:{line}"
+    submitter = None if submitted_by is None else Person.of(submitted_by)
+    return RefundRowMessage(content, f"batch:{origin}", origin, submitter)
 
 
 def message_of(payment: Payment) -> PaymentMessage:
@@ -166,7 +229,7 @@ def encode_row(batch_id: str, line: int, content: Content, submitted_by: str | N
     payment_id, amount_minor, currency, exponent, *_ = content
     version, more = _BASIC_FORMAT, ""
     if not content.is_basic:
-        version = FORMAT
+        version = _EXTENDED_FORMAT
         more = "".join(f'"{name}":{json.dumps(value)},' for name, value in content.options.items())
     if submitted_by is not None:
         more += f'"submitted_by":"{submitted_by}",'
@@ -202,8 +265,10 @@ def decode_message(body: str) -> Message:
             return _checked(document, _payment_faults, _message)
         case kind if kind == OPERATION:
             return _checked(document, _operation_faults, _operation)
+        case kind if kind == REFUND_ROW:
+            return _checked(document, _refund_row_faults, _refund_row)
         case _:
-            raise InvalidMessage(f"kind must be {PAYMENT!r} or {OPERATION!r}")
+            raise InvalidMessage(f"kind must be {PAYMENT!r}, {OPERATION!r} or {REFUND_ROW!r}")
 
 
 def _checked[M](
@@ -229,14 +294,23 @@ def _operation(document: dict[str, Any]) -> OperationMessage:
     )
 
 
+def _refund_row(document: dict[str, Any]) -> RefundRowMessage:
+    return RefundRowMessage(
+        RefundContent.from_dict(document),
+        document["source"],
+        document["correlation_id"],
+        _submitter(document),
+        document["tries"],
+    )
+
+
 def _message(document: dict[str, Any]) -> PaymentMessage:
     content = Content.from_dict(document)
-    submitted_by = document.get("submitted_by")
     request = PaymentRequest(
         content,
         document["source"],
         document["correlation_id"],
-        submitter=None if submitted_by is None else Person.of(submitted_by),
+        submitter=_submitter(document),
     )
     accepted = None
     if "audit_hash" in document:
@@ -254,6 +328,18 @@ def _message(document: dict[str, Any]) -> PaymentMessage:
     return PaymentMessage(request, accepted, document["tries"])
 
 
+def _submitter(document: Mapping[str, Any]) -> Person | None:
+    submitted_by = document.get("submitted_by")
+    return None if submitted_by is None else Person.of(submitted_by)
+
+
+def _submitter_faults(document: Mapping[str, Any]) -> list[FieldError]:
+    who = document.get("submitted_by", "x")
+    if isinstance(who, str) and SUBMITTER.fullmatch(who):
+        return []
+    return [FieldError("submitted_by", "invalid_format", "must be an id of IAM")]
+
+
 def _operation_faults(document: dict[str, Any]) -> list[FieldError]:
     return [
         *_malformed(
@@ -265,6 +351,20 @@ def _operation_faults(document: dict[str, Any]) -> list[FieldError]:
         ),
         *_miscounted(document, ("tries", 0, MAX_MINOR_UNITS)),
     ]
+
+
+def _refund_row_faults(document: dict[str, Any]) -> list[FieldError]:
+    faults = [
+        *_malformed(document, ("source", ROW_SOURCE, "a row of a batch"), _ORIGIN[1]),
+        *_miscounted(document, ("tries", 0, MAX_MINOR_UNITS)),
+    ]
+    faults.extend(_submitter_faults(document))
+    texts = [document.get(name) for name in REFUND_FIELDS] + [document.get("reason", "x")]
+    if not all(isinstance(text, str) for text in texts):
+        return [*faults, FieldError("row", "invalid_type", "must have texts in its fields")]
+    payment_id, refund_id, amount, reason = map(str, texts)
+    checked = check_refund(payment_id, refund_id, amount, {"reason": reason})
+    return faults if isinstance(checked, RefundContent) else [*faults, *checked]
 
 
 def _payment_faults(document: dict[str, Any]) -> list[FieldError]:
@@ -288,9 +388,7 @@ def _payment_faults(document: dict[str, Any]) -> list[FieldError]:
         for name in OPTIONAL_FIELDS
         if name in document and (fault := option_fault(name, document[name])) is not None
     )
-    who = document.get("submitted_by", "x")
-    if not (isinstance(who, str) and SUBMITTER.fullmatch(who)):
-        faults.append(FieldError("submitted_by", "invalid_format", "must be an id of IAM"))
+    faults.extend(_submitter_faults(document))
     if "audit_hash" in document or "created_at" in document:
         faults.extend(
             _malformed(

@@ -10,9 +10,10 @@ from payments.core.review import Decision, Person, Review
 
 
 class RowOutcome(StrEnum):
-    """The end of an accepted row: what became of its payment, or not paid: its id was taken.
+    """The end of an accepted row: what became of its payment or refund, or why there is none.
 
-    The row of a payment that is captured later ends once that is authorised.
+    The row of a payment that is captured later ends once that is authorised. ``DUPLICATE`` and
+    ``CONFLICT``: its id was taken; ``REFUSED``: the payment does not allow the refund.
     """
 
     COMPLETED = "completed"
@@ -21,6 +22,7 @@ class RowOutcome(StrEnum):
     CANCELED = "canceled"
     DUPLICATE = "duplicate"
     CONFLICT = "conflict"
+    REFUSED = "refused"
 
 
 class PaymentStatus(StrEnum):

@@ -100,7 +100,7 @@ class Delivery:
         Raises:
             PaymentNotFound: the message is about a payment that is not there.
         """
-        return _verdict(message, lambda: self._handle(message, witness, is_first=is_first))
+        return verdict(message, lambda: self._handle(message, witness, is_first=is_first))
 
     def _handle(self, message: PaymentMessage, witness: Witness, *, is_first: bool) -> None:
         payment = self._accepted(message, is_first=is_first)
@@ -174,9 +174,15 @@ class OperationDelivery:
         Raises:
             OperationNotFound, PaymentNotFound: there is no such operation.
         """
-        return _verdict(message, lambda: self._handle(message, witness, is_first=is_first))
+        return verdict(message, lambda: self.carry_out(message, witness, is_first=is_first))
 
-    def _handle(self, message: OperationMessage, witness: Witness, *, is_first: bool) -> None:
+    def carry_out(self, message: OperationMessage, witness: Witness, *, is_first: bool) -> None:
+        """Try once, and leave to the workflow what that cannot finish.
+
+        Raises:
+            GatewayBusy, GatewayRefused, ServiceUnavailable: try again later.
+            OperationNotFound, PaymentNotFound: there is no such operation.
+        """
         try:
             self._performing.perform(message.which, witness, is_first=is_first)
         except (GatewayUnavailable, ChargePending):
@@ -192,7 +198,7 @@ class OperationDelivery:
             )
 
 
-def _verdict(message: Message, handle: Callable[[], None]) -> Verdict:
+def verdict(message: Message, handle: Callable[[], None]) -> Verdict:
     """Handle a message and say what shall become of it; nobody is refused for what is busy or away."""
     try:
         handle()

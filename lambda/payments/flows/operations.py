@@ -5,17 +5,13 @@ processor. So two refunds never share an amount, and a capture and a cancellatio
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
+from payments.core.asking import Asked, Reserved, cancelable, capturable, refundable
 from payments.core.clock import utc_now
 from payments.core.faults import (
     CaptureConflict,
-    FieldError,
-    InvalidRequest,
-    NotCancelable,
-    NotCapturable,
-    NotRefundable,
     OperationNotFound,
     PaymentNotFound,
     RefundConflict,
@@ -23,7 +19,6 @@ from payments.core.faults import (
     StaleOperation,
     StaleTransition,
 )
-from payments.core.money import parse_amount
 from payments.core.operation import (
     Operation,
     OperationChange,
@@ -33,56 +28,11 @@ from payments.core.operation import (
     OperationStep,
 )
 from payments.core.payment import API, Payment, PaymentStatus, Transition
-from payments.core.review import NO_REVIEW, Person, ReviewLimits
+from payments.core.review import NO_REVIEW, ReviewLimits
 from payments.flows.ports import OperationQueue, Operations, OperationTally, Store, Tally, no_tally
 
 _ATTEMPTS: Final = 8
 """How often a payment is read again that others move at the same time."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """An operation as somebody asks for it: ``amount`` as it was written, ``None`` for all that is left.
-
-    Only the payment knows how many decimals its currency has.
-    """
-
-    kind: OperationKind
-    payment_id: str
-    operation_id: str
-    source: str
-    correlation_id: str
-    amount: str | None = None
-    amount_is_number: bool = False
-    reason: str | None = None
-    final: bool = True
-    submitter: Person | None = None
-
-    def on(self, payment: Payment) -> OperationRequest:
-        """Return the request about a payment.
-
-        Raises:
-            InvalidRequest: the amount is none of the payment's currency.
-        """
-        minor = None
-        if self.amount is not None:
-            parsed = parse_amount(
-                self.amount, payment.content.exponent, is_number=self.amount_is_number
-            )
-            if isinstance(parsed, FieldError):
-                raise InvalidRequest([parsed])
-            minor = parsed
-        return OperationRequest(
-            kind=self.kind,
-            payment_id=self.payment_id,
-            operation_id=self.operation_id,
-            source=self.source,
-            correlation_id=self.correlation_id,
-            amount_minor=minor,
-            reason=self.reason,
-            final=self.final,
-            submitter=self.submitter,
-        )
 
 
 class OperationIntake:
@@ -123,14 +73,22 @@ class OperationIntake:
             NotRefundable: the payment does not allow it as it stands.
             ServiceUnavailable: nothing is promised; the same request may be sent again.
         """
-        return self._queued(self._accept(asked, actor, _refundable))
+        return self._queued(self.accept_refund(asked, actor=actor))
+
+    def accept_refund(self, asked: Asked, *, actor: str) -> tuple[Operation, Payment, bool]:
+        """Accept a refund as :meth:`refund` does, and leave it to the caller to have it done.
+
+        Raises:
+            RowEnded: the row of a file that asks for it was recorded as not paid.
+        """
+        return self._accept(asked, actor, refundable)
 
     def capture(self, asked: Asked, *, actor: str = "api") -> tuple[Operation, Payment, bool]:
         """Accept a capture of an authorised payment, or recognise one that was accepted before.
 
         Returns and raises as :meth:`refund`, with ``NotCapturable``.
         """
-        return self._queued(self._accept(asked, actor, _capturable))
+        return self._queued(self._accept(asked, actor, capturable))
 
     def cancel(
         self,
@@ -179,7 +137,7 @@ class OperationIntake:
                 correlation_id=correlation_id,
                 reason=reason,
             )
-            amount = _cancelable(payment, has_expired=has_expired)
+            amount = cancelable(payment, has_expired=has_expired)
             at = self._clock()
             operation = Operation.requested(request, amount_minor=amount, rest_minor=0, at=at)
             change = OperationChange(
@@ -242,7 +200,7 @@ class OperationIntake:
         return sorted(found, key=lambda each: (each.requested_at, each.operation_id)), payment
 
     def _accept(
-        self, asked: Asked, actor: str, resolve: Callable[[Payment, OperationRequest], "Reserved"]
+        self, asked: Asked, actor: str, resolve: Callable[[Payment, OperationRequest], Reserved]
     ) -> tuple[Operation, Payment, bool]:
         """Reserve what an operation is about, in the write that accepts it."""
         for _ in range(_ATTEMPTS):
@@ -278,9 +236,7 @@ class OperationIntake:
             return operation, moved, True
         raise ServiceUnavailable("the payment is being moved by too many at once")
 
-    def _need_review(
-        self, payment: Payment, request: OperationRequest, reserved: "Reserved"
-    ) -> bool:
+    def _need_review(self, payment: Payment, request: OperationRequest, reserved: Reserved) -> bool:
         if request.kind is not OperationKind.REFUND:
             return False
         given_back = payment.amounts.refunded + payment.amounts.refunds_pending
@@ -291,62 +247,3 @@ class OperationIntake:
         if payment is None:
             raise PaymentNotFound(payment_id)
         return payment
-
-
-@dataclass(frozen=True, slots=True)
-class Reserved:
-    """What an operation reserves, in minor units: its amount, and the rest that it releases."""
-
-    amount_minor: int
-    rest_minor: int = 0
-
-
-def _refundable(payment: Payment, request: OperationRequest) -> Reserved:
-    """Return what a refund reserves of a payment.
-
-    Raises:
-        NotRefundable: the payment does not allow it.
-    """
-    amounts = payment.amounts
-    if amounts.captured == 0:
-        raise NotRefundable("payment_state", payment)
-    if amounts.refundable == 0:
-        raise NotRefundable("nothing_left", payment)
-    amount = amounts.refundable if request.amount_minor is None else request.amount_minor
-    if amount > amounts.refundable:
-        raise NotRefundable("exceeds_refundable", payment)
-    return Reserved(amount)
-
-
-def _capturable(payment: Payment, request: OperationRequest) -> Reserved:
-    """Return what a capture reserves of a payment.
-
-    Raises:
-        NotCapturable: the payment does not allow it.
-    """
-    amounts = payment.amounts
-    if payment.status is not PaymentStatus.AUTHORIZED:
-        raise NotCapturable("payment_state", payment)
-    # What is left after a final capture is only known when those before it have ended.
-    if amounts.capturable == 0 or (request.final and amounts.captures_pending):
-        raise NotCapturable("operation_pending", payment)
-    amount = amounts.capturable if request.amount_minor is None else request.amount_minor
-    if amount > amounts.capturable:
-        raise NotCapturable("exceeds_capturable", payment)
-    return Reserved(amount, amounts.capturable - amount if request.final else 0)
-
-
-def _cancelable(payment: Payment, *, has_expired: bool) -> int:
-    """Return what a cancellation releases of a payment, in minor units.
-
-    Raises:
-        NotCancelable: the payment does not allow it.
-    """
-    amounts = payment.amounts
-    if amounts.captured and not (has_expired and payment.status is PaymentStatus.AUTHORIZED):
-        raise NotCancelable("already_captured", payment)
-    if payment.status in {PaymentStatus.PROCESSING, PaymentStatus.FAILED}:
-        raise NotCancelable("payment_state", payment)
-    if amounts.captures_pending or amounts.releases_pending:
-        raise NotCancelable("operation_pending", payment)
-    return amounts.capturable

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
+from payments.core.asking import Asked
+from payments.core.faults import FieldError
 from payments.core.lists import Entry, Filters, Position
 from payments.core.messages import Backlog
 from payments.core.operation import Operation, OperationKind, OperationRef, OperationStep
@@ -88,6 +90,15 @@ class Operations(Protocol):
         """Take operations and their payment a step further, all or nothing.
 
         Raises ``StaleOperation`` or ``StaleTransition`` if one is not as it was.
+        """
+        ...
+
+    def record_not_refunded(
+        self, asked: Asked, outcome: RowOutcome, fault: FieldError | None, *, at: str
+    ) -> None:
+        """Record and count, once and for good, a row of a file that does not become a refund.
+
+        Raises ``StaleOperation`` if it has become one.
         """
         ...
 

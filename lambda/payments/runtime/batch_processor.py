@@ -31,6 +31,7 @@ def batch_processing() -> BatchProcessing:
             client("dynamodb"),
             payments_table=setting("PAYMENTS_TABLE"),
             processing_status_table=setting("PROCESSING_STATUS_TABLE"),
+            operations_table=setting("PAYMENT_OPERATIONS_TABLE"),
         ),
         setting("BATCH_RESULTS_BUCKET"),
         needs=processor_needs(),

@@ -5,12 +5,13 @@ from functools import cache
 
 from payments.aws.queue import MessageQueue, PaymentQueues
 from payments.aws.turns import Turns
-from payments.core.messages import Message, OperationMessage
+from payments.core.messages import Message, OperationMessage, PaymentMessage, RefundRowMessage
 from payments.flows.charge import Charging, Witness
 from payments.flows.delivery import Delivery, OperationDelivery, Verdict
 from payments.flows.hints import Hints
 from payments.flows.operations import OperationIntake
 from payments.flows.performing import Performing
+from payments.flows.refund_rows import RefundRowDelivery
 from payments.flows.sweep import ExpirySweep, OperationSweep, PaymentSweep, RefundReviewSweep
 from payments.gateways.port import Hint, RefundHint
 from payments.runtime.clients import client
@@ -35,6 +36,7 @@ class Deliveries:
 
     delivery: Delivery
     operations: OperationDelivery
+    refund_rows: RefundRowDelivery
     queues: PaymentQueues
     dead_letters: MessageQueue
     events: MessageQueue
@@ -43,10 +45,14 @@ class Deliveries:
     """Hands out turns, where the processor takes only so many payments a second."""
 
     def deliver(self, message: Message, witness: Witness, *, is_first: bool) -> Verdict:
-        """Handle a message of either kind."""
-        if isinstance(message, OperationMessage):
-            return self.operations.deliver(message, witness, is_first=is_first)
-        return self.delivery.deliver(message, witness, is_first=is_first)
+        """Handle a message of any kind."""
+        match message:
+            case PaymentMessage():
+                return self.delivery.deliver(message, witness, is_first=is_first)
+            case OperationMessage():
+                return self.operations.deliver(message, witness, is_first=is_first)
+            case RefundRowMessage():
+                return self.refund_rows.deliver(message, witness)
 
     def queue_of(self, arn: str) -> MessageQueue:
         """Return the queue that a message came from."""
@@ -64,6 +70,7 @@ def _turns() -> Turns | None:
 @cache
 def deliveries() -> Deliveries:
     """Return what messages are handled with."""
+    operations = OperationDelivery(performing(), workflow_of("PAYMENT_WORKFLOW_ARN"))
     return Deliveries(
         delivery=Delivery(
             payment_store(),
@@ -72,7 +79,8 @@ def deliveries() -> Deliveries:
             tally=count_payment,
             limits=review_limits(),
         ),
-        operations=OperationDelivery(performing(), workflow_of("PAYMENT_WORKFLOW_ARN")),
+        operations=operations,
+        refund_rows=RefundRowDelivery(operation_intake(), operation_store(), operations),
         queues=payment_queues(),
         dead_letters=message_queue("PAYMENT_EVENTS_DLQ_URL"),
         events=message_queue("PAYMENT_EVENTS_QUEUE_URL"),
@@ -108,23 +116,25 @@ def operation_sweep() -> OperationSweep:
 @cache
 def expiry_sweep() -> ExpirySweep:
     """Return what releases authorisations that have expired."""
-    return ExpirySweep(payment_store(), operation_store(), _operation_intake())
+    return ExpirySweep(payment_store(), operation_store(), operation_intake())
 
 
 @cache
 def hints() -> Hints:
     """Return what looks up what the processor tells of."""
-    return Hints(charging(), performing(), _operation_intake())
+    return Hints(charging(), performing(), operation_intake())
 
 
 @cache
-def _operation_intake() -> OperationIntake:
+def operation_intake() -> OperationIntake:
+    """Return what accepts operations."""
     return OperationIntake(
         payment_store(),
         operation_store(),
         payment_queues(),
         tally=count_operation,
         payment_tally=count_payment,
+        limits=review_limits(),
     )
 
 

@@ -29,6 +29,7 @@ SETTINGS: Final[dict[str, frozenset[str]]] = {
         "PAYMENT_PROCESSOR",
         "PAYMENTS_TABLE",
         "PROCESSING_STATUS_TABLE",
+        "PAYMENT_OPERATIONS_TABLE",
         "PAYMENT_ROWS_QUEUE_URL",
         "BATCH_RESULTS_BUCKET",
         "BATCH_WORKFLOW_ARN",

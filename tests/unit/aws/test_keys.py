@@ -30,6 +30,8 @@ KINDS: dict[str, Callable[[str, int], dict[str, Any]]] = {
     "outcomes of its rows": lambda id_, number: keys.outcomes_key(id_, str(number)),
     "row that was not paid": keys.row_key,
     "claim of a dry run": lambda id_, _: keys.claim_key(BATCH_ID, id_),
+    "its claim of a refund": lambda id_, _: keys.refund_claim_key(BATCH_ID, id_, "r1"),
+    "what it leaves to refund": lambda id_, _: keys.refund_left_key(BATCH_ID, id_),
     "sandbox's memory": lambda id_, _: keys.sandbox_key(id_),
     "end of the last sweep": lambda _, __: keys.sweep_key(),
     "processor's next turn": lambda _, __: keys.turn_key(),

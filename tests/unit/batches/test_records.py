@@ -4,6 +4,7 @@ import tracemalloc
 
 import pytest
 
+from payments.batches.layout import PAYMENTS
 from payments.batches.records import (
     MAX_RECORD_CHARACTERS,
     REMOVED_CARD_NUMBER,
@@ -12,6 +13,7 @@ from payments.batches.records import (
     plan_file,
     read_rows,
 )
+from payments.core.content import Content
 from payments.core.faults import UnreadableFile
 from tests.unit.cloud import payment_content
 
@@ -22,29 +24,34 @@ DOCUMENTED = (
 
 def rows_of(
     content: bytes, *, range_bytes: int = 10**9, block_bytes: int = 10**9
-) -> list[ValidRow | RejectedRow]:
+) -> list[ValidRow[Content] | RejectedRow]:
     """Plan a file and read its rows range by range, in blocks of a given size."""
 
     def blocks(start: int, end: int) -> list[bytes]:
         return [content[at : min(at + block_bytes, end)] for at in range(start, end, block_bytes)]
 
-    plan = plan_file(blocks(0, len(content)), range_bytes)
+    plan = plan_file(blocks(0, len(content)), range_bytes, PAYMENTS)
     return [
         row
         for part in plan.ranges
-        for row in read_rows(blocks(part.start, part.end), plan.columns, part.first_line)
+        for row in read_rows(blocks(part.start, part.end), plan.columns, part.first_line, PAYMENTS)
     ]
 
 
-def rows_planned_in_portions(content: bytes, *, most_bytes: int) -> list[ValidRow | RejectedRow]:
+def rows_planned_in_portions(
+    content: bytes, *, most_bytes: int
+) -> list[ValidRow[Content] | RejectedRow]:
     """Plan a file in several calls, each of which goes on where the last one ended."""
-    plan = plan_file([content[at : at + 5] for at in range(0, len(content), 5)], 7, most_bytes=1)
+    plan = plan_file(
+        [content[at : at + 5] for at in range(0, len(content), 5)], 7, PAYMENTS, most_bytes=1
+    )
     ranges = list(plan.ranges)
     while plan.unread:
         rest = content[plan.unread.start :]
         plan = plan_file(
             [rest[at : at + 5] for at in range(0, len(rest), 5)],
             7,
+            PAYMENTS,
             most_bytes=most_bytes,
             columns=plan.columns,
             place=plan.unread,
@@ -53,11 +60,13 @@ def rows_planned_in_portions(content: bytes, *, most_bytes: int) -> list[ValidRo
     return [
         row
         for part in ranges
-        for row in read_rows([content[part.start : part.end]], plan.columns, part.first_line)
+        for row in read_rows(
+            [content[part.start : part.end]], plan.columns, part.first_line, PAYMENTS
+        )
     ]
 
 
-def codes(rows: list[ValidRow | RejectedRow]) -> dict[int, list[str]]:
+def codes(rows: list[ValidRow[Content] | RejectedRow]) -> dict[int, list[str]]:
     return {
         row.line: [error.code for error in row.errors]
         for row in rows
@@ -320,14 +329,14 @@ class TestRows:
         quotes = [b'"' * 4095] * 256
         tracemalloc.start()
         try:
-            plan = plan_file([begun, *quotes, b"\np2,1,USD,x\n"], 10**9)
+            plan = plan_file([begun, *quotes, b"\np2,1,USD,x\n"], 10**9, PAYMENTS)
             _, most = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
         assert [part.first_line for part in plan.ranges] == [2]
         assert most < 2**18
         with pytest.raises(UnreadableFile, match="opened in line 2 is never closed"):
-            plan_file([begun, *quotes, b'"', b"\np2,1,USD,x\n"], 10**9)
+            plan_file([begun, *quotes, b'"', b"\np2,1,USD,x\n"], 10**9, PAYMENTS)
 
     @pytest.mark.parametrize("end", [b'"', b'"\n', b'"""', b'"a\n'])
     def test_a_quote_opened_in_the_last_record_is_named_with_its_line(self, end: bytes) -> None:

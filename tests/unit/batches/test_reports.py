@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from payments.batches.layout import PAYMENTS
 from payments.batches.progress import NotPaidRow
 from payments.batches.records import RejectedRow, ValidRow, plan_file, read_rows
 from payments.batches.reports import NOT_PAID_COLUMNS, REPORT_COLUMNS, RejectedRows, not_paid_csv
@@ -63,12 +64,14 @@ def _line(cells: Sequence[str]) -> str:
     return text.getvalue()
 
 
-def _read(content: bytes) -> tuple[tuple[str, ...], list[ValidRow | RejectedRow]]:
-    plan = plan_file([content], len(content))
+def _read(content: bytes) -> tuple[tuple[str, ...], list[ValidRow[Content] | RejectedRow]]:
+    plan = plan_file([content], len(content), PAYMENTS)
     rows = [
         row
         for part in plan.ranges
-        for row in read_rows([content[part.start : part.end]], plan.columns, part.first_line)
+        for row in read_rows(
+            [content[part.start : part.end]], plan.columns, part.first_line, PAYMENTS
+        )
     ]
     return plan.columns, rows
 
@@ -77,7 +80,7 @@ def _report(content: bytes) -> bytes | None:
     """Return the report of a file's rejected rows, if it has some."""
     columns, rows = _read(content)
     parts: list[bytes] = []
-    report = RejectedRows(columns, lambda _, part: parts.append(part))
+    report = RejectedRows(columns, PAYMENTS, lambda _, part: parts.append(part))
     for row in rows:
         if isinstance(row, RejectedRow):
             report.add(row)
@@ -89,7 +92,7 @@ def _cells(report: bytes) -> list[list[str]]:
     return list(csv.reader(io.StringIO(report.decode("utf-8-sig"), newline="")))
 
 
-def _paid(content: bytes) -> list[ValidRow]:
+def _paid(content: bytes) -> list[ValidRow[Content]]:
     return [row for row in _read(content)[1] if isinstance(row, ValidRow)]
 
 
@@ -145,7 +148,7 @@ def test_a_row_with_optional_fields_that_gets_a_new_id_is_paid_as_it_was_asked_f
         NotPaidRow(line=at, content=each, outcome="duplicate")
         for at, each in enumerate((plain, asked), 2)
     ]
-    [report] = not_paid_csv(rows)
+    [report] = not_paid_csv(rows, PAYMENTS)
     columns, first, second = _cells(report)
     assert columns == [*FIELDS, "processor_payment_method", "capture", *NOT_PAID_COLUMNS]
     assert _paid(report) == []
@@ -197,7 +200,7 @@ def test_a_row_that_was_not_paid_is_paid_under_a_new_id_alone(
         NotPaidRow(line=line, content=content, outcome="conflict")  # type: ignore[arg-type]  # a tuple with names
         for line, content in enumerate(contents, 2)
     ]
-    [report] = not_paid_csv(rows)
+    [report] = not_paid_csv(rows, PAYMENTS)
     assert _paid(report) == []
     columns, *cells = _cells(report)
     assert columns == [*FIELDS, *NOT_PAID_COLUMNS]
@@ -239,6 +242,6 @@ def test_report_columns_that_a_spreadsheet_has_moved_are_still_known(moved: list
 def test_every_report_begins_with_a_byte_order_mark() -> None:
     rejected = _report("payment_id,amount,currency\nJosé,1,USD\n".encode())
     row = NotPaidRow(line=2, content=payment_content("p1", 100, "USD"), outcome="conflict")
-    for report in (rejected, *not_paid_csv([row])):
+    for report in (rejected, *not_paid_csv([row], PAYMENTS)):
         assert report is not None
         assert report.startswith(b"\xef\xbb\xbf")

@@ -14,6 +14,7 @@ from payments.aws.payments import PaymentStore
 from payments.aws.queue import MessageQueue
 from payments.batches.batch import Batch, ObjectVersion
 from payments.batches.header import HEADER_BYTES
+from payments.batches.layout import PAYMENTS
 from payments.batches.progress import BatchStatus, RangeResult
 from payments.batches.records import (
     RejectedRow,
@@ -190,7 +191,7 @@ class TestBatch:
 
     def test_a_report_of_many_rows_is_written_in_parts(self) -> None:
         written: dict[int, bytes] = {}
-        rejected = RejectedRows(["payment_id"], written.__setitem__, part_bytes=2000)
+        rejected = RejectedRows(["payment_id"], PAYMENTS, written.__setitem__, part_bytes=2000)
         fault = FieldError("payment_id", "invalid_format", "is wrong")
         for line in range(2, 3002):
             rejected.add(RejectedRow(line, ("€",), (fault,)))

@@ -6,13 +6,12 @@ from typing import Any, Final
 
 import pytest
 
-from payments.api.requests import LONGEST_REASON
 from payments.api.reviews import LONGEST_NOTE
 from payments.aws.items import serialize
 from payments.core.audit import AuditRecord
 from payments.core.content import Content
 from payments.core.executions import MOST_EXECUTIONS, execution_name
-from payments.core.fields import OPTIONAL_FIELDS
+from payments.core.fields import LONGEST_REASON, OPTIONAL_FIELDS
 from payments.core.money import MAX_EXPONENT, MAX_MINOR_UNITS
 from payments.core.operation import Operation, OperationKind, OperationRequest, OperationStatus
 from payments.core.payment import Failure, PaymentRequest, PaymentStatus, ProcessorAnswer

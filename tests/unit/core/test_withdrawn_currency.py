@@ -9,6 +9,7 @@ import pytest
 from api_handler import answer
 from payments.aws.batches import BatchStore
 from payments.aws.payments import PaymentStore
+from payments.batches.layout import PAYMENTS
 from payments.batches.progress import NotPaidRow
 from payments.batches.reports import not_paid_csv
 from payments.batches.steps import BatchProcessing
@@ -72,7 +73,7 @@ def test_a_batch_is_summed_up(
 def test_a_row_that_was_not_paid_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     row = NotPaidRow(line=2, content=payment_content("p", 1234, "BGN"), outcome="conflict")
     monkeypatch.delitem(EXPONENTS, "BGN")
-    [report] = not_paid_csv([row])
+    [report] = not_paid_csv([row], PAYMENTS)
     [reported] = csv.DictReader(io.StringIO(report.decode("utf-8-sig")))
     assert reported["amount"] == "12.34"
 

@@ -10,6 +10,7 @@ from payments.aws.operations import OperationStore
 from payments.aws.payments import PaymentStore
 from payments.aws.queue import PaymentQueues
 from payments.core.amounts import Amounts
+from payments.core.asking import Asked
 from payments.core.audit import chain_faults
 from payments.core.content import Content
 from payments.core.faults import (
@@ -22,7 +23,7 @@ from payments.core.faults import (
 from payments.core.operation import Operation, OperationKind, OperationRef, OperationStatus
 from payments.core.payment import Failure, Payment, PaymentRequest, PaymentStatus, Transition
 from payments.flows.charge import Charging
-from payments.flows.operations import Asked, OperationIntake
+from payments.flows.operations import OperationIntake
 from payments.flows.performing import Performing
 from payments.flows.sweep import ExpirySweep
 from payments.gateways.port import Captured, Done, OperationOutcome, Refused

@@ -11,6 +11,7 @@ from payments.aws.operations import OperationStore
 from payments.aws.payments import PaymentStore
 from payments.aws.queue import PaymentQueues
 from payments.core.amounts import Amounts
+from payments.core.asking import Asked
 from payments.core.audit import AuditRecord, chain_faults, record_hash
 from payments.core.clock import utc_now
 from payments.core.faults import OperationNotFound, PaymentNotFound
@@ -26,7 +27,7 @@ from payments.core.review import (
 )
 from payments.flows.charge import Charging
 from payments.flows.delivery import OperationDelivery
-from payments.flows.operations import Asked, OperationIntake
+from payments.flows.operations import OperationIntake
 from payments.flows.performing import Performing
 from payments.flows.review import RefundReviews, WaitingList
 from payments.flows.sweep import OperationSweep, RefundReviewSweep

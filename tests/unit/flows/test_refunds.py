@@ -14,6 +14,7 @@ from payments.aws.operations import OperationStore
 from payments.aws.payments import PaymentStore
 from payments.aws.queue import PaymentQueues
 from payments.core.amounts import Amounts
+from payments.core.asking import Asked
 from payments.core.audit import chain_faults
 from payments.core.clock import utc_text
 from payments.core.faults import (
@@ -39,7 +40,7 @@ from payments.core.operation import (
 from payments.core.payment import Failure, Payment
 from payments.flows.charge import Charging
 from payments.flows.delivery import Again, Done, Failed, Left, OperationDelivery
-from payments.flows.operations import Asked, OperationIntake
+from payments.flows.operations import OperationIntake
 from payments.flows.performing import Performing
 from payments.flows.sweep import OperationSweep
 from payments.gateways.port import Captured, OperationOutcome, Pending, Refused

@@ -13,15 +13,31 @@ from operations.cli import main
 from operations.ledger import Ledger, TooBusy
 from operations.proving import Proof, Prover
 from payments.aws.items import serialize
-from payments.aws.operations import _operation_item
+from payments.aws.keys import outcomes_key
+from payments.aws.operations import OperationStore, _operation_item
 from payments.aws.payments import PaymentStore, Tables, payment_item
-from payments.aws.sandbox_ledger import SandboxLedger
+from payments.aws.sandbox_ledger import SandboxLedger, SandboxOperationLedger
 from payments.core.audit import record_hash
+from payments.core.content import RefundContent
+from payments.core.messages import refund_row_message
 from payments.core.operation import OperationStatus
 from payments.core.payment import PaymentStatus
 from payments.flows.charge import Charging
+from payments.flows.delivery import OperationDelivery
+from payments.flows.operations import OperationIntake
+from payments.flows.performing import Performing
+from payments.flows.refund_rows import RefundRowDelivery
 from payments.gateways.sandbox import SandboxGateway
-from tests.unit.cloud import BATCH_ID, WITNESS, Cloud, calls_of, create_table, payment_request
+from payments.gateways.sandbox_operations import SandboxOperations
+from tests.unit.cloud import (
+    BATCH_ID,
+    WITNESS,
+    Cloud,
+    Started,
+    calls_of,
+    create_table,
+    payment_request,
+)
 from tests.unit.operations.test_proofs import a_long_story
 from tests.unit.trails import Trail
 
@@ -213,6 +229,32 @@ def count_completed(cloud: Cloud) -> None:
 def test_a_batch_whose_report_differs_from_its_payments_is_named(books: Cloud) -> None:
     count_completed(books)
     assert faults(books) == [f"{BATCH_ID}: completed 2 reported and 1 paid"]
+
+
+def test_the_rows_of_a_file_of_refunds_are_proved(books: Cloud) -> None:
+    operations = OperationStore(books.dynamodb, TABLES)
+    payments = PaymentStore(books.dynamodb, TABLES)
+    queues: Any = None
+    ledger = SandboxOperationLedger(books.dynamodb, TABLES.processing_status)
+    performing = Performing(payments, operations, SandboxOperations(ledger))
+    rows = RefundRowDelivery(
+        OperationIntake(payments, operations, queues),
+        operations,
+        OperationDelivery(performing, Started()),
+    )
+    refunds = f"batch_{'1' * 32}"
+    for line, amount in enumerate(("0.30", "0.30", "2.00"), 2):
+        content = RefundContent("row_2", f"r{line}", amount)
+        rows.deliver(refund_row_message(refunds, line, content), WITNESS)
+    proof = proved(books)
+    assert (proof.failures, proof.faults, proof.batches) == (0, [], 2)
+    books.dynamodb.update_item(
+        TableName=TABLES.processing_status,
+        Key=serialize(outcomes_key(refunds, "row_2")),
+        UpdateExpression="ADD completed :n",
+        ExpressionAttributeValues={":n": {"N": "1"}},
+    )
+    assert faults(books) == [f"{refunds}: completed 3 reported and 2 paid"]
 
 
 def test_a_batch_without_a_report_is_named_until_reports_expire(books: Cloud) -> None:

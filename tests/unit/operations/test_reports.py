@@ -4,15 +4,19 @@ import csv
 import io
 from collections.abc import Iterator
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.response import StreamingBody
 
 from operations import batch, reports
+from operations.batches import BatchFiles, progress
 from operations.reports import Report, Row
+from payments.batches.batch import Batch, BatchKind, ObjectVersion
+from payments.batches.layout import PAYMENTS
 from payments.batches.records import RejectedRow
-from payments.batches.reports import NOT_PAID_COLUMNS, RejectedRows
+from payments.batches.reports import NOT_PAID_COLUMNS, REFUSED_COLUMNS, RejectedRows
 from payments.core.faults import FieldError
 
 FOLDER = "s3://payment-batch-results-local/batch_1"
@@ -23,7 +27,9 @@ NO_AMOUNT = FieldError("amount", "required", "is missing")
 def _rejected(rows: list[RejectedRow]) -> dict[str, list[Row]]:
     """Return reports of rejected rows as they are written, in parts of some rows, by URI."""
     parts: list[bytes] = []
-    written = RejectedRows(["payment_id"], lambda _, part: parts.append(part), part_bytes=4 * 1024)
+    written = RejectedRows(
+        ["payment_id"], PAYMENTS, lambda _, part: parts.append(part), part_bytes=4 * 1024
+    )
     for row in rows:
         written.add(row)
     written.finish_part()
@@ -175,3 +181,76 @@ def test_a_large_report_does_not_fill_the_memory() -> None:
 
     stream = StreamingBody(Endless(), 2**62)
     assert list(islice(reports.rows(stream), 100_000)) == [{"1": "1"}] * 100_000
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code", "message", "told"),
+    [
+        ("duplicate", "", "", "line 2: r1 was not refunded again"),
+        ("conflict", "", "", "line 2: r1 is another refund's id"),
+        (
+            "refused",
+            "exceeds_refundable",
+            "is more than is left to refund",
+            "line 2: r1 was not refunded: is more than is left to refund (exceeds_refundable)",
+        ),
+        (
+            "refused",
+            "payment_not_found",
+            "names no payment",
+            "line 2: r1 was not refunded: names no payment (payment_not_found)",
+        ),
+    ],
+)
+def test_why_a_row_was_not_refunded_is_told(
+    outcome: str, code: str, message: str, told: str
+) -> None:
+    row = dict(
+        zip((*NOT_PAID_COLUMNS, *REFUSED_COLUMNS), ("2", "r1", outcome, code, message), strict=True)
+    )
+    summary = {
+        "batch_id": "batch_1",
+        "kind": "refunds",
+        "rows": 3,
+        "accepted": 3,
+        "rejected": 0,
+        "duplicate": 0,
+        "conflict": 0,
+        "refused": 0,
+        outcome: 2,
+        "reports": {"rejected": [], "not_paid": ["a"]},
+    }
+    report = reports.read(summary, lambda _: [row])
+    lines = reports.lines(report)
+    assert lines[:2] == [told, f"and 1 more row not paid: 1 {outcome}"]
+    assert reports.would_do(summary) == 1
+    assert progress(summary) == "3 rows read, 0 rejected, 2 of 3 refunds final"
+
+
+@pytest.mark.parametrize(
+    ("dry_run", "refunds", "key"),
+    [
+        (False, False, "march.csv"),
+        (True, False, "dry-run/march.csv"),
+        (False, True, "refunds/march.csv"),
+        (True, True, "dry-run/refunds/march.csv"),
+    ],
+)
+def test_a_file_goes_where_it_is_read_as_what_it_is(
+    tmp_path: Path, *, dry_run: bool, refunds: bool, key: str
+) -> None:
+    file = tmp_path / "march.csv"
+    file.write_text("payment_id\n")
+    put: dict[str, Any] = {}
+
+    class S3:
+        def put_object(self, **arguments: Any) -> dict[str, str]:
+            put.update(arguments)
+            return {"VersionId": "1"}
+
+    s3: Any = S3()
+    files = BatchFiles(s3, "dev", lambda _: None)
+    batch_id = files.upload(file, dry_run=dry_run, refunds=refunds)
+    made = Batch(ObjectVersion("payment-batch-files-dev", key, "1"))
+    assert (put["Key"], batch_id) == (key, made.batch_id)
+    assert (made.is_dry_run, made.kind is BatchKind.REFUNDS) == (dry_run, refunds)

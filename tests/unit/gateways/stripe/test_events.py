@@ -11,12 +11,13 @@ from local.stripe_double.account import REFUND_SECONDS
 from local.stripe_double.faults import Fault
 from payments.aws.operations import OperationStore
 from payments.aws.payments import PaymentStore
+from payments.core.asking import Asked
 from payments.core.faults import ChargePending, GatewayUnavailable
 from payments.core.operation import Operation, OperationKind, OperationStatus
 from payments.core.payment import Payment, PaymentRequest, PaymentStatus
 from payments.flows.charge import Charging
 from payments.flows.hints import RELEASED, Hints
-from payments.flows.operations import Asked, OperationIntake
+from payments.flows.operations import OperationIntake
 from payments.flows.performing import Performing
 from payments.gateways.port import Hint, RefundHint
 from payments.gateways.stripe.client import StripeClient

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from payments.api.requests import parse_payment_json
+from payments.batches.layout import PAYMENTS
 from payments.batches.records import ValidRow, plan_file, read_rows
 from payments.core.faults import InvalidRequest, UnreadableFile
 from payments.gateways.stripe.needs import STRIPE_NEEDS
@@ -64,9 +65,9 @@ def test_every_fault_is_named_at_once() -> None:
 def test_a_file_without_the_columns_is_refused_whole() -> None:
     file = b"payment_id,amount,currency,processor_customer\np,1,USD,cus_1\n"
     with pytest.raises(UnreadableFile, match="no column processor_payment_method") as refused:
-        plan_file([file], 100, needed=STRIPE_NEEDS.ids)
+        plan_file([file], 100, PAYMENTS, needed=STRIPE_NEEDS.ids)
     assert "expected at least: payment_id,amount,currency,processor_customer" in str(refused.value)
-    assert plan_file([file], 100).columns == COLUMNS[:4]
+    assert plan_file([file], 100, PAYMENTS).columns == COLUMNS[:4]
 
 
 def test_rows_are_judged_like_requests() -> None:
@@ -74,6 +75,7 @@ def test_rows_are_judged_like_requests() -> None:
         [b"p1,1,USD,cus_1,pm_1\np2,1,USD,,pm_1\np3,5.124,KWD, cus_1 ,'pm_1\np4,1,EUR,cus_1,pm_1\n"],
         COLUMNS,
         2,
+        PAYMENTS,
         STRIPE_NEEDS,
     )
     told = [

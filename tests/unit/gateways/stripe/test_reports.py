@@ -15,7 +15,9 @@ from local.stripe_double.faults import Fault
 from payments.api.requests import parse_payment_json
 from payments.aws.operations import OperationStore
 from payments.aws.payments import PaymentStore
+from payments.batches.layout import PAYMENTS
 from payments.batches.records import ValidRow, read_rows
+from payments.core.asking import Asked
 from payments.core.content import Content
 from payments.core.faults import GatewayUnavailable, InvalidRequest
 from payments.core.messages import message_of
@@ -23,7 +25,7 @@ from payments.core.operation import OperationKind, OperationStatus
 from payments.core.payment import Payment, PaymentRequest, PaymentStatus, Transition
 from payments.flows.charge import Charging
 from payments.flows.delivery import Again, Delivery, Done
-from payments.flows.operations import Asked, OperationIntake
+from payments.flows.operations import OperationIntake
 from payments.flows.performing import Performing
 from payments.gateways.stripe.client import StripeClient
 from payments.gateways.stripe.events import hint_of
@@ -254,9 +256,10 @@ def by_api(asked: dict[str, str]) -> Content | None:
 
 
 def by_csv(asked: dict[str, str]) -> Content | None:
-    [row] = read_rows([",".join(asked.values()).encode()], tuple(asked), 2, STRIPE_NEEDS)
+    [row] = read_rows([",".join(asked.values()).encode()], tuple(asked), 2, PAYMENTS, STRIPE_NEEDS)
     if isinstance(row, ValidRow):
-        return row.content
+        content: Content = row.content
+        return content
     assert [error.code for error in row.errors] == ["amount_not_supported"]
     return None
 
