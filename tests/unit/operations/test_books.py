@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks import books as benchmark
 from operations.cli import main
 from operations.ledger import Ledger, TooBusy
 from operations.proving import Proof, Prover
@@ -128,6 +129,14 @@ def test_each_payment_is_read_with_few_calls(books: Cloud) -> None:
     # Records of 34 payments, a hundred a call; one payment has operations to be asked for.
     assert calls.count("BatchGetItem") <= 4
     assert calls.count("Query") <= 2
+
+
+def test_generated_books_are_right_and_read_with_few_calls() -> None:
+    proved = benchmark.prove(1000)
+    assert (proved.payments, proved.operations, proved.records) == (1000, 100, 3200)
+    assert proved.failures == 0
+    assert proved.calls["BatchGetItem"] <= 3200 / 100 + 3200 / 100 + 1000 / 100
+    assert proved.calls["Query"] == 2 * proved.operations
 
 
 CLIENT_DIFFERS = (
