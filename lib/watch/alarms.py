@@ -1,5 +1,7 @@
 """The alarms."""
 
+from typing import Final
+
 from cdktf_cdktf_provider_aws.sfn_state_machine import SfnStateMachine
 from cdktf_cdktf_provider_aws.sqs_queue import SqsQueue
 
@@ -108,18 +110,44 @@ def stuck_payments(config: StackConfig) -> Alarm:
     )
 
 
+_OPERATIONS_SECONDS: Final = 2 * 15 * 60
+"""An open operation is looked at every 15 minutes: twice as long, so that no alarm flutters."""
+
+
 def stuck_operations(config: StackConfig) -> Alarm:
-    """The sweep found refunds, captures or cancellations that are still open after 15 minutes."""
+    """The sweep found operations that are still open 15 minutes after it looked at them."""
     return Alarm(
         name="operations-stuck",
         description=(
             "At least one refund, capture or cancellation is still open 15 minutes after it was "
-            "requested, and was put back on its queue. First: find 'operation is stuck' in the log "
-            "of payment-processor and follow its payment with payments trace."
+            "accepted, and was put back on its queue. What it reserved stays reserved, and nothing "
+            "is done twice. First: find 'operation is stuck' in the log of payment-processor, and "
+            "follow the payment with payments trace: a refund may be waiting for the bank."
         ),
         metric=Metric(
             namespace=config.metrics_namespace,
             name="StuckOperations",
+            dimensions={"service": Function.PAYMENT_PROCESSOR},
+            statistic="Maximum",
+        ),
+        threshold=1,
+        period_seconds=_OPERATIONS_SECONDS,
+    )
+
+
+def refused_releases(config: StackConfig) -> Alarm:
+    """Authorisations have expired, and the processor refused to release them."""
+    return Alarm(
+        name="releases-refused",
+        description=(
+            "At least one authorisation was not captured in time, and the processor refused to "
+            "release it: the customer's money may still be held, and the payment stays AUTHORIZED. "
+            "It is asked again once a day. First: find 'release was refused' in the log of "
+            "payment-processor; payments trace shows the processor's reason."
+        ),
+        metric=Metric(
+            namespace=config.metrics_namespace,
+            name="RefusedReleases",
             dimensions={"service": Function.PAYMENT_PROCESSOR},
             statistic="Maximum",
         ),
@@ -374,8 +402,9 @@ def all_alarms(config: StackConfig, watched: Watched) -> tuple[Alarm, ...]:
         api_server_errors(watched.api),
         api_latency(watched.api),
         stuck_payments(config),
-        late_reviews(config),
         stuck_operations(config),
+        refused_releases(config),
+        late_reviews(config),
         processor_failures(watched.messaging),
         *processor_refusals(config),
         *announcement_alarms(watched.messaging, watched.compute.event_publisher),

@@ -10,6 +10,7 @@ from PIL import Image
 from lib.watch.log_queries import LOG_QUERIES
 from operations.dashboard import FINGERPRINT, PICTURE, fingerprint
 from payments.aws.payments import OPEN_INDEX
+from payments.core.operation import STUCK_AFTER
 from tests.synth.terraform import Stack
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -132,11 +133,12 @@ POLLED = {
 """Functions that are invoked by queues or a stream, and the names of those."""
 
 COUNTED = {
-    "payments-stuck": "StuckPayments",
-    "operations-stuck": "StuckOperations",
-    "reviews-late": "LateReviews",
+    "payments-stuck": ("StuckPayments", 600),
+    "operations-stuck": ("StuckOperations", 1800),
+    "releases-refused": ("RefusedReleases", 600),
+    "reviews-late": ("LateReviews", 600),
 }
-"""Alarms on what the sweep counts, and the metric of each."""
+"""Alarms on what the sweep counts, with the metric and the period of each."""
 
 SUBSCRIPTION_ALARMS = ("payment-alarms-dlq-messages", "payment-updates-dlq-messages")
 
@@ -255,14 +257,19 @@ def test_an_alarm_watches_what_a_subscriber_did_not_take(prod: Stack, base: str)
     assert (alarm["threshold"], alarm["period"]) == (1, 60)
 
 
-@pytest.mark.parametrize(("base", "metric"), COUNTED.items())
-def test_an_alarm_hangs_on_what_the_sweep_counts(stack: Stack, base: str, metric: str) -> None:
+@pytest.mark.parametrize(("base", "counted"), COUNTED.items())
+def test_an_alarm_hangs_on_what_the_sweep_counts(
+    stack: Stack, base: str, counted: tuple[str, int]
+) -> None:
+    name, period = counted
     alarm = stack.one("aws_cloudwatch_metric_alarm", alarm_name=stack.name(base))
     variables = stack.function("payment-processor")["environment"]["variables"]
     assert alarm["namespace"] == variables["POWERTOOLS_METRICS_NAMESPACE"]
     assert alarm["dimensions"] == {"service": variables["POWERTOOLS_SERVICE_NAME"]}
-    assert (alarm["metric_name"], alarm["statistic"]) == (metric, "Maximum")
-    assert (alarm["threshold"], alarm["period"]) == (1, 600)
+    assert (alarm["metric_name"], alarm["statistic"]) == (name, "Maximum")
+    assert (alarm["threshold"], alarm["period"]) == (1, period)
+    # The period covers the time between two looks at one operation.
+    assert base != "operations-stuck" or period > STUCK_AFTER.total_seconds()
 
 
 def test_the_sweep_is_scheduled_without_a_key_of_ours(stack: Stack) -> None:

@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 import payment_processor
-from payment_processor import consume, handler, restart, run_step, sweep, wake
+from payment_processor import consume, handler, release_expired, restart, run_step, sweep, wake
 from payments.aws.operations import OperationStore
 from payments.aws.payments import PaymentStore
 from payments.aws.queue import PaymentQueues
@@ -31,7 +31,13 @@ from payments.flows.delivery import Delivery
 from payments.flows.hints import Hints
 from payments.flows.operations import OperationIntake
 from payments.flows.performing import Performing
-from payments.flows.sweep import ExpirySweep, OperationSweep, PaymentSweep, RefundReviewSweep
+from payments.flows.sweep import (
+    Expired,
+    ExpirySweep,
+    OperationSweep,
+    PaymentSweep,
+    RefundReviewSweep,
+)
 from payments.gateways.port import ChargeOutcome, Hint, Pending, RefundHint
 from payments.runtime import payment_processor as runtime
 from payments.runtime.payment_processor import Deliveries
@@ -665,6 +671,20 @@ class TestSweep:
             PaymentSweep(store, queues), operation_sweep, refund_reviews, context(10_000)
         )
         assert result == {"stuck": 0, "stuck_operations": 0}
+
+    @pytest.mark.parametrize("refused", [[], ["pay_7", "pay_9"]])
+    def test_what_the_processor_refuses_to_release_is_counted_and_named(
+        self,
+        capsys: pytest.CaptureFixture[str],
+        caplog: pytest.LogCaptureFixture,
+        refused: list[str],
+    ) -> None:
+        expiries: Any = type("Found", (), {"look": lambda *_, **__: Expired(3, refused)})()
+        assert release_expired(expiries, context()) == {"expired": 3}
+        told = json.loads(capsys.readouterr().out.splitlines()[0])
+        assert told["RefusedReleases"] == [len(refused)]
+        named = [(line.message, vars(line)["payment_id"]) for line in caplog.records]
+        assert named == [("release was refused", payment_id) for payment_id in refused]
 
 
 class TestRestart:

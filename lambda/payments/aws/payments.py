@@ -251,18 +251,26 @@ class PaymentStore:
                 pages.append((shard, {**page, "ExclusiveStartKey": answer["LastEvaluatedKey"]}))
 
     def expired(self, before: str) -> Iterator[str]:
-        """Yield ids of authorised payments that could be captured until before a time."""
+        """Yield ids of authorised payments that could be captured until before a time: all of them.
+
+        One that cannot be released stays in the index, and must not hide those behind it.
+        """
         for shard in range(OPEN_SHARDS):
-            with unavailable("expired authorisations could not be read"):
-                answer = self._client.query(
-                    TableName=self._tables.payments,
-                    IndexName=HELD_INDEX,
-                    KeyConditionExpression="held_shard = :shard AND capture_before <= :before",
-                    ExpressionAttributeValues=serialize({":shard": shard, ":before": before}),
-                    Limit=_OPEN_PAGE,
-                )
-            for item in map(deserialize, answer["Items"]):
-                yield item["payment_id"]
+            query: dict[str, Any] = {
+                "TableName": self._tables.payments,
+                "IndexName": HELD_INDEX,
+                "KeyConditionExpression": "held_shard = :shard AND capture_before <= :before",
+                "ExpressionAttributeValues": serialize({":shard": shard, ":before": before}),
+                "Limit": _OPEN_PAGE,
+            }
+            while True:
+                with unavailable("expired authorisations could not be read"):
+                    answer = self._client.query(**query)
+                for item in map(deserialize, answer["Items"]):
+                    yield item["payment_id"]
+                if "LastEvaluatedKey" not in answer:
+                    break
+                query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
     def last_look(self) -> Mapping[int, OpenPayment]:
         """Return where in each shard the last look ended, the one longest ago first."""

@@ -110,12 +110,14 @@ def describe_operation(operation: Operation, payment: Payment) -> dict[str, Any]
         requested_at=operation.requested_at,
         updated_at=operation.updated_at,
         failure=operation.failure,
-    )
+    ) | {"attempts": operation.attempts}
 
 
 def _operation(record: AuditRecord, content: Content, failure: Failure | None) -> dict[str, Any]:
-    amount = record["operation_minor"]
-    if not isinstance(amount, int) or not isinstance(record["operation_id"], str):
+    amount, attempt = record["operation_minor"], record["attempt"]
+    if not (isinstance(amount, int) and isinstance(attempt, int)):
+        raise TypeError("a number of the operation is damaged")
+    if not isinstance(record["operation_id"], str):
         raise TypeError("the operation is damaged")
     return _described_operation(
         OperationKind(record["kind"]),
@@ -126,7 +128,8 @@ def _operation(record: AuditRecord, content: Content, failure: Failure | None) -
         requested_at=record["created_at"],
         updated_at=record["at"],
         failure=failure,
-    )
+        # Only outcomes are announced, and somebody tried to bring them about.
+    ) | {"attempts": attempt + 1}
 
 
 def _described_operation(

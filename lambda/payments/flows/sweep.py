@@ -300,6 +300,17 @@ REFUND_REVIEW_EXPIRED: Final = Failure(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """How many payments a look at expired authorisations cancelled, and which hold on.
+
+    ``refused``: ids of payments that are still authorised although the processor was asked.
+    """
+
+    cancelled: int
+    refused: list[str]
+
+
 class ExpirySweep:
     """Has the processor release what was authorised and not captured in time; it assumes nothing."""
 
@@ -315,21 +326,26 @@ class ExpirySweep:
         self._intake = intake
         self._clock = clock
 
-    def look(self, actor: str, request_id: str, *, has_time: Callable[[], bool]) -> int:
-        """Cancel payments whose authorisation has expired; return how many.
+    def look(self, actor: str, request_id: str, *, has_time: Callable[[], bool]) -> Expired:
+        """Cancel payments whose authorisation has expired.
 
         One whose cancellation the processor refused less than a day ago is left alone.
+
+        Returns:
+            How many were cancelled, and the payments that the processor has refused to release.
 
         Raises:
             ServiceUnavailable: the next sweep looks again.
         """
         now = self._clock()
         refused_since = utc_text(datetime.fromisoformat(now) - _ASKED_AGAIN_AFTER)
-        cancelled = 0
+        cancelled, refused = 0, list[str]()
         for payment_id in self._store.expired(now):
             if not has_time():
                 break
             cancels = self._operations.of(payment_id, OperationKind.CANCEL)
+            if any(each.status is OperationStatus.FAILED for each in cancels):
+                refused.append(payment_id)
             if any(each.updated_at > refused_since for each in cancels):
                 continue
             with suppress(NotCancelable, PaymentNotFound):
@@ -341,7 +357,7 @@ class ExpirySweep:
                     has_expired=True,
                 )
                 cancelled += 1
-        return cancelled
+        return Expired(cancelled, refused)
 
 
 _ASKED_AGAIN_AFTER: Final = timedelta(days=1)

@@ -185,6 +185,7 @@ def test_an_event_of_an_operation_says_what_became_of_it() -> None:
         "status": "COMPLETED",
         "requested_at": AT,
         "updated_at": AT,
+        "attempts": 1,
     }
     assert attributes == {
         "event_type": "refund.completed",

@@ -301,7 +301,7 @@ class TestExpiry:
         at: str,
     ) -> int:
         sweep = ExpirySweep(store, operation_store, operation_intake, clock=lambda: at)
-        return sweep.look("payment-processor", "sweep-1", has_time=lambda: True)
+        return sweep.look("payment-processor", "sweep-1", has_time=lambda: True).cancelled
 
     def test_it_is_released_by_the_processor_and_not_before_its_time(
         self,
@@ -340,11 +340,28 @@ class TestExpiry:
 
             intake = OperationIntake(store, operation_store, queues, clock)
             sweep = ExpirySweep(store, operation_store, intake, clock)
-            asked.append(sweep.look("payment-processor", "sweep", has_time=lambda: True))
+            found = sweep.look("payment-processor", "sweep", has_time=lambda: True)
+            asked.append((found.cancelled, found.refused))
             refusing = Performing(store, operation_store, Processor(Refused(NO)), clock)
             for cancel in operation_store.of("pay_1"):
                 refusing.perform(cancel.ref, WITNESS)
-        assert asked == [1, 0, 1]
+        assert asked == [(1, []), (0, ["pay_1"]), (1, ["pay_1"])]
+
+    def test_what_cannot_be_released_hides_nothing_behind_it(
+        self, cloud: Cloud, store: PaymentStore
+    ) -> None:
+        """A page of the index has a hundred payments, and all of these are on one shard."""
+        add_held_index(cloud.dynamodb, TABLES.payments)
+        [item] = cloud.items(TABLES.payments)
+        for number in range(150):
+            copy = {
+                **item,
+                "payment_id": {"S": f"held_{number:03}"},
+                "capture_before": {"S": f"2026-01-01T00:00:00.{number:06}Z"},
+            }
+            cloud.dynamodb.put_item(TableName=TABLES.payments, Item=copy)
+        found = list(store.expired("2026-02-01T00:00:00.000000Z"))
+        assert found == [f"held_{number:03}" for number in range(150)]
 
 
 class TestCancelBeforeTheCharge:
