@@ -58,7 +58,17 @@ doctor: install ## Look at what would fail late in a deployment: in AWS if a sta
 
 ##@ Tests
 
-test: install lint scan unit e2e ## Run everything: lint, scan, unit and e2e
+# The end-to-end tests wait for the most part, so they run beside what works; their output follows.
+test: install lint ## Run everything: lint, then scan and unit with e2e beside them
+	@mkdir -p build
+	@echo 'make e2e runs beside what follows; until it is shown at the end, it is in build/e2e.log.'
+	@$(MAKE) e2e > build/e2e.log 2>&1 & e2e=$$!; \
+		$(MAKE) scan unit; here=$$?; \
+		wait $$e2e; there=$$?; \
+		cat build/e2e.log; \
+		[ $$here -eq 0 ] || echo 'make scan or make unit failed: see above the end-to-end tests.' >&2; \
+		[ $$there -eq 0 ] || echo 'make e2e failed: see above.' >&2; \
+		[ $$here -eq 0 ] && [ $$there -eq 0 ]
 
 lint: install ## Check style and types
 	@$(PYTHON) -m ruff check .
