@@ -3,12 +3,20 @@
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from lib import currencies
-from lib.config import DISPOSABLE, PROTECTED, ConfigurationError, StackConfig, StripeConfig
+from lib.config import (
+    DISPOSABLE,
+    PROTECTED,
+    ConfigurationError,
+    Processor,
+    StackConfig,
+    StripeConfig,
+)
 from local.workspace import Workspace
 from operations.checks import limits
 from payments.core.money import EXPONENTS
@@ -192,6 +200,40 @@ def test_names_of_what_may_be_lost_are_disposable(suffix: str) -> None:
 
 def test_the_local_cloud_is_disposable_and_has_no_profile_that_would_be_open_on_aws() -> None:
     assert with_suffix(Workspace().suffix).profile is DISPOSABLE
+
+
+SHOWN = {
+    "deletion_protection": "deletion protection of everything with data",
+    "force_destroy": "destroying a bucket destroys the objects in it",
+    "key_deletion_days": "days in which a deleted key can be restored",
+    "authorization": "API",
+    "firewall": "web ACL in front of the API",
+    "api_access_logs": "access logs of the API",
+    "throttle_rate": "requests a second, and in a burst",
+    "throttle_burst": "requests a second, and in a burst",
+    "api_concurrency": "executions kept for the API",
+    "queue_concurrency": "concurrent invocations for each queue, ten payments each",
+}
+"""Each difference between environments, and its row in docs/operate.md."""
+
+WORDS = {True: "yes", False: "no", None: "none", "AWS_IAM": "signed", "NONE": "open"}
+
+
+def test_the_table_of_environments_shows_every_difference_and_no_other() -> None:
+    both = (asdict(PROTECTED), asdict(DISPOSABLE))
+    assert SHOWN.keys() == {name for name in both[0] if both[0][name] != both[1][name]}
+    page = (ROOT / "docs/operate.md").read_text()
+    for name, row in SHOWN.items():
+        cells = next(line for line in page.splitlines() if line.startswith(f"| {row} |")).split("|")
+        for profile, cell in zip(both, cells[2:4], strict=True):
+            value = profile[name]
+            assert (f"{value:,}" if type(value) is int else WORDS[value]) in cell, row
+
+
+@pytest.mark.parametrize("processor", Processor)
+def test_every_processor_is_the_one_that_is_deployed(processor: Processor) -> None:
+    config = StackConfig.from_env({**GOOD, "PAYMENT_PROCESSOR": processor})
+    assert config.processor is processor
 
 
 def test_a_stranger_gets_ten_requests_a_second() -> None:

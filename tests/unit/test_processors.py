@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from payments.runtime import processor
+
 LAMBDA = Path(__file__).parents[2] / "lambda"
 
 SETTINGS = {
@@ -61,3 +63,16 @@ def test_only_the_processor_that_is_configured_is_imported(
         check=False,
     )
     assert outcome.stdout.startswith(started), outcome.stderr
+
+
+def test_no_function_starts_with_a_processor_that_it_does_not_know(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PAYMENT_PROCESSOR", "acme")
+    for wiring in (
+        processor.payment_gateway,
+        processor.operation_gateway,
+        processor.processor_needs,
+    ):
+        with pytest.raises(ValueError, match="'acme'"):
+            wiring.__wrapped__()

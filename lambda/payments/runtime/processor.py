@@ -9,12 +9,20 @@ from payments.gateways.port import Hint, OperationGateway, PaymentGateway, Refun
 from payments.runtime.clients import client
 from payments.runtime.settings import optional_setting, setting
 
+SANDBOX: Final = "sandbox"
 STRIPE: Final = "stripe"
 
 
 def is_stripe() -> bool:
-    """Say whether Stripe is the processor, and not the sandbox."""
-    return setting("PAYMENT_PROCESSOR") == STRIPE
+    """Say whether Stripe is the processor, and not the sandbox.
+
+    Raises:
+        ValueError: it is another one, for which the sandbox must not stand in.
+    """
+    name = setting("PAYMENT_PROCESSOR")
+    if name not in {SANDBOX, STRIPE}:
+        raise ValueError(f"no processor is called {name!r}")
+    return name == STRIPE
 
 
 def processor_rate() -> int | None:
