@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lib.config import Processor
 from payments.runtime import processor
 
 LAMBDA = Path(__file__).parents[2] / "lambda"
@@ -76,3 +77,11 @@ def test_no_function_starts_with_a_processor_that_it_does_not_know(
     ):
         with pytest.raises(ValueError, match="'acme'"):
             wiring.__wrapped__()
+
+
+@pytest.mark.parametrize("name", Processor)
+def test_the_functions_know_every_processor_that_can_be_deployed(
+    name: Processor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAYMENT_PROCESSOR", name)
+    assert processor.is_stripe() is (name is Processor.STRIPE)
