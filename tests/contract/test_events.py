@@ -12,6 +12,7 @@ from payments.aws.payments import PaymentStore
 from payments.batches.progress import BatchStatus
 from payments.batches.steps import BatchProcessing
 from payments.core.announcements import announcement
+from payments.core.operation import STEPS, OperationKind, OperationStatus
 from payments.core.payment import PaymentStatus
 from payments.flows.charge import Charging
 from tests.contract.contract import Contract, load
@@ -37,7 +38,10 @@ def test_every_event_that_can_be_announced_is_described_and_no_other() -> None:
     payments = {status.event_type for status in PaymentStatus if status.event_type}
     batches = {f"batch.{status.lower()}" for status in BatchStatus if status.has_ended}
     operations = {
-        f"{kind}.{end}" for kind in ("refund", "capture") for end in ("completed", "failed")
+        f"{kind}.{to.lower()}"
+        for kind in (OperationKind.REFUND, OperationKind.CAPTURE)
+        for _, to in STEPS[kind]
+        if to is not OperationStatus.PENDING
     }
     assert set(SCHEMAS) == payments | batches | operations | {"batch.started"}
 
