@@ -12,7 +12,7 @@ SEEDS ?= 200
 FILES ?= 100000
 PAYMENTS ?= 100000
 
-.PHONY: help install audit cdktn-check evidence supply-chain bundle record-plans record-release up demo down status env batch trace console console-pictures doctor dashboard files-oracle simulate stripe-model pace stripe-conformance bench bench-publish capacity cost cost-record test lint scan mutants iam-mutants format unit e2e e2e-stripe synth snapshots lock clean
+.PHONY: help install rollback audit cdktn-check evidence supply-chain bundle record-plans record-release up demo down status env batch trace console console-pictures doctor dashboard files-oracle simulate stripe-model pace stripe-conformance bench bench-publish capacity cost cost-record test lint scan mutants iam-mutants format unit e2e e2e-stripe synth snapshots lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '\
@@ -135,6 +135,10 @@ bundle: install ## Synthesise every stage of release/stages into build/release, 
 
 supply-chain: install ## Write the bill of materials of what ships into build/supply-chain, and check its licences
 	@$(PYTHON) -m release.supply_chain build/supply-chain
+
+rollback: install ## Deploy an earlier version to the environment that the shell names: make rollback TO=1.0.0
+	@test -n "$(TO)" || { echo 'Name a tag or commit: make rollback TO=1.0.0' >&2; exit 2; }
+	@$(PYTHON) -m release.rollback "$(TO)"
 
 audit: install ## Look up known weaknesses of what the locks pin (needs the internet); writes build/audit.json
 	@sh local/bootstrap.sh tool pip-audit release/audit/pip-audit.txt

@@ -3,6 +3,7 @@
 - ``stages`` and ``bundle``: one synthesis for every stage, with a list of hashes.
 - ``gate`` reads a plan and says whether it may be applied.
 - ``smoke`` uses what was deployed, and ``alarms`` watches it.
+- ``rollback`` deploys an ``earlier`` version.
 - ``supply_chain``: bill of materials and licences of what the functions carry.
 - ``audit``: known weaknesses of everything that is pinned; asks public databases.
 - ``cdktn``: the same app under the successor of CDKTF, and a comparison.

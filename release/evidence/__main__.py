@@ -108,7 +108,7 @@ PARTS: Final = (
     Part(
         name="files",
         shows="that batch files are read as Python's csv module reads them",
-        command=_python("tests.oracle.batch_files", "--files", "20000"),
+        command=_python("tests.oracle.batch_files", "--files", "5000"),
         takes_minutes=True,
     ),
     Part(

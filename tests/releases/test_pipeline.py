@@ -151,6 +151,11 @@ def test_one_synthesis_serves_every_stage(tmp_path: Path) -> None:
     assert changed.returncode != 0
 
 
+def test_the_changelog_has_a_section_for_this_version_and_a_recording_is_made_of_it() -> None:
+    assert f"\n## [{VERSION}]" in (ROOT / "CHANGELOG.md").read_text()
+    assert list((ROOT / "tests/releases" / VERSION).glob("*.json"))
+
+
 # --- roles
 
 
