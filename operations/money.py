@@ -11,6 +11,7 @@ from operations import clients, look, requests, screen
 from operations.api import Answer, NoAnswer, PaymentsApi
 from operations.journal import Journal, Request
 from operations.options import DONE, NO, UNKNOWN, Commands, add_command, add_yes
+from payments.core.fields import OPTIONAL_FIELDS
 from payments.core.payment import PaymentStatus
 
 _MOVING: Final = frozenset({status.value for status in PaymentStatus if status.is_open})
@@ -85,9 +86,7 @@ def pay(options: argparse.Namespace) -> int:
         "payment_id": options.id or requests.new_id("pay"),
         "amount": options.amount,
         "currency": options.currency,
-        "capture": options.capture,
-        "processor_customer": options.processor_customer,
-        "processor_payment_method": options.processor_payment_method,
+        **{name: getattr(options, name) for name in OPTIONAL_FIELDS},
     }
     given = {name: value for name, value in fields.items() if value is not None}
     return carry_out(options, api, requests.payment(given, api=api.url), given["payment_id"])

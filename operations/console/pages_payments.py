@@ -15,6 +15,7 @@ from operations import look, requests
 from operations.api import NoAnswer
 from operations.console import views
 from operations.console.page import Refused, changes, desk, field, given, go, seen, show, told
+from payments.core.fields import FIELDS, OPTIONAL_FIELDS
 from payments.core.payment import PaymentStatus
 
 STATUSES: Final = tuple(status.value for status in PaymentStatus)
@@ -93,11 +94,16 @@ def _possible(payment: Mapping[str, Any]) -> dict[str, bool]:
     """Say what can be done with a payment; the API decides in the end."""
     status, amounts = payment["status"], look.amounts_of(payment)
     return {
-        "refund": status == "COMPLETED" and (not amounts or "refundable" in amounts),
-        "capture": status == "AUTHORIZED",
-        "cancel": status in {"PENDING", "AUTHORIZED", "IN_REVIEW"},
-        "review": status == "IN_REVIEW",
+        "refund": status == PaymentStatus.COMPLETED and (not amounts or "refundable" in amounts),
+        "capture": status == PaymentStatus.AUTHORIZED,
+        "cancel": status in _CANCELABLE,
+        "review": status == PaymentStatus.IN_REVIEW,
     }
+
+
+_CANCELABLE: Final = frozenset(
+    status.value for status in PaymentStatus if PaymentStatus.CANCELED in status.successors
+)
 
 
 def new(request: Request) -> Response:
@@ -107,16 +113,10 @@ def new(request: Request) -> Response:
     )
 
 
-_FIELDS: Final = (
-    *("payment_id", "amount", "currency", "capture"),
-    *("processor_customer", "processor_payment_method"),
-)
-
-
 @changes
 def pay(request: Request, form: FormData) -> Response:
     """Make a payment and show it."""
-    fields = {name: value for name in _FIELDS if (value := field(form, name))}
+    fields = {name: value for name in (*FIELDS, *OPTIONAL_FIELDS) if (value := field(form, name))}
     at = desk(request)
     asked = {"payment_id": "", "amount": "", "currency": "", **fields}
     answer = requests.send(at.api, at.journal, requests.payment(asked, api=at.api.url))

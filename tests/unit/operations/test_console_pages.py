@@ -1,5 +1,6 @@
 """The console's pages: what they show, escape and send."""
 
+import re
 import time
 from collections.abc import Iterator
 from http import HTTPStatus
@@ -12,6 +13,7 @@ from botocore.exceptions import ClientError, NoCredentialsError
 
 from operations.api import NoAnswer
 from operations.proofs import Fault
+from payments.core.fields import FIELDS, OPTIONAL_FIELDS
 from tests.unit.operations.console_server import Served, proof, served, story
 from tests.unit.operations.fake_api import Asked, payment
 
@@ -170,6 +172,12 @@ def test_what_is_asked_for_is_what_the_contract_says(
     console.api.on(address, (202, payment()))
     assert console.post(f"/payments/pay_1/{path}", form)[0].status == HTTPStatus.SEE_OTHER
     assert console.api.asked[-1].body == body
+
+
+def test_the_form_of_a_payment_has_every_field(console: Served) -> None:
+    shown = console.page("/pay")
+    names = re.findall(r'<(?:input|select)[^>]* name="(\w+)"', shown)
+    assert set(names) >= {*FIELDS, *OPTIONAL_FIELDS}
 
 
 def test_a_payment_is_made_and_remembered_before_it_is_sent(console: Served) -> None:
