@@ -82,7 +82,8 @@ def upload(options: argparse.Namespace) -> int:
         summary = would.summary
         if options.dry_run or summary["status"] != BatchStatus.COMPLETED or not summary["accepted"]:
             return _told(options, would)
-        show(would)
+        if not options.json:
+            show(would)
         sums = reports.sums(summary["accepted_amounts"])
         question = (
             f"{'Refund' if options.refunds else 'Pay'} {reports.would_do(summary)} of {summary['rows']} rows of {options.file.name} in {options.env}"

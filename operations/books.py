@@ -211,7 +211,7 @@ def _export(options: argparse.Namespace) -> int:
             else:
                 if entry.unit not in declared:
                     declared.add(entry.unit)
-                    print(f"{commodity(entry.unit)}\n")
+                    print(f"{screen.visible(commodity(entry.unit))}\n")
                 for line in entry.to_hledger().splitlines():
                     print(screen.visible(line))
                 print()

@@ -137,8 +137,9 @@ def resume(options: argparse.Namespace) -> int:
         return NO
     outcomes = [_resumed(api, journal, request) for request in mine]
     if options.json:
-        screen.document([told for told, _ in outcomes])
-    elif not mine:
+        unsent = [{"what": each.what, "error": f"it was for {each.api}"} for each in foreign]
+        screen.document([*(told for told, _ in outcomes), *unsent])
+    elif not mine and not foreign:
         screen.say("Nothing waits for an answer.")
     return max([code for _, code in outcomes], default=NO if foreign else DONE)
 
@@ -170,6 +171,8 @@ def carry_out(
     try:
         answer = requests.send(api, Journal(options.env), request)
     except NoAnswer as error:
+        if options.json:
+            screen.document({"what": request.what, "error": str(error)})
         screen.complain(
             f"No answer to: {request.what} ({error}). It may have arrived. Send the very same again"
             f" with: payments --env {options.env} resume"

@@ -26,6 +26,8 @@ from tests.policies import rendered
 HERE = Path(__file__).parent
 ALARM_EMAIL = "on-call@example.com"
 UPDATES_QUEUE = "updates-seen-by-tests"
+REVIEW_ABOVE = "USD=50000.00"
+"""Above all that is paid by tests of anything else than reviews."""
 WORKSPACE = Workspace(state=REPOSITORY / ".local/e2e", suffix="test-e2e")
 PROTECTED = Workspace(state=REPOSITORY / ".local/e2e/protected", suffix="staging")
 
@@ -111,7 +113,9 @@ def _protected(started: emulator.Emulator) -> Deployment:
     emulator.forget(PROTECTED)
     PROTECTED.state.mkdir(parents=True, exist_ok=True)
     shutil.copy(WORKSPACE.authority, PROTECTED.authority)
-    return Deployment(PROTECTED, started)
+    deployment = Deployment(PROTECTED, started)
+    deployment.environment["REVIEW_ABOVE"] = REVIEW_ABOVE
+    return deployment
 
 
 @pytest.fixture(scope="session")

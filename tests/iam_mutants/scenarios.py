@@ -14,12 +14,17 @@ from typing import Any, Final
 
 from local.api import PaymentsApi
 from local.deployment import Deployment
+from payments.aws.operations import OperationStore
 from payments.aws.payments import PaymentStore, Tables
 from payments.batches.batch import Batch, ObjectVersion
+from payments.core.asking import Asked
 from payments.core.clock import utc_now, utc_text
 from payments.core.content import Content, RefundContent
 from payments.core.messages import PaymentMessage, encode_message, refund_row_message
+from payments.core.operation import OperationKind
 from payments.core.payment import PaymentRequest
+from payments.core.review import ReviewLimits
+from payments.flows.operations import OperationIntake
 from tests.e2e.environment import Environment, eventually
 
 PATIENCE: Final = 20.0
@@ -44,15 +49,14 @@ class Scenarios:
         self._outputs = self._environment.outputs
         self._clients = self._environment.clients
         self._api = PaymentsApi(deployment.api_url_by_path, authority=deployment.emulator.authority)
-        self._store = PaymentStore(
-            self._clients.dynamodb,
-            Tables(
-                payments=self._outputs["payments_table"],
-                processing_status=self._outputs["processing_status_table"],
-                audit_logs=self._outputs["audit_logs_table"],
-                operations=self._outputs["payment_operations_table"],
-            ),
+        tables = Tables(
+            payments=self._outputs["payments_table"],
+            processing_status=self._outputs["processing_status_table"],
+            audit_logs=self._outputs["audit_logs_table"],
+            operations=self._outputs["payment_operations_table"],
         )
+        self._store = PaymentStore(self._clients.dynamodb, tables)
+        self._operations = OperationStore(self._clients.dynamodb, tables)
 
     def of_role(self, role: str) -> tuple[Callable[[], None], ...]:
         """Return the scenarios that need something of a role, the quickest first."""
@@ -62,6 +66,7 @@ class Scenarios:
                 self.looks_a_batch_up,
                 self.lists_payments,
                 self.refunds_over_http,
+                self.lists_what_waits_for_a_person,
                 self.cancels_the_row_of_a_file,
                 self.sends_the_row_of_a_file_again,
             ),
@@ -121,6 +126,25 @@ class Scenarios:
         assert self._api.request("POST", path, body=refund).status == 200
         assert self._api.request("GET", f"{path}/r1").status == 200
         assert self._api.payment(payment_id).json()["operations"]
+
+    def lists_what_waits_for_a_person(self) -> None:
+        """A refund, which is in an index of its own, and its payment."""
+        # What waits for a person goes to no queue.
+        queue: Any = None
+        careful = OperationIntake(
+            self._store, self._operations, queue, limits=ReviewLimits({"USD": 1})
+        )
+        refund = Asked(
+            kind=OperationKind.REFUND,
+            payment_id=self._charged(100),
+            operation_id="r1",
+            source="api",
+            correlation_id="iam-mutants",
+        )
+        assert careful.refund(refund)[0].status == "IN_REVIEW"
+        answer = self._api.request("GET", "/reviews")
+        assert answer.status == 200, answer.json()
+        assert refund.payment_id in {each["payment_id"] for each in answer.json()["data"]}
 
     def cancels_the_row_of_a_file(self) -> None:
         payment_id = self._stored(100, source=_new_row())

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,21 @@ def test_without_a_terminal_nothing_is_sent(
     assert main(PAY) == 2
     assert api.asked == []
     assert "add --yes" in capsys.readouterr().err
+
+
+def test_programs_are_told_what_got_no_answer_and_what_was_not_sent_again(
+    api: FakeApi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.on("POST /payments", NoAnswer("timed out"))
+    assert main([*PAY, "--yes", "--json"]) == 3
+    what = "pay 99.99 USD as pay_1"
+    assert json.loads(capsys.readouterr().out) == {"what": what, "error": "timed out"}
+    [request] = Journal("test").waiting()
+    Journal("test").remember(replace(request, api="https://elsewhere.example"))
+    assert main(["--env", "test", "resume", "--yes", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out) == [
+        {"what": what, "error": "it was for https://elsewhere.example"}
+    ]
 
 
 def test_what_got_no_answer_is_kept_and_sent_again_the_very_same(
