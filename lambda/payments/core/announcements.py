@@ -128,8 +128,8 @@ def _operation(record: AuditRecord, content: Content, failure: Failure | None) -
         requested_at=record["created_at"],
         updated_at=record["at"],
         failure=failure,
-        # Only outcomes are announced, and somebody tried to bring them about.
-    ) | {"attempts": attempt + 1}
+        # What waits for a person was not tried yet.
+    ) | {"attempts": 0 if record["to"] == OperationStatus.IN_REVIEW else attempt + 1}
 
 
 def _described_operation(

@@ -169,6 +169,22 @@ def refunded(*statuses: OperationStatus, failure: Failure | None = None) -> dict
     return trail.records[-1]
 
 
+@pytest.mark.parametrize(
+    ("status", "attempts"), [(OperationStatus.IN_REVIEW, 0), (OperationStatus.FAILED, 1)]
+)
+def test_an_event_of_an_operation_tells_the_attempts_that_the_operation_has(
+    status: OperationStatus, attempts: int
+) -> None:
+    trail = completed()
+    asked = Operation.requested(REFUND, amount_minor=250, rest_minor=0, at=AT)
+    before = None
+    if status is OperationStatus.FAILED:
+        before = OperationStatus.PENDING
+        trail.refund("r1", 250)
+    trail.step(asked, status, before=before)
+    assert announcement(trail.records[-1])[0]["operation"]["attempts"] == attempts
+
+
 def test_an_event_of_an_operation_says_what_became_of_it() -> None:
     document, attributes = announcement(refunded(OperationStatus.COMPLETED))
     assert document["payment"] == {
