@@ -53,7 +53,7 @@ def test_a_declined_card_fails_with_its_reason(system: StripeEnvironment) -> Non
 @pytest.mark.parametrize(
     ("fields", "code"),
     [
-        ({"processor_customer": None}, "missing"),
+        ({"processor_customer": None}, "required"),
         ({"currency": "CLF", "amount": "1.0000"}, "currency_not_supported"),
     ],
 )
