@@ -42,15 +42,17 @@ gateway = payment_processor.charging()._gateway
 needs = api_handler.services().intake.needs
 print(type(gateway).__name__, needs is not None, "payments.gateways.stripe.gateway" in sys.modules,
     "payments.gateways.sandbox" in sys.modules,
-    type(payment_processor.performing()._gateway).__name__)
+    type(payment_processor.performing()._gateway).__name__,
+    type(payment_processor.hints()._charging._gateway).__name__,
+    getattr(payment_processor.payment_sweep()._line, "per_second", None))
 """
 
 
 @pytest.mark.parametrize(
     ("settings", "started"),
     [
-        (SANDBOX, "SandboxGateway False False True SandboxOperations"),
-        (STRIPE, "StripeGateway True True False StripeOperations"),
+        (SANDBOX, "SandboxGateway False False True SandboxOperations SandboxGateway None"),
+        (STRIPE, "StripeGateway True True False StripeOperations StripeGateway 25"),
     ],
 )
 def test_only_the_processor_that_is_configured_is_imported(
