@@ -69,4 +69,7 @@ class Secret:
                 if code not in _FAULTS_OF_OURS:
                     raise
                 raise GatewayRefused(f"the processor's key cannot be read: {code}") from error
-        return answer.get("SecretString", "").strip()
+        value = answer.get("SecretString", "").strip()
+        if not value:
+            raise GatewayRefused("the processor's key has no value")
+        return value

@@ -76,6 +76,20 @@ def test_without_a_value_it_is_refused_until_there_is_one(client: Any) -> None:
     assert secret() == "one"
 
 
+@pytest.mark.parametrize("value", ["", " \n"])
+def test_an_empty_value_is_none_and_is_not_remembered(
+    client: Any, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    client.put_secret_value(SecretId="key", SecretString="one")
+    read = client.get_secret_value
+    monkeypatch.setattr(client, "get_secret_value", lambda **_: {"SecretString": value})
+    secret = Secret(client, "key")
+    with pytest.raises(GatewayRefused, match="no value"):
+        secret()
+    monkeypatch.setattr(client, "get_secret_value", read)
+    assert secret() == "one"
+
+
 class _Broken:
     def __init__(self, error: Exception) -> None:
         self._error = error

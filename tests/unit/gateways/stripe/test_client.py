@@ -179,9 +179,16 @@ class TestKey:
     def test_any_other_key_is_refused_unsent(self, key: str) -> None:
         transport = Scripted()
         with pytest.raises(GatewayRefused) as raised:
-            client(transport, Keys(key)).get("/v1/things")
+            client(transport, Keys(key, key)).get("/v1/things")
         assert transport.requests == []
         assert not key or key not in str(raised.value)
+
+    def test_a_key_that_was_mended_since_it_was_read_is_used(self) -> None:
+        transport = Scripted(answer(200, {"id": "x"}))
+        keys = Keys("pk_test_a", "sk_test_b")
+        client(transport, keys).get("/v1/things")
+        assert transport.requests[0].headers["Authorization"] == "Bearer sk_test_b"
+        assert keys.read_anew == 1
 
     def test_a_live_environment_sends_no_test_key(self) -> None:
         with pytest.raises(GatewayRefused):
