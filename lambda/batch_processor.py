@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from payments.batches.batch import Batch
+from payments.batches.states import Answer, BatchInput, Death, Step
 from payments.batches.steps import BatchProcessing
 from payments.batches.uploads import uploads
 from payments.core.executions import died
@@ -40,7 +41,8 @@ def start(event: Mapping[str, Any], workflow: Workflow) -> None:
     """
     for batch, size in uploads(event):
         # The name follows from the version, so an event delivered twice starts one workflow.
-        workflow.start_once(batch.batch_id, {"batch": batch.to_dict(), "size": size})
+        given = BatchInput(batch=batch.to_dict(), size=size)
+        workflow.start_once(batch.batch_id, given)
         logger.info("batch started", extra={"batch": batch.to_dict()})
 
 
@@ -54,12 +56,12 @@ def end(event: Mapping[str, Any], processing: BatchProcessing, workflow: Workflo
         ServiceUnavailable: Lambda then delivers the event again.
     """
     detail = event["detail"]
-    dead = json.loads(detail["input"])
+    dead: BatchInput = json.loads(detail["input"])
     batch = Batch.from_dict(dead["batch"])
     if not processing.is_left_open(batch, by_failure=detail["status"] == "FAILED"):
         return
     logger.error("workflow died", extra={"execution": detail["name"], "status": detail["status"]})
-    error = {
+    error: Death = {
         "Error": f"Workflow.{detail['status']}",
         "Cause": f"the execution {detail['name']} died",
     }
@@ -72,24 +74,28 @@ def run_step(event: Mapping[str, Any], processing: BatchProcessing) -> dict[str,
     Raises:
         ServiceUnavailable: the workflow's retry policy decides when to try again.
     """
-    batch = Batch.from_dict(event["batch"])
-    logger.append_keys(batch_id=batch.batch_id, step=event["action"])
+    return {**_answer(cast("Step", event), processing)}
+
+
+def _answer(step: Step, processing: BatchProcessing) -> Answer:
+    batch = Batch.from_dict(step["batch"])
+    logger.append_keys(batch_id=batch.batch_id, step=step["action"])
     # Counted once a step has done its work; one that is repeated for a lost answer counts again.
-    match event["action"]:
+    match step["action"]:
         case "plan":
-            plan = processing.plan(batch, event["size"], event["before"])
-            if event["before"] is None:
+            plan = processing.plan(batch, step["size"], step["before"])
+            if step["before"] is None:
                 metrics.count({"BatchesStarted": 1})
             return plan
         case "range":
             if seconds := processing.waits_for_room(batch):
                 logger.info("range waits for room in the queue", extra={"seconds": seconds})
                 return {"wait_seconds": seconds}
-            result = processing.process_range(batch, event["columns"], event["range"])
+            result = processing.process_range(batch, step["columns"], step["range"])
             metrics.count({"RowsAccepted": result.accepted, "RowsRejected": result.rejected})
             return {"wait_seconds": 0}
         case "follow":
-            progress = processing.follow(batch, event["waited_seconds"], event["reported"])
+            progress = processing.follow(batch, step["waited_seconds"], step["reported"])
             if progress["settled"]:
                 metrics.count({"BatchesEnded": 1})
             return progress

@@ -4,10 +4,17 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from payments.core.executions import (
+    ChargeStep,
+    OperationInput,
+    PaymentInput,
+    PerformStep,
+    StepAnswer,
+)
 from payments.core.faults import (
     GatewayRefused,
     InvalidMessage,
@@ -65,8 +72,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         )
         return found | release_expired(runtime.expiry_sweep(), context)
     if event["action"] == "perform":
-        return perform(event, context.aws_request_id, runtime.performing())
-    return run_step(event, context.aws_request_id, runtime.charging())
+        return {**perform(event, context.aws_request_id, runtime.performing())}
+    return {**run_step(event, context.aws_request_id, runtime.charging())}
 
 
 def consume(
@@ -177,7 +184,7 @@ def _hide(record: Mapping[str, Any], seconds: int, deliveries: Deliveries) -> No
         logger.exception("message keeps its visibility timeout")
 
 
-def run_step(event: Mapping[str, Any], request_id: str, charging: Charging) -> dict[str, Any]:
+def run_step(event: Mapping[str, Any], request_id: str, charging: Charging) -> StepAnswer:
     """Carry out one step of the workflow: ``charge``, or ``settle`` what stays unknown.
 
     Returns:
@@ -189,25 +196,27 @@ def run_step(event: Mapping[str, Any], request_id: str, charging: Charging) -> d
         PaymentNotFound: no retry can help.
         ServiceUnavailable: try again.
     """
+    given = cast("ChargeStep", event)
     steps = {"charge": charging.charge_by_id, "settle": charging.settle}
-    step = steps[event["action"]]
-    return _step(event, request_id, lambda witness: step(event["payment_id"], witness).status)
+    step = steps[given["action"]]
+    return _step(given, request_id, lambda witness: step(given["payment_id"], witness).status)
 
 
-def perform(event: Mapping[str, Any], request_id: str, performing: Performing) -> dict[str, Any]:
+def perform(event: Mapping[str, Any], request_id: str, performing: Performing) -> StepAnswer:
     """Carry out an operation that one try could not finish: a step of the workflow.
 
     Returns and raises as :func:`run_step`, and ``OperationNotFound``.
     """
-    which = _operation(event)
-    return _step(event, request_id, lambda witness: performing.perform(which, witness).status)
+    given = cast("PerformStep", event)
+    which = _operation(given)
+    return _step(given, request_id, lambda witness: performing.perform(which, witness).status)
 
 
 def _step(
-    event: Mapping[str, Any],
+    event: ChargeStep | PerformStep,
     request_id: str,
     step: Callable[[Witness], PaymentStatus | OperationStatus],
-) -> dict[str, Any]:
+) -> StepAnswer:
     payment_id = event["payment_id"]
     # Without what all executions of an account have in common: each KB of a record costs.
     execution = event["execution_arn"].partition(":execution:")[2]
@@ -225,7 +234,7 @@ def _step(
     return {"payment_id": payment_id, "status": status.value}
 
 
-def _operation(event: Mapping[str, Any]) -> OperationRef:
+def _operation(event: OperationInput) -> OperationRef:
     """Return the operation that an execution's input, or a step of it, is about."""
     return OperationRef(
         event["payment_id"], OperationKind(event["operation"]), event["operation_id"]
@@ -240,12 +249,12 @@ def restart(
     See https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
     """
     detail = event["detail"]
-    workflow_input = json.loads(detail["input"])
+    workflow_input: PaymentInput = json.loads(detail["input"])
     payment_id = workflow_input["payment_id"]
     about_payment(payment_id)
     logger.error("workflow died", extra={"execution": detail["name"], "status": detail["status"]})
     if "operation" in workflow_input:
-        return {"put_back": operations.put_back(_operation(workflow_input))}
+        return {"put_back": operations.put_back(_operation(cast("OperationInput", workflow_input)))}
     return {"put_back": payments.put_back_by_id(payment_id)}
 
 

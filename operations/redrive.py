@@ -23,6 +23,7 @@ from operations.letters import (
 from operations.options import DONE, INTERRUPTED, NO, Commands, add_command
 from payments.aws.workflows import Workflow
 from payments.batches.batch import Batch
+from payments.batches.states import BatchInput
 from payments.core.faults import ServiceUnavailable
 
 if TYPE_CHECKING:
@@ -285,7 +286,7 @@ _VISIBLE_ALREADY: Final = frozenset(
 )
 
 
-def _input(batch: Batch, size: int) -> dict[str, Any]:
+def _input(batch: Batch, size: int) -> BatchInput:
     return {"batch": batch.to_dict(), "size": size}
 
 

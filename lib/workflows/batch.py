@@ -81,9 +81,8 @@ _RETRY: Final = [retry("States.ALL", seconds=2, attempts=8, at_most_seconds=120)
 def definition(batch_processor: PythonFunction, messaging: Messaging, arns: Arns) -> dict[str, Any]:
     """Return the workflow in the Amazon States Language.
 
-    Its input is ``{"batch": {"batch_id", "bucket", "key", "version_id"}, "size"}``, the size in
-    bytes, and ``error`` with ``Error`` and ``Cause`` if an execution for the batch died: then the
-    batch is only failed. A refused file and a declined payment are successes of the workflow; it
+    Its input is a ``BatchInput``, and its steps and their answers are in the same module
+    (``payments.batches.states``). If an execution for the batch died, the batch is only failed. A refused file and a declined payment are successes of the workflow; it
     fails only if the file could not be carried through, and then it is set aside with all that
     another try needs.
     """

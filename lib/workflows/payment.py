@@ -71,10 +71,9 @@ _NOT_REACHED: Final = (
 def definition(payment_processor: PythonFunction, arns: Arns) -> dict[str, Any]:
     """Return the workflow in the Amazon States Language.
 
-    Its input is ``{"payment_id", "correlation_id"}``: a payment that one try could not finish; or an
-    operation on one, with ``operation``, its kind, and ``operation_id`` besides. A
-    declined payment is a success of the workflow; the workflow fails only if the outcome could not
-    be found out. Only a charge whose outcome stays unknown leads to ``Settle``; whatever is busy,
+    Its input is a ``PaymentInput``, about a payment that one try could not finish, or an
+    ``OperationInput`` (``payments.core.executions``). A declined payment is a success of the
+    workflow; the workflow fails only if the outcome could not be found out. Only a charge whose outcome stays unknown leads to ``Settle``; whatever is busy,
     waits or fails on our own side is tried again for as long as it takes.
     """
     return {

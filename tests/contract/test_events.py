@@ -1,7 +1,7 @@
 """The events that the OpenAPI document describes are those that the code announces."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -27,7 +27,7 @@ SCHEMAS = {
 }
 
 
-def faults(contract: Contract, event: dict[str, Any]) -> list[str]:
+def faults(contract: Contract, event: Mapping[str, Any]) -> list[str]:
     """Return what about an event is not as the document says of its type."""
     schema = SCHEMAS[event["event_type"]]
     sent = json.loads(json.dumps(event))

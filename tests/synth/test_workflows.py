@@ -1,7 +1,11 @@
 """What holds for every workflow."""
 
+from typing import Any, get_args, get_type_hints
+
 import pytest
 
+from payments.batches.states import FailStep, FollowStep, PlanStep, RangeStep
+from payments.core.executions import ChargeStep, PerformStep
 from tests.synth.states import states, tasks
 from tests.synth.terraform import Stack
 
@@ -10,6 +14,13 @@ FUNCTIONS = {
     "payment-batch-workflow": "batch-processor",
 }
 """The function that each workflow calls."""
+
+STEPS: dict[str, Any] = {
+    action: step
+    for step in (ChargeStep, PerformStep, PlanStep, RangeStep, FollowStep, FailStep)
+    for action in get_args(get_type_hints(step)["action"])
+}
+"""What the functions read of each step."""
 
 pytestmark = [pytest.mark.xdist_group("synth"), pytest.mark.parametrize("workflow", FUNCTIONS)]
 
@@ -76,3 +87,12 @@ def test_the_log_of_the_workflow_holds_errors_and_no_payments(stack: Stack, work
         "log_destination": f"${{{group.address}.arn}}:*",
     }
     assert machine["tracing_configuration"] == {"enabled": True}
+
+
+def test_a_step_gives_its_function_what_that_reads_and_no_more(stack: Stack, workflow: str) -> None:
+    steps = tasks(stack, workflow, "lambda:invoke")
+    assert steps
+    for state in steps.values():
+        payload = state["Parameters"]["Payload"]
+        given = {name.removesuffix(".$") for name in payload}
+        assert given == set(get_type_hints(STEPS[payload["action"]]))

@@ -8,6 +8,7 @@ from payments.aws.lists import TIME_INDEX
 from payments.aws.operations import DUE_INDEX
 from payments.aws.payments import HELD_INDEX, OPEN_INDEX, PaymentStore, Tables
 from payments.batches.batch import Batch, ObjectVersion
+from payments.batches.states import Followed, Plan
 from payments.batches.steps import BatchProcessing
 from payments.core.content import Content
 from payments.core.faults import ExecutionsSpent, ServiceUnavailable
@@ -205,7 +206,7 @@ def payment_message(body: str) -> PaymentMessage:
     return message
 
 
-def planned(batches: BatchProcessing, batch: Batch, size: int) -> dict[str, Any]:
+def planned(batches: BatchProcessing, batch: Batch, size: int) -> Plan:
     """Plan a batch, call by call, to the end of its file."""
     plan = batches.plan(batch, size)
     while not plan["planned"]:
@@ -213,7 +214,7 @@ def planned(batches: BatchProcessing, batch: Batch, size: int) -> dict[str, Any]
     return plan
 
 
-def process(batches: BatchProcessing, batch: Batch, size: int) -> dict[str, Any]:
+def process(batches: BatchProcessing, batch: Batch, size: int) -> Followed:
     """Take a batch through its workflow's steps, once each, up to the first look at its end."""
     plan = planned(batches, batch, size)
     for part in plan["ranges"]:

@@ -5,7 +5,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Self
+from typing import Final, NotRequired, Self, TypedDict
 from urllib.parse import unquote
 
 
@@ -79,6 +79,16 @@ def kind_of(key: str) -> BatchKind:
     return BatchKind.REFUNDS if next(folders, "") == "refunds" else BatchKind.PAYMENTS
 
 
+class BatchDocument(TypedDict):
+    """A batch as its workflow passes it on; see :class:`Batch`."""
+
+    batch_id: str
+    bucket: str
+    key: str
+    version_id: str
+    submitted_by: NotRequired[str]
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """One version of one file. Its id follows from bucket, key and version."""
@@ -103,18 +113,20 @@ class Batch:
         """Whether the file is only to be reported on."""
         return looks_like_a_dry_run(self.source.key)
 
-    def to_dict(self) -> dict[str, str]:
+    def to_dict(self) -> BatchDocument:
         """Return the batch as its workflow passes it on."""
-        return {
+        document: BatchDocument = {
             "batch_id": self.batch_id,
             "bucket": self.source.bucket,
             "key": self.source.key,
             "version_id": self.source.version_id,
-            **({} if self.submitted_by is None else {"submitted_by": self.submitted_by}),
         }
+        if self.submitted_by is not None:
+            document["submitted_by"] = self.submitted_by
+        return document
 
     @classmethod
-    def from_dict(cls, document: dict[str, str]) -> Self:
+    def from_dict(cls, document: BatchDocument) -> Self:
         """Read what :meth:`to_dict` returned."""
         source = ObjectVersion(document["bucket"], document["key"], document["version_id"])
         return cls(source, document.get("submitted_by"))

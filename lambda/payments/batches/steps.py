@@ -5,8 +5,8 @@ replays, reports and range results are written again as they were.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from payments.batches.batch import Batch, BatchKind
@@ -22,6 +22,15 @@ from payments.batches.progress import (
 )
 from payments.batches.records import FilePlan, Place, RejectedRow, ValidRow, plan_file, read_rows
 from payments.batches.reports import RejectedRows, not_paid_csv
+from payments.batches.states import (
+    Failed,
+    Followed,
+    Notification,
+    PlaceState,
+    Plan,
+    RangeState,
+    Reported,
+)
 from payments.core.clock import utc_now
 from payments.core.content import Content, RefundContent, RowContent
 from payments.core.faults import UnreadableFile
@@ -46,7 +55,7 @@ _MOST_RANGES: Final = 2000
 
 _FIRST_WAIT_SECONDS: Final = 2
 
-_NOTHING_REPORTED: Final = {"shards": 0, "files": 0}
+_NOTHING_REPORTED: Final[Reported] = {"shards": 0, "files": 0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,9 +121,7 @@ class BatchProcessing:
         self._portions = portions
         self._needs = needs
 
-    def plan(
-        self, batch: Batch, size: int, before: Mapping[str, Any] | None = None
-    ) -> dict[str, Any]:
+    def plan(self, batch: Batch, size: int, before: Plan | None = None) -> Plan:
         """Read a file through once and cut it into ranges; a huge one takes several calls.
 
         Args:
@@ -131,7 +138,7 @@ class BatchProcessing:
             ServiceUnavailable: try again.
         """
         started_at = self._record_start(batch)
-        earlier: list[dict[str, int]] = before["ranges"] if before else []
+        earlier = before["ranges"] if before else []
         try:
             plan = self._read_on(batch, size, before)
         except UnreadableFile as fault:
@@ -142,26 +149,26 @@ class BatchProcessing:
                 self._clock(),
                 details={"reason_code": fault.code, "reason_message": str(fault)},
             )
-        ranges = [
+        ranges: list[RangeState] = [
             {"number": number, "start": part.start, "end": part.end, "line": part.first_line}
             for number, part in enumerate(plan.ranges, len(earlier))
         ]
         return {
             "columns": list(plan.columns),
             "ranges": [*earlier, *ranges],
-            "unread": asdict(plan.unread) if plan.unread else None,
+            "unread": _unread(plan),
             "planned": plan.unread is None,
             "notification": _notification(batch, "started", started_at),
         }
 
-    def _read_on(self, batch: Batch, size: int, before: Mapping[str, Any] | None) -> FilePlan:
+    def _read_on(self, batch: Batch, size: int, before: Plan | None) -> FilePlan:
         if not batch.source.key.lower().endswith(".csv"):
             raise UnreadableFile(
                 "not_csv", "its name does not end in .csv; save it as CSV UTF-8 and upload that"
             )
         range_bytes = max(self._portions.range_bytes, -(-size // _MOST_RANGES))
         layout = _layout(batch)
-        if before is None:
+        if before is None or before["unread"] is None:
             blocks = self._files.read(batch.source)
             return plan_file(
                 blocks,
@@ -190,7 +197,7 @@ class BatchProcessing:
             return 0
         return _WAIT_FOR_ROOM_SECONDS
 
-    def process_range(self, batch: Batch, columns: list[str], part: dict[str, int]) -> RangeResult:
+    def process_range(self, batch: Batch, columns: list[str], part: RangeState) -> RangeResult:
         """Queue every valid row of a range, or look what would become of it; report the others.
 
         Args:
@@ -247,8 +254,8 @@ class BatchProcessing:
         return result
 
     def follow(
-        self, batch: Batch, waited_seconds: int, reported: Mapping[str, int] = _NOTHING_REPORTED
-    ) -> dict[str, Any]:
+        self, batch: Batch, waited_seconds: int, reported: Reported = _NOTHING_REPORTED
+    ) -> Followed:
         """Say whether every payment of a batch is final, and write its reports if so.
 
         Args:
@@ -286,7 +293,7 @@ class BatchProcessing:
         self._write(batch, "summary.json", summary, "application/json")
         return {"settled": True, "notification": _ended(batch, progress)}
 
-    def fail(self, batch: Batch) -> dict[str, Any]:
+    def fail(self, batch: Batch) -> Failed:
         """Record that a batch could not be carried through; what is queued stays queued.
 
         Returns:
@@ -338,9 +345,7 @@ class BatchProcessing:
             raise LookupError(f"{batch.batch_id} was never planned")
         return progress
 
-    def _report_not_paid(
-        self, batch: Batch, not_paid: int, reported: Mapping[str, int]
-    ) -> dict[str, int]:
+    def _report_not_paid(self, batch: Batch, not_paid: int, reported: Reported) -> Reported:
         """Report as many shards of the rows as one call can, and say how many are reported."""
         at_once = max(
             1, self._records.row_shards * self._portions.reported_rows // max(1, not_paid)
@@ -358,6 +363,12 @@ class BatchProcessing:
     def _write(self, batch: Batch, name: str, body: bytes, content_type: str) -> None:
         key = f"{batch.batch_id}/{name}"
         self._files.write(self._results_bucket, key, body, content_type)
+
+
+def _unread(plan: FilePlan) -> PlaceState | None:
+    if plan.unread is None:
+        return None
+    return {"start": plan.unread.start, "line": plan.unread.line}
 
 
 def _layout(batch: Batch) -> Layout[Any]:
@@ -391,7 +402,7 @@ def refund_messages(batch: Batch, rows: Iterable[ValidRow[RefundContent]]) -> It
         )
 
 
-def _ended(batch: Batch, progress: BatchProgress) -> dict[str, Any]:
+def _ended(batch: Batch, progress: BatchProgress) -> Notification:
     return _notification(batch, progress.status.value.lower(), progress.updated_at, progress)
 
 
@@ -406,7 +417,7 @@ def _announced(progress: BatchProgress) -> dict[str, Any]:
 
 def _notification(
     batch: Batch, event: str, at: str, progress: BatchProgress | None = None
-) -> dict[str, Any]:
+) -> Notification:
     return {
         "event_id": f"{batch.batch_id}:{event.upper()}",
         "event_type": f"batch.{event}",
@@ -415,6 +426,6 @@ def _notification(
     }
 
 
-def _file(batch: Batch) -> dict[str, str]:
+def _file(batch: Batch) -> dict[str, object]:
     """Return a batch as clients see it: who uploaded the file is not for all of them."""
     return {name: value for name, value in batch.to_dict().items() if name != "submitted_by"}

@@ -1,7 +1,45 @@
-"""Names of workflow executions, which Step Functions lets nobody use twice within 90 days."""
+"""Executions of workflows: their names, which nobody can use twice within 90 days, and their input."""
 
 import hashlib
-from typing import Final
+from typing import Final, Literal, TypedDict
+
+
+class PaymentInput(TypedDict):
+    """What an execution of the payment workflow starts with."""
+
+    payment_id: str
+    correlation_id: str
+
+
+class OperationInput(PaymentInput):
+    """What it starts with if it is about an operation on the payment, by kind and id."""
+
+    operation: str
+    operation_id: str
+
+
+class ChargeStep(PaymentInput):
+    """A step about the payment; ``attempt`` counts its retries from 0."""
+
+    action: Literal["charge", "settle"]
+    execution_arn: str
+    attempt: int
+
+
+class PerformStep(OperationInput):
+    """A step about the operation; ``attempt`` counts its retries from 0."""
+
+    action: Literal["perform"]
+    execution_arn: str
+    attempt: int
+
+
+class StepAnswer(TypedDict):
+    """The answer of a step; ``status`` is the payment's or the operation's."""
+
+    payment_id: str
+    status: str
+
 
 MOST_EXECUTIONS: Final = 20
 """How many executions one subject has at most."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from payments.core.clock import utc_now
+from payments.core.executions import OperationInput, PaymentInput
 from payments.core.faults import (
     ChargePending,
     ExecutionsSpent,
@@ -119,10 +120,8 @@ class Delivery:
                 self._settle(payment, witness, spent)
 
     def _go_on(self, payment: Payment) -> None:
-        self._workflow.ensure_running(
-            payment.payment_id,
-            {"payment_id": payment.payment_id, "correlation_id": payment.correlation_id},
-        )
+        given = PaymentInput(payment_id=payment.payment_id, correlation_id=payment.correlation_id)
+        self._workflow.ensure_running(payment.payment_id, given)
 
     def _settle(self, payment: Payment, witness: Witness, spent: ExecutionsSpent) -> None:
         """Settle a payment here as its workflow would have, now that it has none any more."""
@@ -187,15 +186,13 @@ class OperationDelivery:
             self._performing.perform(message.which, witness, is_first=is_first)
         except (GatewayUnavailable, ChargePending):
             payment_id, kind, operation_id = message.which
-            self._workflow.ensure_running(
-                message.which.name,
-                {
-                    "payment_id": payment_id,
-                    "operation": kind.value,
-                    "operation_id": operation_id,
-                    "correlation_id": message.correlation_id,
-                },
+            given = OperationInput(
+                payment_id=payment_id,
+                operation=kind.value,
+                operation_id=operation_id,
+                correlation_id=message.correlation_id,
             )
+            self._workflow.ensure_running(message.which.name, given)
 
 
 def verdict(message: Message, handle: Callable[[], None]) -> Verdict:

@@ -494,6 +494,7 @@ class TestBatch:
         batch = cloud.upload(b"payment_id,amount,currency\n" + rows)
         plan, calls = batches.plan(batch, 0), 1
         while not plan["planned"]:
+            assert plan["unread"] is not None
             assert plan["unread"]["start"] == plan["ranges"][-1]["end"]
             plan, calls = batches.plan(batch, 0, plan), calls + 1
         assert calls > 3
