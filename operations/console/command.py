@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import os
 import socket
+import sys
 import tempfile
 import webbrowser
 from collections.abc import Iterator
@@ -27,9 +28,14 @@ def run(options: argparse.Namespace) -> int:
     desk = open_desk(options.env)
     with socket.create_server((HOST, options.port)) as listening:
         session = Session(f"{HOST}:{listening.getsockname()[1]}")
-        screen.say(f"The console of {desk.suffix}, as {desk.who}:")
-        screen.say(session.door, "bold")
-        screen.say("This address opens one browser, once. Ctrl-C ends the console.")
+        if options.json:
+            screen.document({"environment": desk.suffix, "who": desk.who, "address": session.door})
+        else:
+            screen.say(f"The console of {desk.suffix}, as {desk.who}:")
+            screen.say(session.door, "bold")
+            screen.say("This address opens one browser, once. Ctrl-C ends the console.")
+        # Whoever reads this waits for the address, not for the end.
+        sys.stdout.flush()
         with contextlib.ExitStack() as until_the_end:
             if not options.no_browser:
                 until_the_end.enter_context(_opened(session.door))

@@ -1,10 +1,12 @@
 """The console's pages: what they show, escape and send."""
 
+import json
 import re
 import time
 from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
@@ -12,6 +14,8 @@ import pytest
 from botocore.exceptions import ClientError, NoCredentialsError
 
 from operations.api import NoAnswer
+from operations.cli import main
+from operations.console import command
 from operations.proofs import Fault
 from payments.core.fields import FIELDS, OPTIONAL_FIELDS
 from tests.unit.operations.console_server import Served, proof, served, story
@@ -400,3 +404,16 @@ def test_requests_of_pages_ask_the_api_of_the_environment_alone(console: Served)
     asked: list[Asked] = console.api.asked
     console.page("/payments/..%2F..%2Fhealth")
     assert [each.path for each in asked] in ([], ["/payments/..%2F..%2Fhealth"])
+
+
+def test_programs_are_told_where_the_console_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk = SimpleNamespace(suffix="test", who="arn:aws:iam::123456789012:user/anna")
+    ended = SimpleNamespace(run=lambda **_: None)
+    monkeypatch.setattr(command, "open_desk", lambda _: desk)
+    monkeypatch.setattr(command, "server", lambda **_: ended)
+    assert main(["--env", "test", "console", "--no-browser", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["environment"], told["who"]) == (desk.suffix, desk.who)
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/\?key=\S+", told["address"])
