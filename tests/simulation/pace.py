@@ -44,7 +44,7 @@ from payments.flows.delivery import Delivery, OperationDelivery
 from payments.flows.operations import OperationIntake
 from payments.flows.performing import Performing
 from payments.flows.refund_rows import RefundRowDelivery
-from payments.flows.sweep import ExpirySweep, OperationSweep, PaymentSweep
+from payments.flows.sweep import ExpirySweep, OperationSweep, PaymentSweep, RefundReviewSweep
 from payments.gateways.stripe import wire
 from payments.gateways.stripe.client import StripeClient
 from payments.gateways.stripe.gateway import StripeGateway
@@ -82,6 +82,7 @@ class Environment:
     sweep: PaymentSweep
     operation_sweep: OperationSweep
     expiry_sweep: ExpirySweep
+    refund_review_sweep: RefundReviewSweep
     quotas: Quotas = field(default_factory=Quotas)
 
 
@@ -309,6 +310,7 @@ class Backlog:
             ),
             sweep=PaymentSweep(store, queues, self.now, line=turns if self._allowance else None),
             operation_sweep=OperationSweep(operations, queues, self.now),
+            refund_review_sweep=RefundReviewSweep(store, operations, self.now),
             expiry_sweep=ExpirySweep(store, operations, intake, self.now),
         )
 
@@ -337,6 +339,7 @@ class Backlog:
                 (payment_runtime, "payment_sweep", service("sweep")),
                 (payment_runtime, "operation_sweep", service("operation_sweep")),
                 (payment_runtime, "expiry_sweep", service("expiry_sweep")),
+                (payment_runtime, "refund_review_sweep", service("refund_review_sweep")),
                 (payments.telemetry.metrics, "count", lambda _: None),
                 (botocore.endpoint, "time", SimpleNamespace(sleep=self.processes.sleep)),
                 (payment_processor, "time", SimpleNamespace(sleep=self.processes.sleep)),
