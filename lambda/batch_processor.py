@@ -47,9 +47,9 @@ def start(event: Mapping[str, Any], workflow: Workflow) -> None:
 
 
 def end(event: Mapping[str, Any], processing: BatchProcessing, workflow: Workflow) -> None:
-    """Let another execution fail, tell and set aside a batch whose workflow died.
+    """Start another execution, which fails, announces and sets aside a batch whose workflow died.
 
-    No catcher sees that (EventBridge, status change):
+    The workflow itself cannot catch that (EventBridge, status change):
     https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
 
     Raises:

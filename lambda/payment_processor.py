@@ -49,7 +49,7 @@ _SWEEP_MARGIN_MS: Final = 10_000
 _RECEIVES_BEFORE_COPY: Final = 40
 """Some less than the queue allows, so that a crash or two do not use up what is left."""
 
-# For good: messages that are still at work when the function answers go on with its next event.
+# Never shut down: messages at work when the function answers continue during its next event.
 _pool: Final = ThreadPoolExecutor(_MESSAGES_AT_WORK)
 
 
@@ -152,10 +152,10 @@ def _is_done(
 def _waits(
     record: Mapping[str, Any], message: Message, receives: int, deliveries: Deliveries
 ) -> bool:
-    """Let a message wait, longer each time; return whether a copy waits in its place.
+    """Let a message wait, longer each time; return whether a copy was sent in its place.
 
-    A copy begins to count receives anew. It is sent only once in a while: where the answers of SQS
-    get lost, each copy may become two.
+    A copy starts without receives. Copies are rare, because each may become two where answers of
+    SQS get lost.
     """
     seconds = delay_seconds(receives - 1)
     if receives < _RECEIVES_BEFORE_COPY:
@@ -244,7 +244,7 @@ def _operation(event: OperationInput) -> OperationRef:
 def restart(
     event: Mapping[str, Any], payments: PaymentSweep, operations: OperationSweep
 ) -> dict[str, Any]:
-    """Put back on its queue what a workflow died of (EventBridge, status change).
+    """Put back on its queue what a workflow that died was about (EventBridge, status change).
 
     See https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
     """

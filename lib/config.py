@@ -70,7 +70,7 @@ class Profile:
     throttle_rate: int
     """Requests a second the API takes in the long run."""
     throttle_burst: int
-    """Requests the API takes at once."""
+    """Requests that the API takes in one burst."""
     api_concurrency: int | None
     """Executions that Lambda keeps for the API, and more than which it never gives it.
 

@@ -42,7 +42,7 @@ from lib.functions.compute import Compute
 from lib.kit.function import PythonFunction
 from lib.kit.iam import ANYBODY, Statement, compact_json, policy_json
 
-# API Gateway refuses only what is no JSON object: the handler names every other fault at once.
+# API Gateway refuses only what is no JSON object: the handler names all other faults together.
 BODY_SCHEMA: Final = {"$schema": "http://json-schema.org/draft-04/schema#", "type": "object"}
 
 ACCESS_LOG_FORMAT: Final = {

@@ -185,7 +185,7 @@ def processor_refusals(config: StackConfig) -> tuple[Alarm, ...]:
             description=(
                 "The processor did not accept us at least once within 5 minutes: no key, a wrong "
                 "or revoked one, or an answer that is not what was asked for. Payments wait, "
-                "nobody is declined, and all goes on by itself once it is fixed. First: pipenv run "
+                "nobody is declined, and all goes on by itself once it is fixed. First: payments "
                 "processor status, and the reason in the log lines 'payment waits'."
             ),
             metric=Metric(
@@ -261,7 +261,7 @@ def undelivered(dead_letter_queue: SqsQueue) -> Alarm:
         name=f"{dead_letter_queue.node.id}-messages",
         description=(
             "At least one notification could not be delivered to its subscriber: no money is at "
-            "risk, but somebody does not know of something. First: mend the endpoint, then send "
+            "risk, but somebody does not know of something. First: fix the endpoint, then send "
             "it the messages of this dead-letter queue."
         ),
         metric=_queue_metric(dead_letter_queue.name, "ApproximateNumberOfMessagesVisible"),

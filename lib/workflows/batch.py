@@ -123,7 +123,7 @@ def definition(batch_processor: PythonFunction, messaging: Messaging, arns: Arns
                 ],
                 "Default": "Plan",
             },
-            # News never stands before money: without a topic, the rows are queued all the same.
+            # An announcement never delays money: if it fails, the rows are queued all the same.
             "AnnounceStart": {
                 **_announcement(messaging, arns, "$.plan.answer.notification", attempts=5),
                 "Catch": _passed_over("SetNewsAside"),

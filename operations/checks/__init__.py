@@ -1,4 +1,4 @@
-"""What ``pipenv run doctor`` looks at: small functions that each return a finding.
+"""What ``payments doctor`` looks at: small functions that each return a finding.
 
 findings     what a check answers, and what a look that failed is told as
 machine      what the machine needs that a deployment is started from

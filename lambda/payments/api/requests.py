@@ -25,7 +25,7 @@ MAX_BODY_BYTES: Final = 16 * 1024
 
 
 class UnknownRoute(PaymentError):
-    """API Gateway sent what no route of this API is."""
+    """API Gateway sent a request that is for no route of this API."""
 
 
 class UnsupportedMediaType(PaymentError):

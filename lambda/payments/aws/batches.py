@@ -1,7 +1,7 @@
 """Adapter: what is known of batches, in the table of processing status.
 
 Nothing here is a counter that a retry could count twice: ranges are items with a key of their own,
-and outcomes of rows are counted in the transaction that brings them about (``payments.store``).
+and outcomes of rows are counted in the transaction that brings them about (``payments.aws.payments``).
 """
 
 from collections import Counter

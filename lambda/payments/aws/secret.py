@@ -53,7 +53,7 @@ class Secret:
         """
         asked_at = self._clock()
         with self._lock:
-            # Whoever waited for the lock is content with what was read meanwhile.
+            # Another thread may have read it while this one waited for the lock.
             is_fresh = self._read_at >= asked_at
             if not is_fresh and (anew or asked_at - self._read_at > KEPT_SECONDS):
                 self._value = self._read()

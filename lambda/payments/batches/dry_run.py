@@ -1,4 +1,4 @@
-"""A dry run: what the real run would do with accepted rows at this moment, and nothing of it done."""
+"""A dry run: says what the real run would do with accepted rows now, and does none of it."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence

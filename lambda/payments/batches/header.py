@@ -13,7 +13,7 @@ HEADER_BYTES: Final = 8 * 1024
 """The most that a header has; it passes through the state of the batch's workflow."""
 
 BEGINNING_BYTES: Final = 2 * HEADER_BYTES
-"""The header ends within as many bytes of the file; blank lines may stand before it."""
+"""The header ends within this many bytes of the file; blank lines may come before it."""
 
 _MARK: Final = b"\xef\xbb\xbf"
 _SHOWN_CHARACTERS: Final = 200

@@ -342,7 +342,7 @@ def _has_cr_alone(lines: list[str]) -> bool:
 
 def _lines_of_record(lines: list[str], begun: int) -> int:
     """Return how many lines a record has that csv refuses, perhaps before it ends."""
-    # Not strict, and with another character for a carriage return alone, it says so itself. What
+    # A reader that is not strict finds the end, once each carriage return alone is replaced. What
     # stands in quotes behind the fault is still inside a cell, and no row.
     mended = (_CR_ALONE.sub("x", lines[at]) for at in range(begun, len(lines)))
     reader = csv.reader(mended, skipinitialspace=True)

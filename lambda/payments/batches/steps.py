@@ -407,7 +407,7 @@ def _ended(batch: Batch, progress: BatchProgress) -> Notification:
 
 
 def _announced(progress: BatchProgress) -> dict[str, Any]:
-    """Return a batch as news of it tell: without the links to thousands of reports.
+    """Return a batch as its events show it: without the links to thousands of reports.
 
     A message of SNS, and the state of a workflow, hold 256 KiB; the summary has the links.
     """

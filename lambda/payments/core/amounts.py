@@ -8,14 +8,14 @@ from typing import Any, Self
 class Amounts:
     """Sums of one payment in minor units of its currency.
 
-    An operation reserves what it is about before anybody asks the processor, so that two that go
-    together beyond what is there cannot both be accepted. What is left is kept rather than derived,
-    because a condition of DynamoDB compares attributes and does not calculate. After each write:
+    An operation reserves its amount before anybody asks the processor. So two operations that
+    together exceed what is left cannot both be accepted. What is left is stored and not derived,
+    because a condition of DynamoDB can compare attributes but cannot calculate. After each write:
 
     - ``authorized = captured + captures_pending + capturable + releases_pending + released``
     - ``captured = refunded + refunds_pending + refundable``
 
-    A capture that is final releases what it leaves, and a cancellation all that is capturable.
+    A final capture releases the rest. A cancellation releases everything that is capturable.
     """
 
     authorized: int = 0
@@ -65,7 +65,7 @@ class Amounts:
     # --- refunds
 
     def refund_requested(self, amount: int) -> Self:
-        """Reserve what shall be refunded."""
+        """Reserve an amount to refund."""
         return self._moved(refundable=-amount, refunds_pending=amount)
 
     def refund_completed(self, amount: int) -> Self:
@@ -83,7 +83,7 @@ class Amounts:
     # --- captures and cancellations
 
     def capture_requested(self, amount: int, rest: int) -> Self:
-        """Reserve what shall be captured, and the rest that the capture shall release."""
+        """Reserve an amount to capture, and the rest that the capture will release."""
         return self._moved(
             capturable=-amount - rest, captures_pending=amount, releases_pending=rest
         )

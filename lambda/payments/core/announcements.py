@@ -29,8 +29,8 @@ def describe(payment: Payment) -> dict[str, Any]:
 def announcement(record: AuditRecord) -> tuple[dict[str, Any], dict[str, str]]:
     """Return the event that an audit record announces, and the attributes subscribers filter by.
 
-    The event is a rendering of the record alone, so that it is the same however often and whenever
-    it is published. ``event_id`` follows from the record, by which a repetition is recognised.
+    The event is made from the record alone, so it is the same however often and whenever it is
+    published. ``event_id`` follows from the record, so that subscribers recognise a repeated event.
 
     Args:
         record: one that has an ``event_type``.

@@ -22,8 +22,8 @@ from payments.core.review import Decision, Person, Review
 KIND: Final = "payment"
 """The kind of a record that tells of a payment's status.
 
-Records of operations have the kind of the operation. Who reads records must accept kinds that it
-does not know, and say so: a later release may write more.
+Records of operations have the operation's kind. Code that reads records must accept kinds that it
+does not know, and say so: a later release may write new ones.
 """
 
 REVIEW: Final = "review"
@@ -36,9 +36,9 @@ GENESIS: Final = "0" * 64
 """``previous_hash`` of a payment's first record."""
 
 WITNESSED_FIELDS: Final = ("amount_minor", "currency", "exponent", "content_hash")
-"""What every record of a payment says again."""
+"""The fields that every record of a payment repeats."""
 
-# Pairs, found by comparison: what was tampered with may be of any type.
+# A tuple and no set: a tampered value may be of any type, and not every type has a hash.
 _STEPS: Final = (
     (None, PaymentStatus.PENDING.value),
     *((status.value, to.value) for status in PaymentStatus for to in status.successors),
@@ -48,13 +48,13 @@ _COMPLETION: Final = (PaymentStatus.PROCESSING.value, PaymentStatus.COMPLETED.va
 """The step of a payment that is charged whole."""
 
 _WITNESSED_BY_OPERATIONS: Final = ("amount_minor", "currency", "exponent")
-"""What the records of operations say again: the chain leads to the rest."""
+"""The fields that records of operations repeat; the rest is in the records before."""
 
 type AuditRecord = dict[str, Any]
 """One record as stored: strings, integers and ``postings``, ``hash`` over all the rest.
 
-``postings`` is there even where no money moves, and then empty: a record without it was written
-before there were postings.
+``postings`` is empty where no money moves. A record without it was written before there were
+postings.
 """
 
 
@@ -249,8 +249,8 @@ def record_hash(record: AuditRecord) -> str:
 def chain_faults(payment_id: str, records: Iterable[AuditRecord]) -> list[str]:
     """Check one payment's records, in the order of their sequence, for tampering.
 
-    Whatever a record holds, or lacks, is reported and never raised. What a record of a kind that
-    this release does not know tells of is not judged; its place in the chain is.
+    Whatever a record holds or lacks is reported and never raised. Of a record whose kind this
+    release does not know, only the place in the chain is checked.
 
     Returns:
         A sentence per fault: a changed, missing, repeated or foreign record, another amount, a

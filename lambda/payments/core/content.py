@@ -36,8 +36,8 @@ class Content(NamedTuple):
     def hash(self) -> str:
         """SHA-256 of what makes two requests the same payment.
 
-        A field that was added later counts only where it says something, so that the hashes of
-        older payments hold.
+        A field that was added later counts only where it is given, so that the hashes of older
+        payments stay the same.
         """
         content = f"{self.payment_id}\n{self.amount_minor}\n{self.currency}"
         content += "".join(f"\n{name}={value}" for name, value in self.options.items())
@@ -45,12 +45,12 @@ class Content(NamedTuple):
 
     @property
     def is_basic(self) -> bool:
-        """Whether none of the optional fields says anything."""
+        """Whether all optional fields have their defaults."""
         return self[_FIRST_OPTION:] == _NO_OPTIONS
 
     @property
     def options(self) -> dict[str, str]:
-        """The optional fields that say something else than they do where they are left out."""
+        """The optional fields whose values differ from their defaults."""
         if self.is_basic:
             return {}
         fields = zip(self._fields[_FIRST_OPTION:], self[_FIRST_OPTION:], _NO_OPTIONS, strict=True)
@@ -119,7 +119,7 @@ _NO_OPTIONS: Final = tuple(Content._field_defaults.values())
 
 
 class HasContent:
-    """Whatever is about one content answers for its fields."""
+    """Gives access to the fields of the content that an object is about."""
 
     __slots__ = ()
 

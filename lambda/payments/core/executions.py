@@ -48,9 +48,9 @@ MOST_EXECUTIONS: Final = 20
 def execution_name(subject: str, number: int) -> str:
     """Return the name of a subject's execution; ``number`` counts them from 1.
 
-    The first one is called like the subject, a payment or a batch. The next ones have longer names
-    than any id, so none can take another subject's name, and no character that CloudWatch Logs
-    would not take: https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
+    The first one has the subject's own name, the id of a payment or a batch. Later ones have names
+    that are longer than any id, so none can be another subject's name, and only characters that
+    CloudWatch Logs takes: https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
     """
     if number == 1:
         return subject
@@ -58,5 +58,5 @@ def execution_name(subject: str, number: int) -> str:
 
 
 def died(execution: str) -> str:
-    """Return the subject of the execution that ends what another one, which died, left open."""
+    """Return the subject of the execution that ends what one that died has left open."""
     return f"died-{hashlib.sha256(execution.encode()).hexdigest()}"

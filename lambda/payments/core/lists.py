@@ -65,7 +65,7 @@ class ReadsSpent(PaymentError):
 
 @dataclass(frozen=True, slots=True)
 class Bookmark:
-    """Where a list goes on, and up to when its first page said that it is complete."""
+    """Where the next page begins, and until when the first page said that the list is complete."""
 
     after: Position
     complete_until: str

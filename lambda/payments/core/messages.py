@@ -24,8 +24,8 @@ from payments.core.review import Person
 FORMAT: Final = 3
 """The version of the messages that this code writes, and the newest that it reads.
 
-A release that adds a kind or a field which older code must not ignore raises it. Older code lets
-such messages wait; it never guesses. A message without such a field keeps the format before.
+A release raises it when it adds a kind or a field that older code must not ignore. Older code
+leaves such messages in the queue. A message without such a field keeps the older format.
 """
 
 _BASIC_FORMAT: Final = 1

@@ -88,7 +88,7 @@ STEPS: Final[dict[OperationKind, dict[Step, Callable[[Amounts, int, int], Amount
 }
 """The steps that operations may make, and what each does to the amounts of the payment.
 
-It is given those before, the operation's amount and the rest that it releases beside.
+Each is given the amounts before, the operation's amount, and the rest that it also releases.
 """
 
 
@@ -126,9 +126,9 @@ class OperationRef(NamedTuple):
 
     @property
     def name(self) -> str:
-        """A name of its own among all operations: the key for the processor, and of a workflow.
+        """A unique name: the idempotency key at the processor, and the name of an execution.
 
-        Of 40 characters at most, all letters, digits and ``-``, whatever the ids are: processors
+        It has at most 40 characters, letters, digits and ``-``, whatever the ids are. Processors
         allow 64 characters and more, Step Functions 80.
         """
         text = "\n".join(self)
@@ -158,7 +158,7 @@ class OperationRequest:
     def hash(self) -> str:
         """SHA-256 of what makes two requests the same, as it was sent.
 
-        A request without an amount stays one: the amount that it meant differs from day to day.
+        A request without an amount is hashed without one: what is left changes over time.
         """
         sent = (
             self.kind.value,

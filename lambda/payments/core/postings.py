@@ -1,4 +1,4 @@
-"""The books: which account owes which, posting by posting, inside the records of the audit trail.
+"""The books: postings between accounts, kept in the records of the audit trail.
 
 =====================================  ===================  ===================
 what happened                          debit                credit

@@ -76,7 +76,7 @@ class NotInReview(PaymentError):
 
 
 class ReviewDecided(PaymentError):
-    """Somebody else has decided, or otherwise; one decision stands."""
+    """There is a decision already, by somebody else or a different one; it stands."""
 
 
 class OwnPayment(PaymentError):
@@ -92,7 +92,7 @@ class OwnRefund(PaymentError):
 
 
 class UnknownCaller(PaymentError):
-    """Nobody can decide without being known."""
+    """The request is not signed, so nobody knows who decides."""
 
 
 class ReviewLimits:

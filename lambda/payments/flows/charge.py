@@ -70,7 +70,7 @@ class Charging:
             witness: who does this.
 
         Returns:
-            The payment, settled or waiting for something else than a charge.
+            The payment: settled, or waiting for a decision.
 
         Raises:
             GatewayUnavailable: the outcome is unknown.
@@ -97,9 +97,9 @@ class Charging:
         return self.charge(self._stored(payment_id), witness)
 
     def settle(self, payment_id: str, witness: Witness) -> Payment:
-        """End a payment whose outcome is unknown: as the processor says, never by guess.
+        """Settle a payment whose outcome is unknown: ask the processor, and never guess.
 
-        One that is not bound yet is closed first, for which nobody needs to be asked.
+        A payment that is not bound yet is closed first, without asking anybody.
 
         Returns and raises as :meth:`charge_by_id`.
         """
@@ -115,7 +115,7 @@ class Charging:
         return self._record(payment, self._gateway.cancel(payment), witness)
 
     def _reviewed(self, payment: Payment, witness: Witness) -> Payment:
-        """Let a payment wait that a second person must look at, and end one that was rejected."""
+        """Let a payment wait if a second person must decide, and fail it if that person rejected it."""
         if payment.waits_for_decision and payment.status is PaymentStatus.PENDING:
             return self._move(payment, PaymentStatus.IN_REVIEW, witness)
         if payment.review is Review.REJECTED and payment.status is PaymentStatus.IN_REVIEW:
@@ -126,7 +126,7 @@ class Charging:
         """Record the outcome of a charge, if the processor has decided it.
 
         A payment that is not there, is not being charged, or is bound to another reference stays as
-        it is: whoever asks may know it from hearsay.
+        it is: the event that asks may be late, or about a charge that is not ours.
 
         Returns:
             The payment as it stands, or ``None`` if there is none.

@@ -37,7 +37,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """A message shall be sent again after a delay in seconds: the processor is busy, not we.
+    """The message is sent again after a delay in seconds: the processor is busy.
 
     ``is_refused``: it does not accept us, and waits for somebody to fix that.
     """
@@ -49,7 +49,7 @@ class Again:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A message could not be handled for a fault on our own side, and shall be received again."""
+    """Something failed on our own side; SQS delivers the message again."""
 
     reason: str
 
@@ -131,7 +131,7 @@ class Delivery:
             raise spent from None
 
     def _accepted(self, message: PaymentMessage, *, is_first: bool) -> Payment | None:
-        """Return the payment of a message, or ``None`` if the message asks for no more."""
+        """Return the payment of a message, or ``None`` if nothing is left to do."""
         request = message.request
         if request.source == API:
             if is_first and message.accepted is not None:

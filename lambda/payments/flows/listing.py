@@ -26,7 +26,7 @@ follows within a second or so, and the clocks of functions differ by little.
 """
 
 _CLOCKS_DIFFER_BY: Final = timedelta(seconds=2)
-"""What a row may seem to be older than its batch, or newer than the batch's end, at most."""
+"""How much older than its batch, or newer than the batch's end, a row may seem at most."""
 
 
 class PaymentListing:

@@ -32,7 +32,7 @@ from payments.core.review import NO_REVIEW, ReviewLimits
 from payments.flows.ports import OperationQueue, Operations, OperationTally, Store, Tally, no_tally
 
 _ATTEMPTS: Final = 8
-"""How often a payment is read again that others move at the same time."""
+"""How often a payment is read again while others change it at the same time."""
 
 
 class OperationIntake:

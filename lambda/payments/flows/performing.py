@@ -36,7 +36,7 @@ from payments.gateways.port import (
 )
 
 _ATTEMPTS: Final = 8
-"""How often a payment is read again that others move at the same time."""
+"""How often a payment is read again while others change it at the same time."""
 
 
 _KEYS_LAST: Final = timedelta(hours=1)
@@ -49,8 +49,8 @@ https://docs.stripe.com/api/idempotent_requests
 class Performing:
     """Takes operations to their end; every step may be repeated at any time and ends the same.
 
-    An outcome that is unknown is asked for again under the same name, after the processor was asked
-    what became of it. What is reserved stays so meanwhile: only an outcome gives it back.
+    If an outcome is unknown, the processor is asked what became of the operation, and only then
+    asked to do it again, under the same name. What is reserved stays reserved until the outcome.
     """
 
     def __init__(

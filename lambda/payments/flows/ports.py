@@ -193,7 +193,7 @@ class Workflow(Protocol):
 
 
 type Tally = Callable[[Payment], None]
-"""Is told of every status that a payment reaches, by the one call whose write brought it there."""
+"""Counts a status that a payment has reached: called once for each, after the write."""
 
 
 type OperationTally = Callable[[Operation, Payment], None]

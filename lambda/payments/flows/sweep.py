@@ -106,7 +106,7 @@ class PaymentSweep:
             except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the others count
                 found.unreadable[entry.payment_id] = error
                 continue
-            # The index lags behind the table, which knows best.
+            # The index lags behind the table.
             if payment is None or not payment.is_open:
                 continue
             if payment.created_at <= (by_api if payment.source == API else by_row):
@@ -167,7 +167,7 @@ class PaymentSweep:
             if not has_time():
                 break
             payment = self._store.get(entry.payment_id)
-            # The index lags behind the table, which knows best.
+            # The index lags behind the table.
             if payment is None or payment.status is not PaymentStatus.IN_REVIEW or payment.is_open:
                 continue
             if entry.accepted_at > expired:
@@ -220,7 +220,7 @@ class OperationSweep:
             if not has_time():
                 break
             operation = self._operations.get(*which)
-            # The index lags behind the table, which knows best.
+            # The index lags behind the table.
             if operation is None or operation.due_at is None or operation.due_at > now:
                 continue
             if operation.status.is_open:
@@ -274,7 +274,7 @@ class RefundReviewSweep:
                 break
             payment = self._store.get(which.payment_id)
             refund = self._operations.get(*which)
-            # The index lags behind the table, which knows best.
+            # The index lags behind the table.
             if payment is None or refund is None or refund.status is not OperationStatus.IN_REVIEW:
                 continue
             if requested_at > expired:
@@ -312,7 +312,7 @@ class Expired:
 
 
 class ExpirySweep:
-    """Has the processor release what was authorised and not captured in time; it assumes nothing."""
+    """Has the processor release what was authorised and not captured in time."""
 
     def __init__(
         self,

@@ -36,7 +36,7 @@ class ChargeLedger(Protocol):
 
 
 class SandboxAmount(StrEnum):
-    """What a magic amount makes the sandbox do, beside declining."""
+    """What a magic amount makes the sandbox do, besides declining."""
 
     UNAVAILABLE_ONCE = "unavailable once"
     ANSWER_LOST_ONCE = "answer lost once"

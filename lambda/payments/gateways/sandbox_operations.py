@@ -26,7 +26,7 @@ class OperationLedger(Protocol):
 
 
 class OperationTrouble(StrEnum):
-    """What a magic amount makes the sandbox do with an operation, beside refusing it."""
+    """What a magic amount makes the sandbox do with an operation, besides refusing it."""
 
     ANSWER_LOST_ONCE = "answer lost once"
     RETURNED = "returned"

@@ -9,7 +9,7 @@ from aws_lambda_powertools import Logger
 
 from payments.telemetry.traces import annotate, part_of_trace
 
-# All but ASCII is escaped: some readers of logs end lines at U+2028, or heed what turns text around.
+# All but ASCII is escaped: some readers end a line at U+2028, or obey marks that reverse text.
 logger = Logger(json_serializer=partial(json.dumps, default=str, separators=(",", ":")))
 
 
