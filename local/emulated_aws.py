@@ -88,7 +88,7 @@ def check_the_aliases_of_functions() -> None:
 
 
 def read_ranges_of_versions() -> None:
-    """Make GetObject heed Range together with versionId; ministack sends the whole version.
+    """Make GetObject obey Range together with versionId; ministack sends the whole version.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
     """
@@ -140,7 +140,7 @@ def name_errors_of_functions() -> None:
 
 
 def list_versions_url_encoded() -> None:
-    """Make ListObjectVersions heed encoding-type=url; ministack sends keys as they are.
+    """Make ListObjectVersions obey encoding-type=url; ministack sends keys as they are.
 
     Terraform empties buckets with it, and would take a plus sign in a key for a space.
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html
@@ -240,7 +240,7 @@ def publish_attributes_of_workflows() -> None:
 
 
 def let_versions_heed_their_function() -> None:
-    """Make versions heed concurrency and failure destination; ministack's copies know neither.
+    """Make versions obey concurrency and failure destination; ministack's copies know neither.
 
     Concurrency is reserved for all versions of a function together, and an alias has its own
     settings for asynchronous events.
@@ -325,7 +325,7 @@ def _record_embedded(told: Mapping[str, Any]) -> None:
 
 
 def evaluate_alarms() -> None:
-    """Make alarms heed their dimensions and missing data, and be looked at every second.
+    """Make alarms obey their dimensions and missing data, and be looked at every second.
 
     ministack looks at them only when somebody puts metric data. ``ALARM_PERIOD_SCALE`` makes
     their periods pass faster, as ``SFN_WAIT_SCALE`` does for workflows.

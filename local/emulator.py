@@ -127,7 +127,7 @@ def start(
     Args:
         workspace: where its files go.
         port: where it listens on the loopback interface.
-        settings: further environment variables that ministack heeds.
+        settings: further environment variables that ministack reads.
 
     Raises:
         RigError: the port is taken, or the emulator did not come up.

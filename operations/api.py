@@ -1,7 +1,8 @@
 """The payments API of one environment, called with the caller's own AWS credentials.
 
-Every request may be sent again without harm, because an id is one payment, refund or capture. So what
-gets no answer is sent again a few times here; what still has none may or may not have arrived.
+Every request may be sent again without harm, because one id is one payment, refund or capture. So a
+request without an answer is sent again a few times. If it still has none, nobody knows whether it
+arrived.
 """
 
 import json
@@ -56,7 +57,7 @@ class NoAnswer(Exception):
 
 
 class NoSuchEnvironment(Exception):
-    """There is no API of this environment where the credentials lead."""
+    """The account and region of the credentials have no API of this environment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

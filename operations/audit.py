@@ -57,7 +57,7 @@ class Verification:
 
 
 class AuditTrail:
-    """The audit trail of one environment beside the payments that it tells of."""
+    """The audit trail of one environment, compared with the payments that it is about."""
 
     def __init__(self, client: "DynamoDBClient", environment: str) -> None:
         self._client = client

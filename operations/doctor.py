@@ -83,7 +83,7 @@ def examine(
 
 
 def exit_code(findings: Sequence[Finding]) -> int:
-    """Return what the command ends with: a warning is green, what was not seen is not."""
+    """Return the exit code: a warning counts as success, a check that could not be made does not."""
     levels = {finding.level for finding in findings}
     if Level.FAULT in levels:
         return NO
@@ -206,7 +206,7 @@ def _limits(config: StackConfig, clients: Clients, number: str) -> Iterator[Find
 
 
 def _client(service: str, region: str) -> Any:
-    # Nobody waits long for a look, and what one try does not show is told.
+    # One quick try for each check; a check without an answer is reported as such.
     patience = Config(connect_timeout=5, read_timeout=15, retries={"total_max_attempts": 2})
     return boto3.client(service, region_name=region, config=patience)  # type: ignore[call-overload]  # any service
 

@@ -1,4 +1,4 @@
-"""What keeps a command from AWS, in words: one line that names the setting and what to do."""
+"""Why a command cannot reach AWS, in words: one line that names the setting and what to do."""
 
 import os
 from collections.abc import Mapping
@@ -48,7 +48,7 @@ _REFUSED_CREDENTIALS: Final = frozenset(
 
 
 class UnusableSettings(Exception):
-    """A client cannot be made because a setting of the shell has a value that is no such setting."""
+    """A client cannot be made because a setting of the shell has a value that is not valid."""
 
 
 def tell(what_failed: str, error: Exception) -> int:

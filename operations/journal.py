@@ -1,7 +1,7 @@
 """What was sent and has no answer yet: one file a request, written before the request is sent.
 
-An id that is known before anything is sent makes a request one that can be sent again: whatever ends
-this process, this machine or the connection, ``payments resume`` finds the id and the content here.
+The id is on disk before anything is sent. So whatever ends this process, this machine or the
+connection, ``payments resume`` finds id and content here and sends the same request again.
 """
 
 import hashlib

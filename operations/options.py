@@ -1,4 +1,4 @@
-"""What all commands ask for alike, and what their exit codes mean."""
+"""The arguments that all commands share, and what their exit codes mean."""
 
 import argparse
 from collections.abc import Callable

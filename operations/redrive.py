@@ -87,7 +87,7 @@ class Redriving:
     """
 
     def __init__(self, client: "SQSClient", environment: str, done: Redriven) -> None:
-        """Open the queues; what is done is told in ``done`` at once, whatever happens later."""
+        """Open the queues; what is done is in ``done`` immediately, whatever happens later."""
         self._client = client
         self._environment = environment
         self._done = done

@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
 def witnesses(suffix: str) -> Witnesses:
     """Return who tells of the payments of an environment."""
     workflows = clients.stepfunctions()
-    # Whoever asks is asked for, because the ARN of a workflow names the account.
+    # The ARN of a workflow names the account, which is that of the caller.
     identity = clients.sts().get_caller_identity()
     partition = identity["Arn"].split(":")[1]
     workflow = (

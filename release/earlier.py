@@ -1,4 +1,4 @@
-"""Another version of this repository, beside the one that is checked out."""
+"""Another version of this repository, next to the one that is checked out."""
 
 import os
 import shutil

@@ -1,6 +1,6 @@
 """Deploy an earlier version to the environment that the shell names: ``make rollback TO=1.0.0``.
 
-It is checked out beside this one, so that nothing here changes, and deployed with ``cdktf deploy``,
+It is checked out next to this one, so that nothing here changes, and deployed with ``cdktf deploy``,
 which shows the plan and asks. Data stays: an earlier version reads what a newer one wrote.
 """
 

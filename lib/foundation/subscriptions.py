@@ -1,4 +1,4 @@
-"""Who is told: on-call of alarms, and whoever wants to know of what became of payments."""
+"""Who is told: on-call about alarms, and a subscriber about what became of payments."""
 
 from typing import Final
 

@@ -76,7 +76,7 @@ def _single(alarm: Alarm) -> dict[str, Any]:
 
 
 def _sum(alarm: Alarm) -> dict[str, Any]:
-    """Add metrics up. ``SUM`` of a list counts those that have a value, and needs not all of them.
+    """Add metrics up. ``SUM`` of a list counts those that have a value, even if others have none.
 
     See https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html
     """

@@ -23,7 +23,7 @@ class Statement:
     conditions: Conditions = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the statement as IAM spells it, without the parts it has not."""
+        """Return the statement as IAM spells it, without the parts that are not set."""
         document = {
             "Sid": self.sid,
             "Effect": self.effect,

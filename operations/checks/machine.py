@@ -51,7 +51,7 @@ def machine(
 
 
 def python(version: tuple[int, int]) -> Finding:
-    """Look at the version of Python that synthesises: that of the functions is right."""
+    """Look at the version of Python that synthesises: it should be that of the functions."""
     about, found = "Python", ".".join(map(str, version))
     if version == FUNCTIONS_PYTHON:
         return ok(about, found)
