@@ -108,6 +108,13 @@ def bounds(
             _bound(f"DynamoDB, {table}", "write units/s of a table", "AWS", limits, units)
             for table, units in per_table.items()
         ),
+        _bound(
+            "DynamoDB, payment-operations, each with a refund",
+            "write units/s of a table",
+            "AWS",
+            limits,
+            record["refund row"]["dynamodb write units of payment-operations"],
+        ),
         Bound(
             component=f"DynamoDB, open payments in {OPEN_SHARDS} shards",
             limit="write units/s of a partition, each shard",

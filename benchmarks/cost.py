@@ -249,6 +249,26 @@ def page_lines(stack: Mapping[str, Any]) -> list[list[str]]:
     return [*rows, ["all together", *(f"{sum(column.values()):,.2f}" for column in usd)]]
 
 
+REFUND_HEADINGS: Final = ["USD a million refunds", "API", "file"]
+
+REFUND_WAYS: Final = ("refund", "refund row")
+
+
+def refund_lines(stack: Mapping[str, Any]) -> list[list[str]]:
+    """Return the table: USD for a million refunds, over the API and by the file."""
+    book, record = json.loads(PRICES.read_text()), json.loads(RECORD.read_text())
+    prices = {name: price["usd_per_million"] for name, price in book["prices"].items()}
+    usd = [
+        {name: count * prices[name] for name, count in taken.items()}
+        for taken in (ours(record[way], stack, book["assumptions"]) for way in REFUND_WAYS)
+    ]
+    rows = [
+        [name, *(f"{column[name]:,.2f}" for column in usd)]
+        for name in sorted(usd[0], key=lambda name: -usd[0][name])
+    ]
+    return [*rows, ["all together", *(f"{sum(column.values()):,.2f}" for column in usd)]]
+
+
 HEADINGS: Final = [
     "USD a million payments",
     *("API", "API, version before", "API, naive"),
@@ -270,6 +290,8 @@ def main() -> int:
     PAGE.write_text(replace_table(PAGE.read_text(), "cost", markdown_table(HEADINGS, rows)))
     pages = markdown_table(PAGE_HEADINGS, page_lines(stack))
     PAGE.write_text(replace_table(PAGE.read_text(), "pages", pages))
+    refunds = markdown_table(REFUND_HEADINGS, refund_lines(stack))
+    PAGE.write_text(replace_table(PAGE.read_text(), "refunds", refunds))
     PAGE.write_text(fixed_costs.update(PAGE.read_text()))
     console.print(f"Written to {PAGE.relative_to(REPOSITORY)}")
     return 0

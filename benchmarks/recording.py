@@ -26,7 +26,7 @@ from moto import mock_aws
 
 from benchmarks.measurement import REPOSITORY
 from local import surroundings
-from payments.aws.keys import SANDBOX_PREFIX
+from payments.aws.keys import SANDBOX_OPERATION_PREFIX, SANDBOX_PREFIX
 
 RECORD: Final = REPOSITORY / "benchmarks/recorded.json"
 API_PAYMENTS: Final = 100
@@ -41,6 +41,9 @@ _ENVIRONMENT: Final = {
     "PAYMENTS_TABLE": "payments",
     "PROCESSING_STATUS_TABLE": "processing-status",
     "AUDIT_LOGS_TABLE": "audit-logs",
+    "PAYMENT_OPERATIONS_TABLE": "payment-operations",
+    "PAYMENT_PROCESSOR": "sandbox",
+    "REVIEW_ABOVE": "",
     "BATCH_RESULTS_BUCKET": "results",
     "BATCH_WORKFLOW_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:batch",
     "PAYMENT_WORKFLOW_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:payment",
@@ -55,6 +58,7 @@ _TABLES: Final = {
     "payments": {"payment_id": "S"},
     "processing-status": {"entity_id": "S", "sequence": "N"},
     "audit-logs": {"payment_id": "S", "sequence": "N"},
+    "payment-operations": {"payment_id": "S", "operation": "S"},
 }
 _WRITE_UNIT: Final = 1024
 _READ_UNIT: Final = 4096
@@ -67,6 +71,8 @@ class Recorder:
         self.counts: Counter[str] = Counter()
         self._stored: dict[str, dict[str, int]] = {}
         """The bytes of each attribute of each item that was written."""
+        self._due: dict[str, Any] = {}
+        """When each operation is looked at again."""
 
     def watch(self, client: Any) -> Any:
         """Count the calls of a client; executions are started nowhere."""
@@ -91,7 +97,8 @@ class Recorder:
 
     def _count_write(self, write: Mapping[str, Any], size: int, *, transactional: bool) -> None:
         table = write["TableName"]
-        if SANDBOX_PREFIX in str(write.get("Key", "")):
+        key = str(write.get("Key", ""))
+        if SANDBOX_PREFIX in key or SANDBOX_OPERATION_PREFIX in key:
             # The sandbox's memory, which a real payment processor keeps for itself.
             self.counts["sandbox writes, left out"] += 1
             return
@@ -103,15 +110,32 @@ class Recorder:
             write.get("UpdateExpression", "")
         ):
             self.counts[f"dynamodb write units of {table} index"] += 1
+        self._count_due(write)
         # Into the index of all payments by time, where it stays as it is.
         if "time_shard" in write.get("Item", {}):
             self.counts[f"dynamodb write units of {table} by-time index"] += 1
+
+    def _count_due(self, write: Mapping[str, Any]) -> None:
+        """Count what moves in the index of operations that are due: out of one place, into another."""
+        item = write.get("Item", {})
+        if "operation" not in item:
+            return
+        key = _key_of(write["TableName"], item)
+        before, after = self._due.get(key), item.get("due_at")
+        self._due[key] = after
+        if before != after:
+            moves = (before is not None) + (after is not None)
+            self.counts[f"dynamodb write units of {write['TableName']} index"] += moves
 
     def _size_of_write(self, kind: str, write: Mapping[str, Any]) -> int:
         """Return how many bytes an item has after a write, or a few more.
 
         https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
         """
+        if kind == "ConditionCheck":
+            return (
+                sum(self._stored.get(_key_of(write["TableName"], write["Key"]), {}).values()) or 1
+            )
         if kind == "Put":
             sizes = {name: _size(name, value) for name, value in write["Item"].items()}
             key = _key_of(write["TableName"], write["Item"])
@@ -245,11 +269,34 @@ class _Run:
         self.work_off_queues()
         self.announce()
 
+    def refund_over_http(self, refunds: int) -> None:
+        for number in range(refunds):
+            event = {
+                "httpMethod": "POST",
+                "resource": "/payments/{payment_id}/refunds",
+                "pathParameters": {"payment_id": f"pay_{number:09}"},
+                "headers": {"Content-Type": "application/json"},
+                "body": json.dumps({"refund_id": "refund_1", "amount": "9.99"}),
+            }
+            answer = self.invoke("api-handler", event)
+            if answer["statusCode"] != 202:  # noqa: PLR2004 - accepted
+                raise RuntimeError(answer["body"])
+        self.work_off_queues()
+        self.announce()
+
     def pay_by_file(self, rows: int) -> None:
         lines = [f"row_{number:09},{number}.50,EUR" for number in range(1, rows + 1)]
-        body = "\n".join(["payment_id,amount,currency", *lines]).encode()
-        version = self._cloud.s3.put_object(Bucket="files", Key="a.csv", Body=body)["VersionId"]
-        batch = {"batch_id": "", "bucket": "files", "key": "a.csv", "version_id": version}
+        self.send("a.csv", ["payment_id,amount,currency", *lines])
+
+    def refund_by_file(self, rows: int) -> None:
+        lines = [f"row_{number:09},refund_1,1.00," for number in range(1, rows + 1)]
+        self.send("refunds/a.csv", ["payment_id,refund_id,amount,reason", *lines])
+
+    def send(self, key: str, lines: list[str]) -> None:
+        """Carry a file through, from its upload to its end."""
+        body = "\n".join(lines).encode()
+        version = self._cloud.s3.put_object(Bucket="files", Key=key, Body=body)["VersionId"]
+        batch = {"batch_id": "", "bucket": "files", "key": key, "version_id": version}
         plan = self.invoke(
             "batch-processor", {"action": "plan", "batch": batch, "size": len(body), "before": None}
         )
@@ -313,7 +360,7 @@ class _Run:
 
 
 def record() -> dict[str, dict[str, float]]:
-    """Return the counts per payment, by API and by batch."""
+    """Return the counts per payment and per refund, by API and by file."""
     recorder = Recorder()
     recorded: dict[str, dict[str, float]] = {}
     # From before the functions are imported: their logger keeps the stream that it finds.
@@ -324,6 +371,12 @@ def record() -> dict[str, dict[str, float]]:
         recorder.counts.clear()
         run.pay_by_file(BATCH_PAYMENTS)
         recorded["batch"] = _per_payment(recorder.counts, BATCH_PAYMENTS)
+        recorder.counts.clear()
+        run.refund_over_http(API_PAYMENTS)
+        recorded["refund"] = _per_payment(recorder.counts, API_PAYMENTS)
+        recorder.counts.clear()
+        run.refund_by_file(BATCH_PAYMENTS)
+        recorded["refund row"] = _per_payment(recorder.counts, BATCH_PAYMENTS)
     return recorded
 
 

@@ -28,6 +28,16 @@ def test_the_page_of_costs_shows_what_a_page_of_a_list_costs(prod: Stack) -> Non
     assert shows(cost.PAGE, "pages", cost.PAGE_HEADINGS, cost.page_lines(prod.document))
 
 
+def test_the_page_of_costs_shows_what_a_refund_costs(prod: Stack) -> None:
+    assert shows(cost.PAGE, "refunds", cost.REFUND_HEADINGS, cost.refund_lines(prod.document))
+
+
+def test_a_refund_is_written_in_two_transactions_and_by_a_file_in_no_more() -> None:
+    record = json.loads(RECORD.read_text())
+    for way in cost.REFUND_WAYS:
+        assert record[way]["dynamodb.TransactWriteItems"] == 2
+
+
 def test_the_page_of_capacity_shows_what_the_model_derives(prod: Stack) -> None:
     assert shows(capacity.PAGE, "capacity", capacity.HEADINGS, capacity.lines(prod.document))
 

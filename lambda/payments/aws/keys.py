@@ -138,7 +138,7 @@ def sandbox_key(payment_id: str) -> Key:
 
 def sandbox_operation_key(payment_id: str, kind: str, operation_id: str) -> Key:
     """Return the key of what the sandbox gateway remembers of an operation."""
-    return _status_key(f"sandbox-operation#{payment_id}#{kind}#{operation_id}", 0)
+    return _status_key(f"{SANDBOX_OPERATION_PREFIX}{payment_id}#{kind}#{operation_id}", 0)
 
 
 def turn_key() -> Key:
@@ -150,6 +150,9 @@ def sweep_key() -> Key:
     """Return the key of where the last look at open payments ended."""
     return _status_key("sweep#", 0)
 
+
+SANDBOX_OPERATION_PREFIX: Final = "sandbox-operation#"
+"""How the partitions of its memory of operations begin."""
 
 SANDBOX_PREFIX: Final = "sandbox#"
 """How the partitions of the sandbox's memory begin."""
