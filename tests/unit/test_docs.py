@@ -1,12 +1,14 @@
 """The documentation names what there is: links, files, rooms and keys."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
 import lib
 import payments
+from operations.cli import _parser
 from payments.aws import keys
 
 ROOT = Path(__file__).parents[2]
@@ -47,6 +49,26 @@ def test_every_file_of_a_recipe_exists() -> None:
     paths = re.findall(rf"`((?:{rooms})/[\w./-]*)`", recipes)
     assert paths
     assert [path for path in paths if not (ROOT / "lambda/payments" / path).exists()] == []
+
+
+COMMANDS = [
+    pytest.param(command, id=f"{page.name} {command}")
+    for page in PAGES
+    for command in re.findall(r"(?m)^ *pipenv run payments (.+)$", page.read_text())
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_of_the_documentation_can_be_given(command: str) -> None:
+    arguments = shlex.split(re.sub(r'"\$\w+"', "dev", command.partition(" > ")[0]))
+    if arguments != ["--help"]:
+        assert _parser().parse_args(arguments).run
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_make_target_that_is_named_exists(page: Path) -> None:
+    targets = set(re.findall(r"(?m)^([a-z0-9-]+):", (ROOT / "Makefile").read_text()))
+    assert set(re.findall(r"(?m)(?:^|`)make ([a-z0-9-]+)", page.read_text())) <= targets
 
 
 @pytest.mark.parametrize("package", [lib, payments], ids=["lib", "payments"])
