@@ -82,7 +82,7 @@ def consume(
     """Handle messages side by side; each fails alone, and a slow one holds up no other.
 
     Returns:
-        ``batchItemFailures``, the messages that SQS shall deliver again (partial batch response).
+        ``batchItemFailures``, the messages that SQS must deliver again (partial batch response).
     """
     records = event["Records"]
     work = {

@@ -34,7 +34,7 @@ def parse_list_query(event: dict[str, Any]) -> ListQuery:
     """Read the query of ``GET /payments``.
 
     Raises:
-        InvalidRequest: with every fault of the query at once.
+        InvalidRequest: with all faults of the query together.
     """
     given, errors = _parameters(event)
     values: dict[str, Any] = {}
@@ -155,7 +155,7 @@ def _bookmark(cursor: str, filters: Filters) -> Bookmark | None:
     except ValueError:
         return None
     bookmark = Bookmark(Position(created_at, payment_id), complete_until)
-    # The very text that was made: another writing of the same, such as in base64, is none of ours.
+    # Only the very text that was made: base64 can write the same bytes in more than one way.
     if cursor != _cursor(bookmark, filters) or not PAYMENT_ID.fullmatch(payment_id):
         return None
     if _time(created_at) != created_at or _time(complete_until) != complete_until:

@@ -1,4 +1,4 @@
-"""Requests of the API: what they carry, read without a float and with every fault at once."""
+"""Requests of the API: what they carry, read without a float, with all faults together."""
 
 import base64
 import json
@@ -138,7 +138,7 @@ def parse_payment_json(text: str, needs: ProcessorNeeds | None = None) -> Conten
         What is asked to be paid.
 
     Raises:
-        InvalidRequest: with every fault of the body at once.
+        InvalidRequest: with all faults of the body together.
     """
     document, errors = parse_object(text)
     values: dict[str, str] = {}
@@ -187,7 +187,7 @@ def parse_operation_json(
         What is asked for; only the payment knows whether its amount has too many decimals.
 
     Raises:
-        InvalidRequest: with every fault of the body at once.
+        InvalidRequest: with all faults of the body together.
     """
     document, errors = parse_object(text)
     id_field = f"{kind}_id"

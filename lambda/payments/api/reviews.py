@@ -30,7 +30,7 @@ def parse_review_json(text: str) -> tuple[Review, str]:
     """Read the body of a request to decide: the decision and why.
 
     Raises:
-        InvalidRequest: with every fault of the body at once.
+        InvalidRequest: with all faults of the body together.
     """
     document, errors = parse_object(text)
     errors += [

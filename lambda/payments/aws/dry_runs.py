@@ -93,7 +93,9 @@ class DryRunStore:
                 return holders
             if any(reason.get("Code") in _PASSING for reason in reasons):
                 self._wait(attempt)
-        raise ServiceUnavailable("the payment ids of a dry run are written by too many at once")
+        raise ServiceUnavailable(
+            "the payment ids of a dry run are written by too many concurrently"
+        )
 
     def record_not_paid(self, batch_id: str, rows: Sequence[NotPaidRow], at: str) -> None:
         """Write at most 100 rows that would not be paid; a repeated range writes the same."""
@@ -109,7 +111,7 @@ class DryRunStore:
             if not self._put(items):
                 return
             self._wait(attempt)
-        raise ServiceUnavailable("rows of a dry run are written by too many at once")
+        raise ServiceUnavailable("rows of a dry run are written by too many concurrently")
 
     def record_outcomes(
         self,

@@ -302,7 +302,7 @@ class OperationStore:
         raise ServiceUnavailable("the audit trail is ahead of the payment")
 
     def due(self, before: str) -> Iterator[OperationRef]:
-        """Yield operations that the sweep shall look at, from an index that lags a little behind."""
+        """Yield operations that the sweep must look at, from an index that lags a little behind."""
         for shard in range(DUE_SHARDS):
             query: dict[str, Any] = {
                 "TableName": self._tables.operations,

@@ -147,7 +147,7 @@ class MessageQueue:
 
 
 class PaymentQueues:
-    """The queues of payments: customers' payments never stand behind the rows of a file."""
+    """The queues of payments: customers' payments never wait for the rows of a file."""
 
     def __init__(self, events: MessageQueue, rows: MessageQueue) -> None:
         self._events = events

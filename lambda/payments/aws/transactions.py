@@ -44,4 +44,4 @@ class Transactions:
             if "ConditionalCheckFailed" in codes and "TransactionConflict" not in codes:
                 return reasons
             self._sleep(random.uniform(0, _BACKOFF_SECONDS * 2**attempt))
-        raise ServiceUnavailable("the payment is being written by too many at once")
+        raise ServiceUnavailable("the payment is being written by too many concurrently")

@@ -59,7 +59,7 @@ class Turns:
             if begin is not None:
                 first = (begin - now) / _MICROSECONDS
                 return [first + number / self.per_second for number in range(count)]
-        raise ServiceUnavailable("turns at the processor are taken by too many at once")
+        raise ServiceUnavailable("turns at the processor are taken by too many concurrently")
 
     def front(self) -> datetime | None:
         """Return when those were put in line whose turn it is; ``None`` if none of them takes one.

@@ -38,7 +38,7 @@ def looks_like_a_dry_run(key: str) -> bool:
 
     Case, full-width letters, invisible characters, encodings of URLs and whatever stands between
     the two words do not count: whoever wrote ``Dry_Run/`` did not mean to pay. Words that only
-    contain the letters do: ``laundry-runs/`` is none.
+    contain the letters do: ``laundry-runs/`` is no dry run.
 
     >>> [looks_like_a_dry_run(key) for key in ("dry-run/a.csv", "x/DRY RUN/a.csv", "dry%2Drun/a")]
     [True, True, True]

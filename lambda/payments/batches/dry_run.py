@@ -107,7 +107,7 @@ def _rehearsed(
             batch_id, rehearsal.claims, rehearsal.seen, rehearsal.amounts, at
         ):
             return rehearsal
-    raise ServiceUnavailable("the refunds of a dry run are written by too many at once")
+    raise ServiceUnavailable("the refunds of a dry run are written by too many concurrently")
 
 
 @dataclass(slots=True)

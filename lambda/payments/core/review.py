@@ -120,7 +120,7 @@ class ReviewLimits:
         """Read ``REVIEW_ABOVE``, such as ``USD=10000.00,JPY=1500000``; empty means no review.
 
         Raises:
-            ValueError: a currency or an amount in it is none. Nothing may be charged then.
+            ValueError: it has an unknown currency or a malformed amount. Nothing may be charged then.
         """
         limits: dict[str, int] = {}
         for part in filter(None, text.split(",")):

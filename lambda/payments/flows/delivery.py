@@ -96,7 +96,7 @@ class Delivery:
                 as the message says, which saves a read; a write that finds it otherwise says so.
 
         Returns:
-            What shall become of the message. Nobody is declined for what is busy or away.
+            What becomes of the message. Nobody is declined because a service is busy or away.
 
         Raises:
             PaymentNotFound: the message is about a payment that is not there.
@@ -168,7 +168,7 @@ class OperationDelivery:
             is_first: whether the message was never handled before.
 
         Returns:
-            What shall become of the message.
+            What becomes of the message.
 
         Raises:
             OperationNotFound, PaymentNotFound: there is no such operation.
@@ -196,7 +196,7 @@ class OperationDelivery:
 
 
 def verdict(message: Message, handle: Callable[[], None]) -> Verdict:
-    """Handle a message and say what shall become of it; nobody is refused for what is busy or away."""
+    """Handle a message and say what becomes of it: a busy service declines nobody."""
     try:
         handle()
     except (GatewayBusy, GatewayRefused) as error:

@@ -68,7 +68,7 @@ class OperationIntake:
 
         Raises:
             PaymentNotFound: there is no such payment.
-            InvalidRequest: the amount is none of the payment's currency.
+            InvalidRequest: the amount is not valid in the payment's currency.
             RefundConflict: the refund's id is taken by another request.
             NotRefundable: the payment does not allow it as it stands.
             ServiceUnavailable: nothing is promised; the same request may be sent again.
@@ -159,7 +159,7 @@ class OperationIntake:
             if transition is not None:
                 self._payment_tally(moved)
             return self._queued((operation, moved, True))
-        raise ServiceUnavailable("the payment is being moved by too many at once")
+        raise ServiceUnavailable("the payment is being moved by too many concurrently")
 
     def _queued(self, accepted: tuple[Operation, Payment, bool]) -> tuple[Operation, Payment, bool]:
         """Make an accepted operation durable in its queue, unless it has its outcome.
@@ -234,7 +234,7 @@ class OperationIntake:
                 continue
             self._tally(operation, moved)
             return operation, moved, True
-        raise ServiceUnavailable("the payment is being moved by too many at once")
+        raise ServiceUnavailable("the payment is being moved by too many concurrently")
 
     def _need_review(self, payment: Payment, request: OperationRequest, reserved: Reserved) -> bool:
         if request.kind is not OperationKind.REFUND:

@@ -229,7 +229,7 @@ class Performing:
             if transition is not None:
                 self._payment_tally(moved)
             return step.after
-        raise ServiceUnavailable("the payment is being moved by too many at once")
+        raise ServiceUnavailable("the payment is being moved by too many concurrently")
 
 
 ALREADY_CAPTURED: Final = Failure(

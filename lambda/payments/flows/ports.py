@@ -103,7 +103,7 @@ class Operations(Protocol):
         ...
 
     def due(self, before: str) -> Iterator[OperationRef]:
-        """Yield operations that the sweep shall look at."""
+        """Yield operations that the sweep must look at."""
         ...
 
     def look_again(self, operation: Operation, due_at: str | None) -> None:

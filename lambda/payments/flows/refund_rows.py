@@ -49,7 +49,7 @@ class RefundRowDelivery:
             witness: who handles it.
 
         Returns:
-            What shall become of the message.
+            What becomes of the message.
         """
         return verdict(message, lambda: self._handle(message, witness))
 
@@ -80,7 +80,7 @@ class RefundRowDelivery:
             except RowEnded:
                 pass
             return None, False
-        raise ServiceUnavailable("the row is handled by too many at once")
+        raise ServiceUnavailable("the row is handled by too many concurrently")
 
     def _record(self, asked: Asked, outcome: RowOutcome, fault: FieldError | None = None) -> None:
         self._operations.record_not_refunded(asked, outcome, fault, at=self._clock())

@@ -79,7 +79,7 @@ class PaymentSweep:
         Where the processor takes only so many payments a second, what waits its turn is not stuck:
         what is behind those whose turn it is, and the time that the rest of the queue takes is added.
 
-        Each look begins where the last one that was remembered ended, so that what hangs for good
+        Each look begins where the last one that was remembered ended, so that what stays stuck
         cannot hide what a retry would finish. A payment that cannot be read does not stop the look.
 
         Args:

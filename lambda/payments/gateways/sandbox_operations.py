@@ -50,7 +50,7 @@ TROUBLED_OPERATIONS: Final[dict[int, OperationTrouble]] = {
 """Amounts of operations, in minor units of any currency, that give the sandbox trouble."""
 
 CAPTURED_INSTEAD: Final = 60007
-"""An amount, in minor units, that the sandbox has captured by itself when it shall be released."""
+"""An amount, in minor units, that the sandbox has captured by itself when it is asked to release it."""
 
 RETURNED: Final = Failure("account_closed", "The customer's bank has sent the refund back.")
 """Why a refund of the magic amount fails after it had completed."""

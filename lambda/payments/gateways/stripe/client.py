@@ -152,7 +152,7 @@ _ERRORS_THAT_TELL: Final = frozenset({"card_error", "idempotency_error", "invali
 
 
 def _document(body: bytes) -> Mapping[str, Any]:
-    """Return a JSON object, or nothing where the body is none: HTML of a proxy, or cut off."""
+    """Return the body's JSON object; an empty one if it is HTML of a proxy, or cut off."""
     try:
         document = json.loads(body)
     except ValueError:

@@ -203,6 +203,6 @@ def _amount(payment: Payment, operation: Operation) -> int | None:
 
 
 def _is_about_the_refund(reply: Reply) -> bool:
-    """Say whether a refusal is for good: what is asked for cannot be given back."""
+    """Say whether a refusal is final: this refund cannot be made."""
     error = reply.error
     return error.get("code") in _NOT_REFUNDABLE or error.get("param") == "amount"
