@@ -155,7 +155,7 @@ class Prover:
                 proof.in_motion += 1
             elif reports[1] != reports[2] and proof.books.ended.get(batch_id, "~") > self._kept:
                 what = ", ".join(
-                    f"{name} {reports[1][name]} reported and {reports[2][name]} paid"
+                    f"{name} {reports[1][name]} reported and {reports[2][name]} found"
                     for name in _ENDS
                     if reports[1][name] != reports[2][name]
                 )

@@ -237,7 +237,7 @@ def count_completed(cloud: Cloud) -> None:
 
 def test_a_batch_whose_report_differs_from_its_payments_is_named(books: Cloud) -> None:
     count_completed(books)
-    assert faults(books) == [f"{BATCH_ID}: completed 2 reported and 1 paid"]
+    assert faults(books) == [f"{BATCH_ID}: completed 2 reported and 1 found"]
 
 
 def test_the_rows_of_a_file_of_refunds_are_proved(books: Cloud) -> None:
@@ -263,7 +263,7 @@ def test_the_rows_of_a_file_of_refunds_are_proved(books: Cloud) -> None:
         UpdateExpression="ADD completed :n",
         ExpressionAttributeValues={":n": {"N": "1"}},
     )
-    assert faults(books) == [f"{refunds}: completed 3 reported and 2 paid"]
+    assert faults(books) == [f"{refunds}: completed 3 reported and 2 found"]
 
 
 def test_a_batch_without_a_report_is_named_until_reports_expire(books: Cloud) -> None:
@@ -271,7 +271,7 @@ def test_a_batch_without_a_report_is_named_until_reports_expire(books: Cloud) ->
         key = {name: item[name] for name in ("entity_id", "sequence")}
         books.dynamodb.delete_item(TableName=TABLES.processing_status, Key=key)
     assert faults(books) == [
-        f"{BATCH_ID}: completed 0 reported and 1 paid, failed 0 reported and 1 paid"
+        f"{BATCH_ID}: completed 0 reported and 1 found, failed 0 reported and 1 found"
     ]
     assert proved(books, datetime.now(UTC) + timedelta(days=391)).failures == 0
 
