@@ -53,6 +53,7 @@ ACTIONS = {
         "states:StartExecution",
     },
     "payment-processor": {
+        "dynamodb:ConditionCheckItem",
         "dynamodb:GetItem",
         "dynamodb:PutItem",
         "dynamodb:Query",
