@@ -27,6 +27,16 @@ ROUTES: Final = [
     Route("/payments/{payment_id}", payments.one),
     Route("/payments/{payment_id}/{verb}", payments.ask, methods=["GET"]),
     Route("/payments/{payment_id}/{verb}", payments.act, methods=["POST"]),
+    Route(
+        "/payments/{payment_id}/refunds/{refund_id}/review",
+        payments.ask_about_refund,
+        methods=["GET"],
+    ),
+    Route(
+        "/payments/{payment_id}/refunds/{refund_id}/review",
+        payments.decide_about_refund,
+        methods=["POST"],
+    ),
     Route("/pay", payments.new, methods=["GET"]),
     Route("/pay", payments.pay, methods=["POST"]),
     Route("/reviews", payments.reviews),

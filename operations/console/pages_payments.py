@@ -85,9 +85,15 @@ def one(request: Request) -> Response:
         chain=story,
         why_not=why_not,
         may=_possible(payment),
-        moving=payment["status"] in views.ACTIVE
-        or any(each["status"] in views.ACTIVE for each in operations),
+        **_looked_at_again({payment["status"], *(each["status"] for each in operations)}),
     )
+
+
+def _looked_at_again(statuses: set[str]) -> dict[str, Any]:
+    """Say whether a page changes by itself; what waits for a person is looked at less often."""
+    if statuses & views.ACTIVE:
+        return {"moving": True}
+    return {"moving": "IN_REVIEW" in statuses, "pause": 5}
 
 
 def _possible(payment: Mapping[str, Any]) -> dict[str, bool]:
@@ -207,21 +213,63 @@ def act(request: Request, form: FormData) -> Response:
     return _asked(request, payment, verb, fields, answer.problem, answer.status)
 
 
+def ask_about_refund(request: Request) -> Response:
+    """Ask for a decision about a refund: what it will do."""
+    payment = told(desk(request).api.request("GET", _payment_path(request)))
+    return _asked_about_refund(request, payment)
+
+
+def _payment_path(request: Request) -> str:
+    return requests.path_of(request.path_params["payment_id"])
+
+
+def _asked_about_refund(
+    request: Request,
+    payment: Mapping[str, Any],
+    note: str = "",
+    problem: str = "",
+    status: int = HTTPStatus.OK,
+) -> Response:
+    refund_id = request.path_params["refund_id"]
+    path = f"{requests.path_of(payment['payment_id'])}/refunds/{quote(refund_id, safe='')}"
+    refund = told(desk(request).api.request("GET", path))
+    return show(
+        request,
+        "review_refund.html",
+        status=status,
+        payment=payment,
+        refund=refund,
+        note=note,
+        problem=problem,
+    )
+
+
+@changes
+def decide_about_refund(request: Request, form: FormData) -> Response:
+    """Approve or reject a refund, then show its payment."""
+    at, payment_id = desk(request), request.path_params["payment_id"]
+    decision, note = field(form, "decision"), field(form, "note")
+    refund_id = request.path_params["refund_id"]
+    decided = requests.review(payment_id, decision, note, api=at.api.url, refund_id=refund_id)
+    answer = requests.send(at.api, at.journal, decided)
+    if answer.ok:
+        return go(f"/payments/{quote(payment_id, safe='')}")
+    payment = told(at.api.request("GET", _payment_path(request)))
+    return _asked_about_refund(request, payment, note, answer.problem, answer.status)
+
+
 def reviews(request: Request) -> Response:
-    """Show the payments that wait for a second person."""
-    query = {"limit": "100", "status": "IN_REVIEW"}
-    if cursor := request.query_params.get("cursor"):
-        query["cursor"] = cursor
-    answer = desk(request).api.request("GET", "/payments", query=query)
-    page = answer.json() if answer.ok else {"data": []}
-    following = ""
-    if page.get("next_cursor"):
-        following = "?" + urlencode({"cursor": page["next_cursor"]})
+    """Show the payments and refunds that wait for a second person."""
+    at = desk(request)
+    answer = at.api.request("GET", "/reviews")
+    waiting = answer.json() if answer.ok else {"data": [], "has_more": False}
     return show(
         request,
         "reviews.html",
-        payments=page["data"],
-        following=following,
+        status=answer.status,
+        waiting=waiting["data"],
+        has_more=waiting["has_more"],
+        own=at.person.rpartition("/")[2].lower(),
         problem="" if answer.ok else answer.problem,
     )
 

@@ -16,6 +16,7 @@ PAGES = {
     "cancel": "/payments/pay_9f3c146f2f0e/cancel",
     "pay": "/pay",
     "reviews": "/reviews",
+    "refund review": "/payments/pay_9f3c146f2f01/refunds/re_7/review",
     "files": "/batches",
     "file": f"/batches/{BATCH_ID}",
     "books": "/books",
@@ -32,6 +33,36 @@ _ROWS = (
     ("8300.00", "EUR", "AUTHORIZED"),
     ("19.99", "USD", "CANCELED"),
 )
+
+
+_WAITING = [
+    {
+        "kind": "refund",
+        "payment_id": "pay_9f3c146f2f01",
+        "refund_id": "re_7",
+        "amount": "18000.00",
+        "currency": "USD",
+        "reason": "returned",
+        "submitted_by": "carol@example.com",
+        "waits_since": "2026-03-12T18:20:11.123456Z",
+    },
+    {
+        "kind": "payment",
+        "payment_id": "pay_large",
+        "amount": "25000.00",
+        "currency": "EUR",
+        "submitted_by": "anna",
+        "waits_since": "2026-03-12T18:41:07.123456Z",
+    },
+    {
+        "kind": "payment",
+        "payment_id": "pay_9f3c146f2f05",
+        "amount": "1250000",
+        "currency": "JPY",
+        "submitted_by": "bob@example.com",
+        "waits_since": "2026-03-12T19:03:58.123456Z",
+    },
+]
 
 
 def fill(serves: Served, suffix: str = "test") -> None:
@@ -78,6 +109,18 @@ def fill(serves: Served, suffix: str = "test") -> None:
         "IN_REVIEW", payment_id="pay_large", amount="25000.00", currency="EUR", history=[]
     )
     serves.api.on("GET /payments/pay_large", (200, large))
+    refund = {
+        "kind": "refund",
+        "operation_id": "re_7",
+        "amount": "18000.00",
+        "status": "IN_REVIEW",
+        "requested_at": "2026-03-12T18:20:11.123456Z",
+        "reason": "returned",
+    }
+    held = payment(payment_id="pay_9f3c146f2f01", amount="24000.00", operations=[refund])
+    serves.api.on("GET /payments/pay_9f3c146f2f01", (200, held))
+    serves.api.on("GET /payments/pay_9f3c146f2f01/refunds/re_7", (200, refund))
+    serves.api.on("GET /reviews", (200, {"data": _WAITING, "has_more": False}))
     folder, bucket = f"{BATCH_ID}/rejected-00000.csv", f"payment-batch-results-{suffix}"
     serves.bucket.objects[bucket, folder] = (
         b"payment_id,amount,currency,note,[rejected line],[rejected field],[rejected code],"
@@ -109,3 +152,9 @@ def _batch(rejected: str) -> dict[str, Any]:
         "accepted_amounts": {"EUR": "1050.00", "USD": "412.51"},
         "reports": {"summary": None, "rejected": [rejected], "not_paid": []},
     }
+
+
+def running(**changes: Any) -> dict[str, Any]:
+    """Return a batch that is on its way."""
+    begun = {"status": "PROCESSING", "dry_run": False, "duplicate": 0, "accepted_amounts": {}}
+    return {**_batch(""), **begun, **changes}

@@ -19,7 +19,7 @@ from operations.console import command
 from operations.proofs import Fault
 from payments.core.fields import FIELDS, OPTIONAL_FIELDS
 from tests.unit.operations.console_server import Served, proof, served, story
-from tests.unit.operations.fake_api import Asked, payment
+from tests.unit.operations.fake_api import WAITING, Asked, payment
 
 HOSTILE = "<script>alert(1)<img src=x onerror=alert(2)>\"'&{{7*7}}"
 ESCAPED = "&lt;script&gt;alert(1)&lt;img src=x onerror=alert(2)&gt;&#34;&#39;&amp;{{7*7}}"
@@ -228,10 +228,81 @@ def test_what_got_no_answer_is_told_everywhere_and_can_be_sent_again(console: Se
 
 
 def test_reviews_are_listed(console: Served) -> None:
-    console.api.on("GET /payments", (200, {"data": [payment("IN_REVIEW")], "has_more": False}))
+    console.api.on("GET /reviews", (200, WAITING))
     shown = console.page("/reviews")
-    assert console.api.asked[0].query == {"limit": "100", "status": "IN_REVIEW"}
     assert 'href="/payments/pay_1/review"' in shown
+    assert 'href="/payments/pay_2/refunds/re_1/review"' in shown
+    assert "More wait than these" in shown
+
+
+def test_ones_own_are_not_offered_for_review(console: Served) -> None:
+    own = [{**each, "submitted_by": "anna"} for each in WAITING["data"]]
+    console.api.on("GET /reviews", (200, {"data": own, "has_more": False}))
+    shown = console.page("/reviews")
+    assert shown.count(">yours<") == len(own)
+    assert '/review"' not in shown
+
+
+def test_reviews_that_cannot_be_listed_say_why(console: Served) -> None:
+    console.api.on("GET /reviews", (403, {"detail": "Not you."}))
+    shown = console.page("/reviews")
+    assert "403 Not you." in shown
+    assert "Nothing waits" not in shown
+    console.api.on("GET /reviews", (200, {"data": [], "has_more": False}))
+    assert "Nothing waits for a decision." in console.page("/reviews")
+
+
+@pytest.mark.parametrize("status", ["IN_REVIEW", "COMPLETED"])
+def test_what_waits_for_a_person_is_looked_at_again_now_and_then(
+    console: Served, status: str
+) -> None:
+    refund = {"kind": "refund", "operation_id": "re_1", "amount": "1.00", "status": "IN_REVIEW"}
+    operations = [refund] if status == "COMPLETED" else []
+    console.api.on("GET /payments/pay_1", (200, payment(status, operations=operations)))
+    assert 'data-refresh="5"' in console.page("/payments/pay_1")
+
+
+def refund_in_review(console: Served) -> str:
+    """Let a refund wait; return the address of its review."""
+    refund = {
+        "kind": "refund",
+        "operation_id": "re_1",
+        "amount": "20.00",
+        "status": "IN_REVIEW",
+        "requested_at": "2026-03-14T08:00:00.123456Z",
+        "reason": HOSTILE,
+    }
+    console.api.on("GET /payments/pay_1", (200, payment(operations=[refund])))
+    console.api.on("GET /payments/pay_1/refunds/re_1", (200, refund))
+    return "/payments/pay_1/refunds/re_1/review"
+
+
+def test_a_refund_in_review_is_shown_with_what_a_decision_does(console: Served) -> None:
+    address = refund_in_review(console)
+    assert f'href="{address}"' in console.page("/payments/pay_1")
+    shown = console.page(address)
+    assert "the customer gets 20.00 USD back" in shown
+    assert ESCAPED in shown
+
+
+@pytest.mark.parametrize("decision", ["approve", "reject"])
+def test_a_refund_is_decided_about(console: Served, decision: str) -> None:
+    address = refund_in_review(console)
+    console.api.on(f"POST {address}", (200, {}))
+    answer, _ = console.post(address, f"decision={decision}&note=seen")
+    assert answer.getheader("location") == "/payments/pay_1"
+    assert console.api.asked[-1].body == {"decision": decision, "note": "seen"}
+
+
+def test_a_decision_about_ones_own_refund_is_refused_in_words_and_keeps_the_note(
+    console: Served,
+) -> None:
+    address = refund_in_review(console)
+    console.api.on(f"POST {address}", (403, {"detail": "You asked for it."}))
+    answer, shown = console.post(address, "decision=approve&note=mine")
+    assert answer.status == HTTPStatus.FORBIDDEN
+    assert "403 You asked for it." in shown
+    assert 'value="mine"' in shown
 
 
 def upload(console: Served, name: str, content: str) -> str:
