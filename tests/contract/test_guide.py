@@ -7,13 +7,16 @@ from pathlib import Path
 import pytest
 
 from payments.core.payment import PaymentStatus
+from payments.flows.charge import Charging
 from payments.gateways.sandbox import DECLINED_AMOUNTS, TROUBLED_AMOUNTS
 from payments.gateways.sandbox_operations import (
     CAPTURED_INSTEAD,
     REFUSED_AMOUNTS,
     TROUBLED_OPERATIONS,
 )
+from tests.contract.asking import PAYMENT, Send, operate, submit
 from tests.contract.contract import Contract
+from tests.unit.cloud import WITNESS
 
 GUIDE = (Path(__file__).parents[2] / "docs/pay.md").read_text()
 REQUESTS = re.findall(
@@ -54,3 +57,16 @@ def test_every_request_is_as_documented(contract: Contract, path: str, body: str
 def test_every_kind_of_request_has_an_example() -> None:
     asked = {path.rpartition("/")[2] for path, _ in REQUESTS}
     assert asked == {"payments", "refunds", "captures", "cancel"}
+
+
+def test_the_requests_are_carried_out_in_their_order(send: Send, charging: Charging) -> None:
+    # The guide cancels a payment that it has not made before.
+    assert submit(send, {**PAYMENT, "payment_id": "pay_123458"})[0] == 202
+    for path, body in REQUESTS:
+        if path == "/payments":
+            assert submit(send, body)[0] == 202
+            charging.charge_by_id(json.loads(body)["payment_id"], WITNESS)
+        else:
+            payment_id = path.split("/")[2]
+            route = path.replace(payment_id, "{payment_id}")
+            assert operate(send, f"POST {route}", body, payment_id)[0] in {200, 202}
