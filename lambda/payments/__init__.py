@@ -4,7 +4,7 @@
 room       holds                                                          may import
 =========  =============================================================  =============================
 core       what a payment is: money, fields, statuses, records, messages  nothing of ours
-gateways   who charges: what a processor must do for us, and a sandbox    core
+gateways   who charges: what a processor must do, a sandbox, Stripe       core
 batches    files of payments: records, reports, steps                     core
 telemetry  logs, metrics, traces                                          core
 flows      what may happen to a payment                                   core, gateways
