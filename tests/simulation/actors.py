@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import Any, Final
 from urllib.parse import quote_plus
@@ -13,6 +14,7 @@ from payments.batches.batch import Batch, ObjectVersion
 from payments.core.faults import InvalidMessage
 from payments.core.messages import decode_message
 from payments.core.payment import API
+from tests.simulation.asks import Ask, Person
 from tests.simulation.faults import Fault, FaultPlan
 from tests.simulation.processes import Handler, InvocationFailed, Processes
 from tests.simulation.queue import Message, SimulatedQueue
@@ -45,6 +47,8 @@ class Observations:
     seen: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     batches_seen: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     surprises: list[str] = field(default_factory=list)
+    asked: list[tuple[Ask, Answer]] = field(default_factory=list)
+    """What was asked of payments later, with every answer below 500 that was heard."""
 
 
 class Clients:
@@ -71,16 +75,30 @@ class Clients:
         self._scheduler.sleep(submission.at)
         content = submission.content
         amount = content.amount if self._random.random() < 0.5 else json.dumps(content.amount)
+        capture = "" if content.capture == "automatic" else f', "capture": "{content.capture}"'
         body = (
             f'{{"payment_id": "{content.payment_id}", "amount": {amount},'
-            f' "currency": "{content.currency}"}}'
+            f' "currency": "{content.currency}"{capture}}}'
         )
         for _ in range(submission.patience):
-            answer = self._call("POST", body=body)
+            answer = self._call("POST", body=body, by=submission.by)
             if answer is not None and answer.status < 500:
                 self._note(content, answer)
                 return
             self._scheduler.sleep(self._random.uniform(0, 10))
+
+    def ask(self, ask: Ask) -> None:
+        """Ask something of a payment until there is an answer that stays, or no patience left."""
+        self._scheduler.sleep(ask.at)
+        for _ in range(ask.patience):
+            answer = self._call(
+                "POST", payment_id=ask.payment_id, verb=ask.verb, body=ask.body, by=ask.by
+            )
+            if answer is not None and answer.status < 500:
+                self.observations.asked.append((ask, answer))
+                if not _may_change(answer):
+                    return
+            self._scheduler.sleep(self._random.random() * self._random.choice(_BETWEEN_ASKS))
 
     def post_nonsense(self, at: float, body: str) -> None:
         """Post what is no payment: 400, never accepted, never 5xx but for lack of an answer."""
@@ -119,13 +137,21 @@ class Clients:
             self.observations.surprises.append(f"{content} was answered {answer}")
 
     def _call(
-        self, method: str, *, body: str = "", payment_id: str = "", batch_id: str = ""
+        self,
+        method: str,
+        *,
+        body: str = "",
+        payment_id: str = "",
+        batch_id: str = "",
+        verb: str = "",
+        by: Person | None = None,
     ) -> Answer | None:
         self._requests += 1
         path, resource, parameters = "/payments", "/payments", {}
         if payment_id:
             parameters = {"payment_id": payment_id}
-            path, resource = f"/payments/{payment_id}", "/payments/{payment_id}"
+            end = f"/{verb}" if verb else ""
+            path, resource = f"/payments/{payment_id}{end}", f"/payments/{{payment_id}}{end}"
         if batch_id:
             parameters = {"batch_id": batch_id}
             path, resource = f"/batches/{batch_id}", "/batches/{batch_id}"
@@ -137,7 +163,11 @@ class Clients:
             "body": body,
             "isBase64Encoded": False,
             "pathParameters": parameters or None,
-            "requestContext": {"requestId": f"request-{self._requests}", "path": f"/sim{path}"},
+            "requestContext": {
+                "requestId": f"request-{self._requests}",
+                "path": f"/sim{path}",
+                "identity": {} if by is None else {"user": by.user, "userArn": by.arn},
+            },
         }
         if self._faults.is_down("lambda", self._scheduler.now):
             return Answer(503, {})
@@ -159,6 +189,16 @@ class Clients:
         # The client has hung up: nobody learns what came of it.
         with suppress(InvocationFailed):
             self._processes.invoke("api-handler", self._handler, event)
+
+
+def _may_change(answer: Answer) -> bool:
+    """Say whether the same request may be answered otherwise later: what it needs is not there yet."""
+    codes = {error["code"] for error in answer.body.get("errors", ())}
+    return answer.status == 404 or bool(codes & _PASSING_REASONS)
+
+
+_BETWEEN_ASKS: Final = (10.0, 60.0, 1800.0)
+_PASSING_REASONS: Final = {"payment_state", "operation_pending", "not_in_review"}
 
 
 class Asynchronous:
@@ -214,13 +254,17 @@ class Uploads:
         """Put a file and return what it becomes; its event comes at least once."""
         self._scheduler.sleep(upload.at)
         version = self._objects.put(BATCH_BUCKET, upload.key, upload.body)
-        batch = Batch(ObjectVersion(BATCH_BUCKET, upload.key, version))
+        batch = Batch(ObjectVersion(BATCH_BUCKET, upload.key, version), upload.by)
         self.done.append((upload, batch))
+        if upload.gone_after is not None:
+            delete = partial(self._objects.delete_version, BATCH_BUCKET, upload.key, version)
+            self._scheduler.call_later(upload.gone_after, delete)
         event = {
             "Records": [
                 {
                     "eventSource": "aws:s3",
                     "eventName": "ObjectCreated:Put",
+                    "userIdentity": {"principalId": f"AWS:{upload.by}"} if upload.by else {},
                     "s3": {
                         "bucket": {"name": BATCH_BUCKET},
                         "object": {
@@ -337,7 +381,8 @@ class Sweeps:
     """The schedule that invokes the sweep, and a watch over what the sweep leaves out.
 
     Args:
-        due: returns the ids of the payments that a sweep should find now.
+        due: returns the names of the payments and operations that a sweep should find now.
+        is_needed: says whether a sweep has anything else to do.
         queues: where a sweep puts them back.
     """
 
@@ -349,6 +394,7 @@ class Sweeps:
         handler: Handler,
         *,
         due: Callable[[], set[str]],
+        is_needed: Callable[[], bool],
         queues: Sequence[SimulatedQueue],
     ) -> None:
         self.overlooked: list[str] = []
@@ -357,6 +403,7 @@ class Sweeps:
         self._processes = processes
         self._handler = handler
         self._due = due
+        self._is_needed = is_needed
         self._queues = queues
         self._left_out: Counter[str] = Counter()
 
@@ -364,7 +411,7 @@ class Sweeps:
         """Sweep so many times, at the pace of the schedule."""
         for _ in range(times):
             self._scheduler.sleep(_SWEEP_SECONDS)
-            if self._due():
+            if self._due() or self._is_needed():
                 self.sweep()
 
     def sweep(self) -> int:
@@ -377,14 +424,28 @@ class Sweeps:
             answer = self._processes.invoke("payment-processor", self._handler, _SWEEP)
         except InvocationFailed:
             return 0
-        put_back = {_document(body).get("payment_id") for body in sent_to(self._queues) - sent}
-        for payment_id in sorted(due & self._due() - put_back):
-            self._left_out[payment_id] += 1
-            if calm or self._left_out[payment_id] > _MOST_SWEEPS_WITHOUT:
-                self.overlooked.append(f"{payment_id} is stuck, and a sweep did not put it back")
+        put_back = {subject_of(body) for body in sent_to(self._queues) - sent}
+        for subject in sorted(due & self._due() - put_back):
+            self._left_out[subject] += 1
+            if calm or self._left_out[subject] > _MOST_SWEEPS_WITHOUT:
+                self.overlooked.append(f"{subject} is stuck, and a sweep did not put it back")
         for attended in put_back:
-            self._left_out.pop(str(attended), None)
-        return int(answer["stuck"])
+            self._left_out.pop(attended, None)
+        return int(answer["stuck"] + answer["stuck_operations"] + answer["expired"])
+
+
+def subject_of(body: str) -> str:
+    """Return the name of the payment or the operation that a message is about."""
+    document = _document(body)
+    payment_id = str(document.get("payment_id"))
+    if "operation" not in document:
+        return payment_id
+    return operation_name(payment_id, document["operation"], document["operation_id"])
+
+
+def operation_name(payment_id: str, kind: str, operation_id: str) -> str:
+    """Return what an operation is called here."""
+    return f"{payment_id} {kind}#{operation_id}"
 
 
 def sent_to(queues: Sequence[SimulatedQueue]) -> Counter[str]:

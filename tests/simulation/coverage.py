@@ -31,6 +31,7 @@ STRIKE_OF_FAULT: Final = {
     Fault.SERVER_ERROR_AFTER_COMMIT: Strike.ANSWER_LOST,
     Fault.LATE_COMMIT: Strike.LATE,
     Fault.THROTTLED: Strike.THROTTLED,
+    Fault.OVER_QUOTA: Strike.THROTTLED,
     Fault.SERVER_ERROR: Strike.REFUSED,
     Fault.OUTAGE: Strike.REFUSED,
     Fault.CONFLICT: Strike.CONFLICT,

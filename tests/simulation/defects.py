@@ -52,6 +52,7 @@ from payments.flows.charge import Charging, Witness
 from payments.flows.intake import PaymentIntake
 from payments.flows.sweep import Found, OperationSweep, PaymentSweep
 from payments.gateways.port import CANCELLED
+from tests.simulation import defects_of_operations
 from tests.simulation.dynamodb import PAGE_ITEMS
 from tests.simulation.processes import ProcessKilled
 from tests.simulation.wire import Wire
@@ -508,5 +509,6 @@ DEFECTS: Final[dict[str, Defect]] = {
         posting_left_out,
         posted_twice,
         debit_and_credit_swapped,
+        *defects_of_operations.DEFECTS,
     )
 }

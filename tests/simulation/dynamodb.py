@@ -357,6 +357,18 @@ def _predicate(parser: _Parser) -> Condition:
         parser.take(")")
         present = word == "attribute_exists"
         return lambda item, names, _: (names.get(name, name) in item) is present
+    if word == "begins_with":
+        parser.take("(")
+        name = parser.take()
+        parser.take(",")
+        start = parser.take()
+        parser.take(")")
+
+        def begins(item: Item, names: Names, values: Item) -> bool:
+            value, prefix = (_read(each, item, names, values) for each in (name, start))
+            return value is not None and prefix is not None and value["S"].startswith(prefix["S"])
+
+        return begins
     operator, right = parser.take(), parser.take()
     if operator not in _COMPARISONS:
         parser.refuse()

@@ -46,6 +46,9 @@ class Fault(StrEnum):
     GATEWAY_BUSY = "gateway refused for its load"
     GATEWAY_PENDING = "gateway decided later"
     GATEWAY_DOWN = "gateway down for a while"
+    OVER_QUOTA = "called more often than a quota allows"
+    REFUND_RETURNED = "refund sent back by the bank"
+    CAPTURED_ELSEWHERE = "captured at the gateway, not by us"
 
 
 _WEIGHTS: Final = {
@@ -91,6 +94,10 @@ _SHARE_OF_FAITHFUL_GATEWAYS: Final = 0.3
 _SHARE_OF_PURGES: Final = 0.2
 _SHARE_OF_CONTENDED_WORLDS: Final = 0.06
 _CONTENDED_RATE: Final = 0.85
+
+_MOST_OF_A_KIND: Final = 500
+"""Where processes die all the time, messages multiply faster than anybody handles them: such a run
+sees nothing new for its length."""
 
 _OUTAGE_SERVICES: Final = ("dynamodb", "sqs", "states", "lambda", "sns", "gateway")
 _OUTAGES_WITHIN_SECONDS: Final = 300.0
@@ -190,7 +197,9 @@ class FaultPlan:
     def strikes(self, kind: Fault) -> bool:
         """Decide whether a fault happens here and now, and count it."""
         rate = self._rates.get(kind)
-        if rate is None or not self.active or self._random.random() >= rate:
+        if rate is None or not self.active or self.struck[kind] >= _MOST_OF_A_KIND:
+            return False
+        if self._random.random() >= rate:
             return False
         self.strikes_drawn += 1
         if self.strikes_drawn - 1 in self._skipped:

@@ -8,15 +8,20 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from payments.core.announcements import announcement, describe
-from payments.core.audit import chain_faults
+from payments.core.audit import KIND, chain_faults
 from payments.core.money import EXPONENTS, to_decimal_text
-from payments.core.payment import Payment, PaymentStatus
+from payments.core.payment import API, Payment, PaymentStatus, RowOutcome
+from payments.flows.charge import REVIEW_REJECTED
+from payments.flows.sweep import REVIEW_EXPIRED
 from payments.gateways.port import CANCELLED, Approved, Declined
 from payments.gateways.sandbox import TROUBLED_AMOUNTS, SandboxAmount
+from tests.simulation import invariants_of_operations, invariants_of_reviews
 from tests.simulation.faults import Fault
-from tests.simulation.scenario import POISON_MESSAGES, Content
+from tests.simulation.scenario import POISON_MESSAGES, Content, Upload
 
 if TYPE_CHECKING:
+    from payments.batches.batch import Batch
+    from payments.batches.progress import BatchProgress
     from tests.simulation.world import World
 
 
@@ -48,6 +53,8 @@ def violations_of(world: "World") -> list[str]:
         _batches_are_reported,
         _batches_go_forward,
         _books_are_right,
+        *invariants_of_operations.CHECKS,
+        *invariants_of_reviews.CHECKS,
     )
     return [violation for check in checks for violation in check(world)]
 
@@ -66,13 +73,16 @@ def _promises_are_kept(world: "World") -> Iterator[str]:
 
 def _rows_are_paid(world: "World") -> Iterator[str]:
     """Every valid row is final, unless its id belongs to other content; only poison is lost."""
-    for upload, _ in world.uploads.done:
+    for upload, _ in _readable(world):
         for row in () if upload.is_dry_run else upload.valid_rows.values():
             payment = world.end.payments.get(row.payment_id)
             if payment is None:
                 yield f"{row.payment_id} of {upload.key} is lost"
             elif not payment.status.is_settled and _content(payment) == row:
                 yield f"{row.payment_id} of {upload.key} stays {payment.status}"
+    for payment in world.end.payments.values():
+        if payment.source != API and not payment.status.is_settled:
+            yield f"{payment.payment_id} of a row stays {payment.status}"
     for body in world.on_call.discarded:
         if body not in POISON_MESSAGES:
             yield f"a message that is no poison ended as a dead letter: {body}"
@@ -131,13 +141,17 @@ def _charges_match_outcomes(world: "World") -> Iterator[str]:
     charged = {charge.payment_id: charge for charge in charges}
     for payment_id, charge in charged.items():
         payment = world.end.payments.get(payment_id)
-        if payment is None or payment.status is not PaymentStatus.COMPLETED:
+        if payment is None or not payment.amounts.authorized:
             yield f"{payment_id} was charged and is {payment.status if payment else 'lost'}"
         elif (charge.amount_minor, charge.currency) != (payment.amount_minor, payment.currency):
             yield f"{payment_id}: {charge} is not {_content(payment)}"
     for payment in world.end.payments.values():
-        if payment.status is PaymentStatus.COMPLETED and payment.payment_id not in charged:
-            yield f"{payment.payment_id} is COMPLETED and was never charged"
+        if payment.amounts.authorized and payment.payment_id not in charged:
+            yield f"{payment.payment_id} is {payment.status} and was never charged"
+        if payment.content.capture == "automatic":
+            charged_whole = payment.status is PaymentStatus.COMPLETED
+            if charged_whole != bool(payment.amounts.authorized):
+                yield f"{payment.payment_id} is {payment.status} with {payment.amounts}"
 
 
 def _records_agree(world: "World") -> Iterator[str]:
@@ -148,7 +162,8 @@ def _records_agree(world: "World") -> Iterator[str]:
     for payment_id, payment in end.payments.items():
         trail = end.audit.get(payment_id, [])
         yield from chain_faults(payment_id, trail)
-        told = [(record["sequence"], record["to"], record["at"]) for record in trail]
+        steps = [record for record in trail if record["kind"] == KIND]
+        told = [(record["sequence"], record["to"], record["at"]) for record in steps]
         history = [
             (entry.sequence, entry.status.value, entry.at) for entry in end.history[payment_id]
         ]
@@ -158,7 +173,7 @@ def _records_agree(world: "World") -> Iterator[str]:
             continue
         last, first = trail[-1], trail[0]
         stands = (payment.version, payment.status.value, payment.updated_at, payment.audit_hash)
-        if stands != (last["sequence"], last["to"], last["at"], last["hash"]):
+        if stands != (last["sequence"], steps[-1]["to"], last["at"], last["hash"]):
             yield f"{payment_id}: stands at {stands}, its last record is {last}"
         if (first["amount_minor"], first["currency"]) != (payment.amount_minor, payment.currency):
             yield f"{payment_id}: accepted as {first}, stored is {_content(payment)}"
@@ -170,8 +185,8 @@ def _books_are_right(world: "World") -> Iterator[str]:
 
 
 def _nothing_is_rewritten(world: "World") -> Iterator[str]:
-    """No write changed a payment's content, a final payment, or a record of the trail."""
-    yield from world.rewrites
+    """No write changed what stays, or left amounts or operations that cannot be."""
+    yield from world.watch.faults
 
 
 def _events_are_announced(world: "World") -> Iterator[str]:
@@ -199,14 +214,24 @@ def _events_agree_with_payments(world: "World") -> Iterator[str]:
     """What was announced last of a settled payment is what is stored."""
     last: dict[str, dict[str, Any]] = {}
     for message, _ in world.announcements:
-        if "payment" in message:
+        if "payment" in message and "operation" not in message:
             payment_id = message["payment"]["payment_id"]
             if message["sequence"] >= last.get(payment_id, {"sequence": 0})["sequence"]:
                 last[payment_id] = message
     for payment_id, message in last.items():
         payment = world.end.payments.get(payment_id)
-        if payment is None or message["payment"] != describe(payment):
+        if payment is None or message["payment"] != _as_announced(world, payment):
             yield f"{payment_id} was announced as {message['payment']}, stored is {payment}"
+
+
+def _as_announced(world: "World", payment: Payment) -> dict[str, Any]:
+    """Return what was announced of a payment's last status; operations have moved it since."""
+    described = describe(payment)
+    for option in payment.content.options:
+        described.pop(option)
+    trail = world.end.audit[payment.payment_id]
+    described["updated_at"] = next(r["at"] for r in reversed(trail) if r["kind"] == KIND)
+    return described
 
 
 def _outcomes_are_the_processors(world: "World") -> Iterator[str]:
@@ -223,7 +248,8 @@ def _outcomes_are_the_processors(world: "World") -> Iterator[str]:
                 right = payment.failure == failure
             case _:
                 # Closed before it could be charged: nobody was asked.
-                right = payment.failure in {CANCELLED, None}
+                right = payment.failure in {CANCELLED, None, REVIEW_REJECTED, REVIEW_EXPIRED}
+                right = right and not payment.amounts.authorized
         if payment.status.is_settled and not right:
             yield f"{payment}: the processor decided {verdict}"
 
@@ -301,7 +327,7 @@ def _readers_see_time_go_forward(world: "World") -> Iterator[str]:
         for body in answers:
             history = [entry["status"] for entry in body["history"]]
             sequences = [entry["sequence"] for entry in body["history"]]
-            if history[-1:] != [body["status"]] or sequences != list(range(1, len(history) + 1)):
+            if history[-1:] != [body["status"]] or sequences != sorted(set(sequences)):
                 yield f"{payment_id} was shown {body['status']} with the history {history}"
             final = PaymentStatus(body["status"]).is_terminal
             if final and (payment is None or payment.status.value != body["status"]):
@@ -348,6 +374,9 @@ def _batches_end(world: "World") -> Iterator[str]:
         if progress is None:
             yield f"{upload.key} is lost"
             continue
+        if upload.gone_after is not None:
+            yield from _what_is_gone_is_told(world, batch.batch_id, progress)
+            continue
         right = "REFUSED" if upload.unreadable is not None else "COMPLETED"
         if progress.status.value != right:
             yield f"{upload.key} ends {progress.status}, not {right}"
@@ -356,17 +385,29 @@ def _batches_end(world: "World") -> Iterator[str]:
             yield f"{upload.key}: its last execution is {last}"
 
 
+def _what_is_gone_is_told(
+    world: "World", batch_id: str, progress: "BatchProgress"
+) -> Iterator[str]:
+    """A file that was deleted while it was read ends, and is refused only if none of it is paid."""
+    if progress.is_open:
+        yield f"{batch_id} was deleted and stays {progress.status}"
+    paid = [each for each in world.end.payments.values() if f":{batch_id}:" in each.source]
+    if progress.status.value == "REFUSED" and paid:
+        yield f"{batch_id} was deleted and is REFUSED, but {len(paid)} of its rows are payments"
+
+
+def _readable(world: "World") -> list[tuple[Upload, "Batch"]]:
+    """Return the files that nobody deleted."""
+    return [(upload, batch) for upload, batch in world.uploads.done if upload.gone_after is None]
+
+
 def _batches_are_announced(world: "World") -> Iterator[str]:
     """Start and end of each batch are announced, or set aside, at least once, and nothing else."""
-    announced: dict[str, set[str]] = defaultdict(set)
-    for news in world.batches.news_aside:
-        attributes = {"event_type": news["event_type"]}
-        announced[news["event_id"]].add(json.dumps([news, attributes], sort_keys=True))
-    for message, attributes in world.announcements:
-        if message["event_type"].startswith("batch."):
-            announced[message["event_id"]].add(json.dumps([message, attributes], sort_keys=True))
-    for batch_id, progress in world.end.batches.items():
-        for event in ("STARTED", progress.status.value):
+    announced = _news_of_batches(world)
+    for _, batch in _readable(world):
+        batch_id = batch.batch_id
+        progress = world.end.batches.get(batch_id)
+        for event in ("STARTED", progress.status.value) if progress else ():
             versions = announced.pop(f"{batch_id}:{event}", set())
             if not versions:
                 yield f"{batch_id}: {event} was never announced"
@@ -379,9 +420,27 @@ def _batches_are_announced(world: "World") -> Iterator[str]:
         yield f"{event_id} was announced and is not so"
 
 
+def _news_of_batches(world: "World") -> dict[str, set[str]]:
+    """Return all versions of each announcement of a batch, but of those whose file was deleted."""
+    announced: dict[str, set[str]] = defaultdict(set)
+    for news in world.batches.news_aside:
+        attributes = {"event_type": news["event_type"]}
+        announced[news["event_id"]].add(json.dumps([news, attributes], sort_keys=True))
+    for message, attributes in world.announcements:
+        if message["event_type"].startswith("batch."):
+            announced[message["event_id"]].add(json.dumps([message, attributes], sort_keys=True))
+    deleted = {batch.batch_id for each, batch in world.uploads.done if each.gone_after is not None}
+    return {
+        event_id: versions
+        for event_id, versions in announced.items()
+        # It may have failed several times, or never begun.
+        if event_id.partition(":")[0] not in deleted
+    }
+
+
 def _rows_are_counted(world: "World") -> Iterator[str]:
     """Each row is counted once, as what it is and what became of its payment."""
-    for upload, batch in world.uploads.done:
+    for upload, batch in _readable(world):
         progress = world.end.batches.get(batch.batch_id)
         if progress is None:
             continue
@@ -401,7 +460,7 @@ def _rows_are_counted(world: "World") -> Iterator[str]:
             "rows": len(upload.valid_rows) + len(upload.bad_lines),
             "accepted": len(upload.valid_rows),
             "rejected": len(upload.bad_lines),
-            **{name: counts[name] for name in ("completed", "failed", "duplicate", "conflict")},
+            **{name: counts[name] for name in _ROW_OUTCOMES},
             "accepted_amounts": {
                 currency: to_decimal_text(minor, EXPONENTS[currency])
                 for currency, minor in sums.items()
@@ -414,13 +473,18 @@ def _rows_are_counted(world: "World") -> Iterator[str]:
         unpaid = {line: end for line, end in outcomes.items() if end in {"duplicate", "conflict"}}
         if not_paid != unpaid:
             yield f"{upload.key}: not paid are {unpaid}, recorded are {not_paid}"
-        if upload.is_dry_run and any(batch.batch_id in body for body in world.rows.bodies):
+        if upload.is_dry_run and any(
+            f'"batch:{batch.batch_id}:' in body for body in world.rows.bodies
+        ):
             yield f"{upload.key} is a dry run, and rows of it were queued"
+
+
+_ROW_OUTCOMES: Final = tuple(outcome.value for outcome in RowOutcome)
 
 
 def _dry_runs_tell_what_is_taken(world: "World") -> Iterator[str]:
     """Of each id in a dry run, one row is free, or none if a payment has it; the others are told."""
-    for upload, batch in world.uploads.done:
+    for upload, batch in _readable(world):
         progress = world.end.batches.get(batch.batch_id)
         if progress is None or progress.is_open or not upload.is_dry_run:
             continue
@@ -454,12 +518,16 @@ def _outcome(world: "World", row: Content, source: str) -> str:
         return "lost"
     if _content(payment) != row:
         return "conflict"
-    return payment.status.value.lower() if payment.source == source else "duplicate"
+    if payment.source != source:
+        return "duplicate"
+    # A row ends once: that of an authorised payment before what is captured of it.
+    steps = (entry.status.row_outcome for entry in world.end.history[payment.payment_id])
+    return next((outcome.value for outcome in steps if outcome), "open")
 
 
 def _batches_are_reported(world: "World") -> Iterator[str]:
     """The summary says what is known, and each bad or unpaid row is reported once."""
-    for upload, batch in world.uploads.done:
+    for upload, batch in _readable(world):
         progress = world.end.batches.get(batch.batch_id)
         if progress is None:
             continue
@@ -480,7 +548,7 @@ def _batches_are_reported(world: "World") -> Iterator[str]:
 def _batches_go_forward(world: "World") -> Iterator[str]:
     """What a reader saw of a batch never takes back a row, and its end stays."""
     for batch_id, answers in world.clients.observations.batches_seen.items():
-        for name in ("rows", "completed", "failed", "duplicate", "conflict"):
+        for name in ("rows", *_ROW_OUTCOMES):
             counts = [answer[name] for answer in answers]
             if counts != sorted(counts):
                 yield f"{batch_id}: {name} went back: {counts}"
@@ -515,9 +583,7 @@ def _promised(world: "World") -> set[str]:
     if world.sweeps:
         return set(world.end.payments)
     answered = {content.payment_id for content, _ in world.clients.observations.accepted}
-    rows = {
-        row.payment_id for upload, _ in world.uploads.done for row in upload.valid_rows.values()
-    }
+    rows = {row.payment_id for upload, _ in _readable(world) for row in upload.valid_rows.values()}
     return answered | {
         payment_id
         for payment_id in rows
@@ -526,8 +592,10 @@ def _promised(world: "World") -> set[str]:
 
 
 def _content(payment: Payment) -> Content:
-    return Content(payment.payment_id, payment.amount_minor, payment.currency)
+    capture = payment.content.capture
+    return Content(payment.payment_id, payment.amount_minor, payment.currency, capture)
 
 
 def _shown(body: dict[str, Any]) -> Content:
-    return Content(body["payment_id"], body["amount_minor"], body["currency"])
+    capture = body.get("capture", "automatic")
+    return Content(body["payment_id"], body["amount_minor"], body["currency"], capture)

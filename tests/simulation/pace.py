@@ -56,6 +56,7 @@ from tests.simulation.dynamodb import InMemoryDynamoDB
 from tests.simulation.faults import FaultPlan
 from tests.simulation.processes import Processes
 from tests.simulation.queue import Message, SimulatedQueue
+from tests.simulation.quotas import RateQuotas
 from tests.simulation.scheduler import Scheduler, Signal
 from tests.simulation.sdk import Quotas, SdkPool
 from tests.simulation.services import QueueService, WorkflowService
@@ -163,6 +164,7 @@ class Backlog:
                 "sfn": WorkflowService({payment_machine().name: self.machine}),
             },
             honours_tokens=True,
+            quotas=RateQuotas({}),
         )
         self.double = StripeDouble(now=lambda: self._moment().timestamp(), rate=limit or rate)
         self._customer = self.double.account.create_customer({})["id"]

@@ -4,15 +4,19 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from itertools import count
 from random import Random
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from payments.batches.batch import DRY_RUN_PREFIX
 from payments.core.money import EXPONENTS, to_decimal_text
 from payments.gateways.sandbox import DECLINED_AMOUNTS, TROUBLED_AMOUNTS
 
+if TYPE_CHECKING:
+    from tests.simulation.asks import Ask, Person
+
 _CURRENCIES: Final = ("USD", "EUR", "JPY", "KWD", "CLF")
 _BUSY_SECONDS: Final = 60.0
 _CROWD: Final = 12
+_SHARE_OF_DELETED: Final = 0.08
 
 INVALID_BODIES: Final = (
     "",
@@ -52,11 +56,12 @@ POISON_MESSAGES: Final = ("", "[]", "not json", '{"payment_id": "pay_poison"}')
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a payment is: its id, an amount in minor units, and a currency."""
+    """What a payment is: its id, an amount in minor units, a currency, and when it is captured."""
 
     payment_id: str
     amount_minor: int
     currency: str
+    capture: str = "automatic"
 
     @property
     def amount(self) -> str:
@@ -71,6 +76,7 @@ class Submission:
     at: float
     content: Content
     patience: int
+    by: "Person | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +88,9 @@ class Upload:
     rows: tuple[Content | str, ...]
     memos: tuple[str, ...] = ()
     unreadable: bytes | None = None
+    by: str | None = None
+    gone_after: float | None = None
+    """After how many seconds somebody deletes this version of the file, if anybody does."""
 
     @property
     def is_dry_run(self) -> bool:
@@ -113,10 +122,14 @@ class Upload:
         """The file."""
         if self.unreadable is not None:
             return self.unreadable
-        lines = ["payment_id,amount,currency,memo"]
+        has_captures = any(
+            row.capture != "automatic" for row in self.rows if isinstance(row, Content)
+        )
+        lines = ["payment_id,amount,currency,memo" + (",capture" if has_captures else "")]
         for row, memo in zip(self.rows, self.memos, strict=True):
             if isinstance(row, Content):
-                lines.append(f"{row.payment_id},{row.amount},{row.currency},{memo}")
+                capture = f",{row.capture}" if has_captures else ""
+                lines.append(f"{row.payment_id},{row.amount},{row.currency},{memo}{capture}")
             else:
                 lines.append(row)
         return "\n".join(lines).encode()
@@ -131,6 +144,8 @@ class Scenario:
     readers: list[tuple[float, str]] = field(default_factory=list)
     nonsense: list[tuple[float, str]] = field(default_factory=list)
     poison: list[tuple[float, str]] = field(default_factory=list)
+    asks: list["Ask"] = field(default_factory=list)
+    """What is asked of payments later, see :mod:`tests.simulation.asks`."""
 
     @property
     def parts(self) -> int:
@@ -146,7 +161,14 @@ class Scenario:
 
     @property
     def _lists(self) -> tuple[list[Any], ...]:
-        return (self.submissions, self.uploads, self.readers, self.nonsense, self.poison)
+        return (
+            self.submissions,
+            self.uploads,
+            self.readers,
+            self.nonsense,
+            self.poison,
+            self.asks,
+        )
 
 
 def draw_scenario(random: Random, *, sandbox: bool, crowded: bool) -> Scenario:
@@ -189,6 +211,16 @@ def draw_scenario(random: Random, *, sandbox: bool, crowded: bool) -> Scenario:
     return scenario
 
 
+def delete_some(random: Random, scenario: Scenario) -> None:
+    """Let versions of files be deleted, before or while they are read."""
+    scenario.uploads = [
+        replace(each, gone_after=random.choice((1.0, 30.0, 600.0)) * random.random())
+        if random.random() < _SHARE_OF_DELETED
+        else each
+        for each in scenario.uploads
+    ]
+
+
 def _upload(random: Random, number: int, contents: list[Content], *, sandbox: bool) -> Upload:
     rows: list[Content | str] = [
         _content(random, f"row_{number}_{line}", sandbox=sandbox)
@@ -219,9 +251,9 @@ def _content(random: Random, payment_id: str, *, sandbox: bool) -> Content:
 def _rival(random: Random, content: Content) -> Content:
     """Return other content under the same id."""
     if random.random() < 0.5:
-        return Content(content.payment_id, content.amount_minor + 1, content.currency)
+        return replace(content, amount_minor=content.amount_minor + 1)
     others = [currency for currency in _CURRENCIES if currency != content.currency]
-    return Content(content.payment_id, content.amount_minor, random.choice(others))
+    return replace(content, currency=random.choice(others))
 
 
 def _amount(random: Random, *, sandbox: bool) -> int:

@@ -57,13 +57,19 @@ class ObjectService:
     def __init__(self) -> None:
         self.objects: dict[tuple[str, str, str], bytes] = {}
         self._latest: dict[tuple[str, str], str] = {}
+        self._puts = 0
 
     def put(self, bucket: str, key: str, body: bytes) -> str:
         """Keep an object and return its version."""
-        version = f"v{len(self.objects) + 1}"
+        self._puts += 1
+        version = f"v{self._puts}"
         self.objects[bucket, key, version] = body
         self._latest[bucket, key] = version
         return version
+
+    def delete_version(self, bucket: str, key: str, version: str) -> None:
+        """Lose a version for good, as whoever may delete versions can."""
+        del self.objects[bucket, key, version]
 
     def get(self, bucket: str, key: str) -> bytes | None:
         """Return the latest version of an object, if there is any."""
@@ -80,7 +86,7 @@ class ObjectService:
             case "GetObject":
                 body = self.objects.get((bucket, key, request["VersionId"]))
                 if body is None:
-                    raise AwsError("NoSuchKey", status=404)
+                    raise AwsError("NoSuchVersion", status=404)
                 if request["Range"]:
                     first, _, last = request["Range"].removeprefix("bytes=").partition("-")
                     if int(first) >= len(body):

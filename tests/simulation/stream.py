@@ -1,5 +1,6 @@
 """The audit table's stream, and Lambda's mapping that takes its records to the publisher."""
 
+from collections.abc import Callable
 from random import Random
 from typing import Any, Final
 
@@ -14,7 +15,14 @@ _LONGEST_BACKOFF_SECONDS: Final = 60.0
 class StreamedTables:
     """DynamoDB with a stream: each committed put into the audit table becomes a record of it."""
 
-    def __init__(self, database: Any, table: str, stream: "Stream") -> None:
+    def __init__(
+        self,
+        database: Any,
+        table: str,
+        stream: "Stream",
+        committed: Callable[[dict[str, Any]], None],
+    ) -> None:
+        self._committed = committed
         self._database = database
         self._table = table
         self._stream = stream
@@ -22,6 +30,8 @@ class StreamedTables:
     def answer(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         """See :class:`tests.simulation.wire.Service`."""
         answer: dict[str, Any] = self._database.answer(operation, request)
+        if operation == "TransactWriteItems":
+            self._committed(request)
         for write in request.get("TransactItems", ()):
             put = write.get("Put")
             if put is not None and put["TableName"] == self._table:

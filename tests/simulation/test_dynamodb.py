@@ -109,6 +109,10 @@ def _draw(random: Random) -> tuple[str, dict[str, Any]]:
         },
         "ReturnValues": "UPDATED_NEW",
     }
+    operation = {
+        "payment_id": key["payment_id"],
+        "operation": {"S": random.choice(("refund#a", "refund#b", "cancel#1"))},
+    }
     transaction = [
         {"Put": put} if random.random() < 0.5 else {"Update": update},
         {"Put": {"TableName": TABLES.processing_status, "Item": entry}},
@@ -119,6 +123,19 @@ def _draw(random: Random) -> tuple[str, dict[str, Any]]:
             ("TransactWriteItems", {"TransactItems": transaction}),
             ("TransactWriteItems", {"TransactItems": transaction}),
             ("PutItem", {"TableName": TABLES.processing_status, "Item": entry}),
+            ("PutItem", {"TableName": TABLES.operations, "Item": operation}),
+            (
+                "Query",
+                {
+                    "TableName": TABLES.operations,
+                    "KeyConditionExpression": "payment_id = :id AND begins_with(operation, :kind)",
+                    "ExpressionAttributeValues": {
+                        ":id": key["payment_id"],
+                        ":kind": {"S": random.choice(("refund#", "cancel#", "capture#"))},
+                    },
+                    "ConsistentRead": True,
+                },
+            ),
             ("GetItem", {"TableName": TABLES.payments, "Key": key, "ConsistentRead": True}),
             (
                 "BatchGetItem",

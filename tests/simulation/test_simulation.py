@@ -69,6 +69,16 @@ _SEEN_AS: Final = {
     "posting_left_out": "books: .* posts nothing, not",
     "posted_twice": "books: .* posts .* and .*, not",
     "debit_and_credit_swapped": "books: .* posts .* from processor to client, not",
+    "no_reservation": "asks for more than is left|operations come to",
+    "reservation_given_back_on_no_answer": "has not refused it|, at the processor",
+    "new_key_for_each_try": "which nobody asked for|was carried out",
+    "resolved_amount_hashed": "was a conflict as",
+    "void_beside_captures": "is captured and cancelled at the same time",
+    "late_failure_ignored": "is COMPLETED, at the processor",
+    "old_key_trusted": "was carried out",
+    "approver_not_compared": "was decided by who submitted it",
+    "charged_without_decision": "nobody had approved it",
+    "status_alone_guards": "operations come to|rewritten",
 }
 """How each defect shows: one that fails in another way, as by a wrong argument, proves nothing."""
 

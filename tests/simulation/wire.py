@@ -19,6 +19,7 @@ from tests.simulation.coverage import STRIKE_OF_FAULT, Strike
 from tests.simulation.dynamodb import AwsError
 from tests.simulation.faults import Fault, FaultPlan
 from tests.simulation.processes import Processes, ProcessKilled
+from tests.simulation.quotas import RateQuotas
 from tests.simulation.scheduler import Scheduler, SimulatorError
 
 READ_TIMEOUT_SECONDS: Final = 5.0
@@ -52,6 +53,7 @@ class Wire:
         services: dict[str, Service],
         *,
         honours_tokens: bool,
+        quotas: RateQuotas,
     ) -> None:
         self.requests = 0
         self._scheduler = scheduler
@@ -60,6 +62,7 @@ class Wire:
         self._processes = processes
         self._services = services
         self._honours_tokens = honours_tokens
+        self._quotas = quotas
         self._tokens: dict[str, float] = {}
         self._made: set[bytes | str] = set()
 
@@ -72,6 +75,9 @@ class Wire:
         call = f"{service}.{operation}"
         self._stand(call, Strike.KILLED_BEFORE)
         fault = self._faults.of_call(_DOWN_AS[service], operation, self._scheduler.now)
+        if fault is None and self._quotas.refuses(call, self._scheduler.now):
+            fault = Fault.OVER_QUOTA
+            self._faults.struck[fault] += 1
         if fault in STRIKE_OF_FAULT:
             self._count(call, STRIKE_OF_FAULT[fault])
         is_made = fault not in _NOT_MADE
@@ -146,7 +152,7 @@ class Wire:
             case Fault.OUTAGE:
                 self._processes.sleep(self._random.uniform(0.01, 1))
                 raise AwsError(*_UNAVAILABLE, status=503)
-            case Fault.THROTTLED:
+            case Fault.THROTTLED | Fault.OVER_QUOTA:
                 raise AwsError(_THROTTLED[service], "slow down")
             case Fault.SERVER_ERROR:
                 raise AwsError(*_UNAVAILABLE, status=500)
@@ -216,6 +222,7 @@ _NOT_MADE: Final = frozenset(
         Fault.REQUEST_LOST,
         Fault.OUTAGE,
         Fault.THROTTLED,
+        Fault.OVER_QUOTA,
         Fault.SERVER_ERROR,
         Fault.CONFLICT,
     }

@@ -87,8 +87,10 @@ class Execution:
 
     @property
     def subject(self) -> str:
-        """The id of the payment or batch that it is about."""
+        """The id of the payment or batch, or the name of the operation, that it is about."""
         document = json.loads(self.input)
+        if "operation" in document:
+            return f"{document['payment_id']} {document['operation']}#{document['operation_id']}"
         return str(document["payment_id"] if "payment_id" in document else _batch_id(document))
 
     @property

@@ -28,7 +28,7 @@ from payments.aws.items import deserialize
 from payments.aws.keys import SANDBOX_PREFIX
 from payments.aws.lists import PaymentLists
 from payments.aws.objects import ObjectStore
-from payments.aws.operations import OperationStore
+from payments.aws.operations import OperationStore, operation_of
 from payments.aws.payments import PaymentStore, Tables
 from payments.aws.queue import MessageQueue, PaymentQueues
 from payments.aws.sandbox_ledger import SandboxLedger, SandboxOperationLedger
@@ -38,7 +38,10 @@ from payments.batches.progress import BatchProgress, NotPaidRow
 from payments.batches.steps import BatchProcessing, Portions
 from payments.core.audit import AuditRecord
 from payments.core.clock import utc_text
+from payments.core.money import EXPONENTS
+from payments.core.operation import Operation, OperationRef, OperationStatus
 from payments.core.payment import HistoryEntry, Payment, PaymentStatus
+from payments.core.review import NO_REVIEW, ReviewLimits
 from payments.flows.charge import Charging
 from payments.flows.delivery import Delivery, OperationDelivery
 from payments.flows.intake import PaymentIntake
@@ -65,25 +68,41 @@ from payments.runtime.event_publisher import Announcing
 from payments.runtime.payment_processor import Deliveries
 from payments.telemetry.logs import logger
 from tests.simulation import books
-from tests.simulation.actors import Asynchronous, Clients, OnCall, Poller, Sweeps, Uploads, sent_to
+from tests.simulation.actors import (
+    BATCH_BUCKET,
+    Asynchronous,
+    Clients,
+    OnCall,
+    Poller,
+    Sweeps,
+    Uploads,
+    operation_name,
+    sent_to,
+    subject_of,
+)
+from tests.simulation.asks import draw_asks, draw_races, draw_reviews, make_some_manual
 from tests.simulation.coverage import Coverage
 from tests.simulation.dynamodb import InMemoryDynamoDB, Item
 from tests.simulation.faults import Fault, FaultPlan
-from tests.simulation.gateway import Charge, SimulatedGateway
+from tests.simulation.gateway import Charge, Habits, SimulatedGateway
 from tests.simulation.invariants import violations_of
+from tests.simulation.invariants_of_operations import asked_and_answered
+from tests.simulation.lookalikes import rename_some
 from tests.simulation.minimise import NOTHING, Cut
 from tests.simulation.processes import Processes
 from tests.simulation.queue import Message, SimulatedQueue
-from tests.simulation.scenario import Scenario, Upload, draw_scenario
+from tests.simulation.quotas import RateQuotas
+from tests.simulation.scenario import Scenario, Upload, delete_some, draw_scenario
 from tests.simulation.scheduler import Scheduler, SimulatorError
 from tests.simulation.sdk import Quotas, SdkPool
 from tests.simulation.services import ObjectService, QueueService, TopicService, WorkflowService
 from tests.simulation.stream import Stream, StreamedTables
+from tests.simulation.watch import Watch
 from tests.simulation.wire import Service, Wire
 from tests.simulation.workflow import Execution, StateMachine, batch_machine, payment_machine
 
 if TYPE_CHECKING:
-    from payments.gateways.port import PaymentGateway
+    from payments.gateways.port import OperationGateway, PaymentGateway
 
 TABLES: Final = Tables(
     payments="payments", processing_status="status", audit_logs="audit", operations="operations"
@@ -104,6 +123,14 @@ _CALM_AFTER_SECONDS: Final = 12 * 3600.0
 _ON_CALL_EVERY_SECONDS: Final = 4 * 3600.0
 _TASK_SECONDS: Final = 3600.0
 _DRAIN_ROUNDS: Final = 20
+
+_SHARE_WITH_OPERATIONS: Final = 0.6
+_SHARE_WITH_REVIEWS: Final = 0.35
+_REVIEW_ABOVE: Final = 600_000
+_DAYS_AFTER: Final = (1.1, 4.5, 9.0, 41.0)
+"""When sweeps look after what comes later: reviews end after 3 days, authorisations after 7, and
+refunds may come back for 31."""
+_FAULTS_OF_A_DAY_SECONDS: Final = 3600.0
 
 _SWEEPS_WHILE_FAULTS_GO_ON: Final = (0, 2, 6, 30)
 
@@ -139,6 +166,7 @@ class EndState:
     not_paid: dict[str, list[NotPaidRow]] = field(default_factory=dict)
     books: list[str] = field(default_factory=list)
     """What does not hold in the books."""
+    operations: dict[OperationRef, Operation] = field(default_factory=dict)
 
 
 class Outcome(NamedTuple):
@@ -160,7 +188,7 @@ class Outcome(NamedTuple):
 class World:
     """Everything of one run, wired together. ``database`` replaces the in-memory DynamoDB."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0915 - a world has as many parts
         self, seed: int, database: MakeDatabase = InMemoryDynamoDB, cut: Cut = NOTHING
     ) -> None:
         random = Random(seed)
@@ -177,12 +205,25 @@ class World:
         sandbox = random.random() < 0.25
         self.scenario: Scenario = draw_scenario(
             for_scenario, sandbox=sandbox, crowded=faults.purge_at is not None
-        ).without(cut.parts)
-        self.rewrites: list[str] = []
+        )
+        delete_some(Random(f"deletions of {seed}"), self.scenario)
+        rename_some(Random(f"ids of {seed}"), self.scenario, bucket=BATCH_BUCKET)
+        # Of its own, so that a world without operations is what it was before there were any.
+        for_operations = Random(f"operations of {seed}")
+        self.has_operations = for_operations.random() < _SHARE_WITH_OPERATIONS
+        self.review_above: int | None = None
+        """Above which amount, in minor units, a payment waits for a second person."""
+        if self.has_operations:
+            self._add_operations(for_operations, sandbox=sandbox)
+        self.scenario = self.scenario.without(cut.parts)
+        self.watch = Watch(TABLES, self.items)
         self.announcements: list[tuple[dict[str, Any], dict[str, str]]] = []
         self.unheard_deaths: list[str] = []
         self.counted: Counter[tuple[str, PaymentStatus]] = Counter()
         """How often metrics counted that a payment reached a status."""
+        self.operations_counted: Counter[tuple[OperationRef, OperationStatus]] = Counter()
+        self.kept_waiting: list[str] = []
+        """What had not ended where messages alone must bring everything to its end."""
         self.end = EndState()
         self._quotas_of_readers = Quotas()
         self.processes = Processes(scheduler, faults, random, self._make_environment)
@@ -217,26 +258,30 @@ class World:
         )
         self.database = database(KEYS, lambda: self._moment().timestamp())
         if isinstance(self.database, InMemoryDynamoDB):
-            self.database.on_store = self._watch
+            self.database.on_store = self.watch.written
         self.sqs = QueueService(
             {"payment-events": self.queue, "payment-rows": self.rows}, "payment-events-dlq"
         )
-        services: dict[str, Service] = {
-            "dynamodb": StreamedTables(self.database, TABLES.audit_logs, self.stream),
-            "sqs": self.sqs,
-            "sns": TopicService(lambda message, about: self.announcements.append((message, about))),
-            "sfn": WorkflowService(
-                {payment_machine().name: self.machine, batch_machine().name: self.batches}
-            ),
-            "s3": self.objects,
-        }
         honours_tokens = random.random() < 0.5
         self.wire = Wire(
-            scheduler, faults, random, self.processes, services, honours_tokens=honours_tokens
+            scheduler,
+            faults,
+            random,
+            self.processes,
+            self._services(),
+            honours_tokens=honours_tokens,
+            quotas=RateQuotas.draw(Random(f"quotas of {seed}")),
         )
         self.gateway = None
         if not sandbox:
-            self.gateway = SimulatedGateway(scheduler, faults, random, self.processes)
+            self.gateway = SimulatedGateway(
+                scheduler,
+                faults,
+                random,
+                self.processes,
+                habits=Habits.draw(for_operations) if self.has_operations else Habits(),
+                utc=lambda seconds: utc_text(_START + timedelta(seconds=seconds)),
+            )
         self.clients = Clients(scheduler, faults, random, self.processes, _HANDLERS["api-handler"])
         self.asynchronous = Asynchronous(scheduler, faults, random, self.processes, _HANDLERS)
         self.uploads = Uploads(scheduler, faults, self.objects, self.queue, self.asynchronous)
@@ -257,10 +302,32 @@ class World:
             faults,
             self.processes,
             _HANDLERS["payment-processor"],
-            due=self._stuck,
+            due=self._due,
+            is_needed=lambda: self.has_operations,
             queues=(self.queue, self.rows),
         )
         self.on_call = OnCall(self.queue, self.rows, self.uploads, self.batches)
+
+    def _services(self) -> dict[str, Service]:
+        return {
+            "dynamodb": StreamedTables(
+                self.database, TABLES.audit_logs, self.stream, self._committed
+            ),
+            "sqs": self.sqs,
+            "sns": TopicService(lambda message, about: self.announcements.append((message, about))),
+            "sfn": WorkflowService(
+                {payment_machine().name: self.machine, batch_machine().name: self.batches}
+            ),
+            "s3": self.objects,
+        }
+
+    def _add_operations(self, random: Random, *, sandbox: bool) -> None:
+        make_some_manual(random, self.scenario)
+        self.scenario.asks = draw_asks(random, self.scenario, sandbox=sandbox)
+        self.scenario.asks += draw_races(Random(f"races of {self.seed}"), self.scenario.asks)
+        if random.random() < _SHARE_WITH_REVIEWS:
+            self.review_above = _REVIEW_ABOVE
+            self.scenario.asks += draw_reviews(random, self.scenario, above=_REVIEW_ABOVE)
 
     @property
     def sweeps(self) -> bool:
@@ -285,6 +352,8 @@ class World:
             self.scheduler.run_until_idle(_CALM_AFTER_SECONDS)
             self.faults.active = False
             self._drain()
+            if self.has_operations:
+                self._live_on()
             self._in_task("read the end state", self._read_end_state)
             blocked = self.scheduler.blocked
             self.scheduler.close()
@@ -333,6 +402,47 @@ class World:
             spawn("schedule", partial(self.sweeping.run, sweeps))
         for upload in scenario.uploads:
             spawn(upload.key, partial(self._upload, upload))
+        self._spawn_asks(None)
+
+    def _spawn_asks(self, day: float | None) -> None:
+        for number, ask in enumerate(self.scenario.asks):
+            if ask.day == day:
+                self.scheduler.spawn(f"client {ask.verb} {number}", partial(self.clients.ask, ask))
+
+    def _live_on(self) -> None:
+        """Let days go by: refunds come back, authorisations expire, clients ask once more."""
+        if not self.sweeps:
+            self.kept_waiting = self._still_open()
+        for day in _DAYS_AFTER:
+            moment = max(0.0, day * 86400.0 - self.scheduler.now)
+            self.scheduler.call_later(moment, lambda: None)
+            self.scheduler.run_until_idle(moment + 1)
+            self.faults.active = self.random.random() < 0.5
+            self._spawn_asks(day)
+            self.scheduler.spawn(f"schedule of day {day}", partial(self.sweeping.run, 2))
+            self.scheduler.run_until_idle(_FAULTS_OF_A_DAY_SECONDS)
+            self.faults.active = False
+            self._drain(always_sweep=True)
+
+    def _still_open(self) -> list[str]:
+        """Return what somebody was promised and messages alone have not brought to its end.
+
+        Of a decision the message may be lost, if who decided was not answered: the sweep sends it.
+        """
+        is_open = {
+            item["payment_id"]["S"]
+            for item in self.items(TABLES.payments)
+            if PaymentStatus(item["status"]["S"]).is_open
+        }
+        payments = {content.payment_id for content, _ in self.clients.observations.accepted}
+        operations = {each.ref for each in self._stored_operations() if each.status.is_open}
+        return [
+            *(f"{each} was accepted and is still open" for each in sorted(is_open & payments)),
+            *(
+                f"{each} was accepted and is still open"
+                for each in sorted(operations & asked_and_answered(self))
+            ),
+        ]
 
     def _purge(self) -> None:
         if self.faults.active:
@@ -343,11 +453,11 @@ class World:
         batch = self.uploads.upload(upload)
         self.clients.follow_batch(batch.batch_id)
 
-    def _drain(self) -> None:
+    def _drain(self, *, always_sweep: bool = False) -> None:
         """Let on-call and the sweep do their work until there is none."""
         for _ in range(_DRAIN_ROUNDS):
             work = self.on_call.empty_dead_letters() + self.on_call.restart_stopped_batches()
-            if self.sweeps:
+            if self.sweeps or always_sweep:
                 work += self._in_task("sweep", self._sweep_in_calm)
             # A batch waits for payments that may wait for on-call: look again while it does.
             self.scheduler.run_until_idle(_ON_CALL_EVERY_SECONDS)
@@ -358,10 +468,15 @@ class World:
         self.scheduler.sleep(STUCK_AFTER.total_seconds() + 1)
         return self.sweeping.sweep()
 
-    def _stuck(self) -> set[str]:
-        """Return the ids of the payments that have been open for so long that a sweep finds them."""
-        before = utc_text(self._moment() - STUCK_AFTER)
-        return {payment_id for payment_id, since in self._open().items() if since < before}
+    def _due(self) -> set[str]:
+        """Return the names of the payments and operations that a sweep finds, were it now."""
+        before, now = utc_text(self._moment() - STUCK_AFTER), self.now()
+        due = {payment_id for payment_id, since in self._open().items() if since < before}
+        for item in self.items(TABLES.operations):
+            if "due_at" in item and item["due_at"]["S"] < now:
+                kind, _, operation_id = item["operation"]["S"].partition("#")
+                due.add(operation_name(item["payment_id"]["S"], kind, operation_id))
+        return due
 
     def _open(self) -> dict[str, str]:
         """Return since when each open payment has been accepted, by its id."""
@@ -369,6 +484,13 @@ class World:
             item["payment_id"]["S"]: item["created_at"]["S"]
             for item in self.items(TABLES.payments)
             if PaymentStatus(item["status"]["S"]).is_open
+            or (item["status"]["S"] == "IN_REVIEW" and item["review"]["S"] != "required")
+        }
+
+    def _open_subjects(self) -> set[str]:
+        """Return the names of all payments and operations that are open."""
+        return set(self._open()) | {
+            operation_name(*each.ref) for each in self._stored_operations() if each.status.is_open
         }
 
     def _telling(self, function: str) -> Callable[[Execution], None]:
@@ -392,23 +514,15 @@ class World:
     def _tell(self, function: str, subject: str, event: dict[str, Any]) -> None:
         queues = (self.queue, self.rows)
         sent = sent_to(queues)
-        if not self.asynchronous.invoke(function, event):
+        if not self.asynchronous.invoke(function, event) or function == "batch-processor":
             return
-        told = any(f'"{subject}"' in body for body in sent_to(queues) - sent)
-        if not told and subject in self._open():
+        told = any(subject_of(body) == subject for body in sent_to(queues) - sent)
+        if not told and subject in self._open_subjects():
             self.unheard_deaths.append(f"{subject} was not put back when its workflow died")
 
-    def _watch(self, table: str, before: Item, after: Item) -> None:
-        """Note every write that changes what must never change."""
-        if not before:
-            return
-        if table == TABLES.audit_logs:
-            self.rewrites.append(f"audit record rewritten: {before}")
-        if table == TABLES.payments:
-            fixed = ("amount_minor", "currency", "content_hash", "source", "created_at")
-            changed = [name for name in fixed if before[name] != after.get(name)]
-            if changed or PaymentStatus(before["status"]["S"]).is_terminal:
-                self.rewrites.append(f"{before} became {after}")
+    def _committed(self, request: dict[str, Any]) -> None:
+        if isinstance(self.database, InMemoryDynamoDB):
+            self.watch.committed(request)
 
     def _read_end_state(self) -> int:
         store = self._store()
@@ -416,6 +530,7 @@ class World:
             self.end.payments[payment.payment_id] = payment
             self.end.history[payment.payment_id] = store.history(payment.payment_id)
             self.processes.trace("ends as", payment.payment_id, str(payment))
+        self.end.operations = {each.ref: each for each in self._stored_operations()}
         for item in self.items(TABLES.audit_logs):
             record = deserialize(item)
             self.end.audit.setdefault(record["payment_id"], []).append(record)
@@ -431,6 +546,12 @@ class World:
 
     def _count(self, payment: Payment) -> None:
         self.counted[payment.payment_id, payment.status] += 1
+
+    def _count_operation(self, operation: Operation, _payment: Payment) -> None:
+        self.operations_counted[operation.ref, operation.status] += 1
+
+    def _stored_operations(self) -> list[Operation]:
+        return [operation_of(deserialize(item)) for item in self.items(TABLES.operations)]
 
     def _stored_payments(self) -> list[Payment]:
         store = self._store()
@@ -498,8 +619,8 @@ class World:
             lists = PaymentLists(dynamodb, TABLES.payments)
             return Environment(
                 services=Services(
-                    intake=PaymentIntake(store, queues, self.now, self._count),
-                    operations=OperationIntake(store, operations, queues, self.now),
+                    intake=PaymentIntake(store, queues, self.now, self._count, self._limits),
+                    operations=self._operation_intake(store, operations, queues),
                     listing=PaymentListing(lists, batch_store),
                     batches=batch_store,
                     reviews=Reviews(store, queues, self.now),
@@ -512,19 +633,19 @@ class World:
         gateway: PaymentGateway = self.gateway or SandboxGateway(ledger, sleep=sleep)
         charging = Charging(store, gateway, self.now, self._count)
         operations = OperationStore(dynamodb, TABLES, sleep=sleep)
+        operation_gateway: OperationGateway = self.gateway or SandboxOperations(
+            SandboxOperationLedger(dynamodb, TABLES.processing_status)
+        )
         performing = Performing(
-            store,
-            operations,
-            SandboxOperations(SandboxOperationLedger(dynamodb, TABLES.processing_status)),
-            self.now,
+            store, operations, operation_gateway, self.now, self._count_operation, self._count
         )
         operation_delivery = OperationDelivery(performing, workflow)
         return Environment(
             deliveries=Deliveries(
-                delivery=Delivery(store, charging, workflow, self.now, self._count),
+                delivery=Delivery(store, charging, workflow, self.now, self._count, self._limits),
                 operations=operation_delivery,
                 refund_rows=RefundRowDelivery(
-                    OperationIntake(store, operations, queues, self.now),
+                    self._operation_intake(store, operations, queues),
                     operations,
                     operation_delivery,
                     self.now,
@@ -535,16 +656,29 @@ class World:
                 rows=rows,
             ),
             charging=charging,
-            sweep=PaymentSweep(store, queues, self.now),
+            sweep=PaymentSweep(store, queues, self.now, self._count),
             performing=performing,
             operation_sweep=OperationSweep(operations, queues, self.now),
             refund_review_sweep=RefundReviewSweep(store, operations, self.now),
             expiry_sweep=ExpirySweep(
                 store,
                 operations,
-                OperationIntake(store, operations, queues, self.now),
+                self._operation_intake(store, operations, queues),
                 self.now,
             ),
+        )
+
+    @property
+    def _limits(self) -> ReviewLimits:
+        if self.review_above is None:
+            return NO_REVIEW
+        return ReviewLimits(dict.fromkeys(EXPONENTS, self.review_above))
+
+    def _operation_intake(
+        self, store: PaymentStore, operations: OperationStore, queues: PaymentQueues
+    ) -> OperationIntake:
+        return OperationIntake(
+            store, operations, queues, self.now, self._count_operation, self._count
         )
 
     @contextmanager
