@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, NotRequired, TypedDict
 from botocore.exceptions import BotoCoreError, ClientError
 
 from payments.aws.failures import unavailable
-from payments.batches.batch import ObjectVersion
+from payments.batches.batch import FILE_GONE, ObjectVersion
 from payments.core.faults import ServiceUnavailable, UnreadableFile
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class ObjectStore:
         except ClientError as error:
             code = error.response["Error"]["Code"]
             if code in _GONE:
-                raise UnreadableFile("file_gone", "this version of the file was deleted") from error
+                raise UnreadableFile(FILE_GONE, "this version of the file was deleted") from error
             if code in _FORBIDDEN:
                 raise UnreadableFile(
                     "not_readable",

@@ -79,6 +79,10 @@ def kind_of(key: str) -> BatchKind:
     return BatchKind.REFUNDS if next(folders, "") == "refunds" else BatchKind.PAYMENTS
 
 
+FILE_GONE: Final = "file_gone"
+"""The code of a file whose version was deleted."""
+
+
 class BatchDocument(TypedDict):
     """A batch as its workflow passes it on; see :class:`Batch`."""
 

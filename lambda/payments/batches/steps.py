@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from payments.batches.batch import Batch, BatchKind
+from payments.batches.batch import FILE_GONE, Batch, BatchKind
 from payments.batches.dry_run import rehearse, rehearse_refunds
 from payments.batches.layout import PAYMENTS, REFUNDS, Layout
 from payments.batches.ports import DryRuns, Files, Records, RowQueue
@@ -135,6 +135,7 @@ class BatchProcessing:
             that cannot be read as such has no ranges, and its status says why.
 
         Raises:
+            UnreadableFile: it is gone since an execution before this one has failed.
             ServiceUnavailable: try again.
         """
         started_at = self._record_start(batch)
@@ -142,6 +143,9 @@ class BatchProcessing:
         try:
             plan = self._read_on(batch, size, before)
         except UnreadableFile as fault:
+            if fault.code == FILE_GONE and self._has_failed(batch):
+                # An earlier execution may have queued rows: it is not refused whole.
+                raise
             plan, earlier = FilePlan((), ()), []
             self._records.record(
                 batch.batch_id,
@@ -338,6 +342,10 @@ class BatchProcessing:
                 "reports": f"s3://{self._results_bucket}/{batch.batch_id}",
             },
         )
+
+    def _has_failed(self, batch: Batch) -> bool:
+        timeline = self._progress(batch).timeline
+        return any(entry["status"] == BatchStatus.FAILED.value for entry in timeline)
 
     def _progress(self, batch: Batch) -> BatchProgress:
         progress = self._records.progress(batch.batch_id)

@@ -21,7 +21,7 @@ from payments.batches.records import (
 )
 from payments.batches.reports import RejectedRows
 from payments.batches.steps import BatchProcessing, Portions
-from payments.core.faults import FieldError
+from payments.core.faults import FieldError, UnreadableFile
 from payments.core.messages import PaymentMessage
 from payments.core.payment import PaymentRequest, RowOutcome
 from payments.flows.delivery import Delivery
@@ -404,6 +404,22 @@ class TestBatch:
         )
         process(batches, batch, 0)
         assert self.summary(cloud, batch)["reason"]["code"] == "file_gone"
+
+    def test_a_file_that_is_gone_when_its_batch_is_tried_again_stays_failed(
+        self, batches: BatchProcessing, cloud: Cloud, batch_store: BatchStore
+    ) -> None:
+        """Rows of it are queued and paid, so it is not refused whole."""
+        batch = cloud.upload(DOCUMENTED)
+        batches.plan(batch, 0)
+        batches.fail(batch)
+        cloud.s3.delete_object(
+            Bucket="files", Key="payments.csv", VersionId=batch.source.version_id
+        )
+        with pytest.raises(UnreadableFile):
+            batches.plan(batch, 0)
+        progress = batch_store.progress(batch.batch_id)
+        assert progress is not None
+        assert progress.status is BatchStatus.FAILED
 
     def test_a_batch_that_fails_says_so(self, batches: BatchProcessing, cloud: Cloud) -> None:
         batch = cloud.upload(DOCUMENTED)
