@@ -9,10 +9,9 @@ from unittest.mock import patch
 import payments.aws.operations
 import payments.aws.payments
 import payments.flows.operations
-from payments.aws.payments import PaymentStore, audit_put, payment_update
+from payments.aws.payments import PaymentStore
 from payments.core.amounts import Amounts
 from payments.core.asking import Asked, cancelable
-from payments.core.audit import AuditRecord
 from payments.core.faults import GatewayUnavailable
 from payments.core.operation import (
     Operation,
@@ -129,13 +128,6 @@ def late_failure_ignored() -> Iterator[None]:
 
 
 @contextmanager
-def old_key_trusted() -> Iterator[None]:
-    """A new message asks without looking up, however old its operation is."""
-    with patch.object(Performing, "_knows_key", lambda *_: True):
-        yield
-
-
-@contextmanager
 def approver_not_compared() -> Iterator[None]:
     """Whoever is known may decide about a payment, who submitted it as well."""
     anybody = payments.aws.payments.BY_ANOTHER.replace(
@@ -158,39 +150,6 @@ def charged_without_decision() -> Iterator[None]:
         yield
 
 
-@contextmanager
-def status_alone_guards() -> Iterator[None]:
-    """A payment is written if its status is as it was, whatever moved its amounts meanwhile.
-
-    The condition of the audit record would still refuse such a write, so it is taken away, too.
-    """
-
-    def careless(table: str, payment: Payment, moved: Payment) -> Any:
-        update = payment_update(table, payment, moved)["Update"]
-        update["ConditionExpression"] = "#guarded_status = :guarded_status"
-        update["ExpressionAttributeNames"] = {
-            **update["ExpressionAttributeNames"],
-            "#guarded_status": "status",
-        }
-        values = dict(update["ExpressionAttributeValues"])
-        del values[":expected_hash"]
-        update["ExpressionAttributeValues"] = {
-            **values,
-            ":guarded_status": {"S": payment.status.value},
-        }
-        return {"Update": update}
-
-    def unconditional(table: str, record: AuditRecord) -> Any:
-        write = audit_put(table, record)["Put"]
-        return {"Put": {name: value for name, value in write.items() if "Condition" not in name}}
-
-    with (
-        patch.object(payments.aws.operations, "payment_update", careless),
-        patch.object(payments.aws.operations, "audit_put", unconditional),
-    ):
-        yield
-
-
 DEFECTS: Final = (
     no_reservation,
     reservation_given_back_on_no_answer,
@@ -198,8 +157,6 @@ DEFECTS: Final = (
     resolved_amount_hashed,
     void_beside_captures,
     late_failure_ignored,
-    old_key_trusted,
     approver_not_compared,
     charged_without_decision,
-    status_alone_guards,
 )

@@ -91,7 +91,7 @@ class Habits:
         """Draw a processor."""
         return cls(
             share_refused=random.choice((0.0, 0.1)),
-            share_returned=random.choice((0.0, 0.3)),
+            share_returned=random.choice((0.2, 0.6)),
             share_captured=random.choice((0.0, 0.0, 0.2)),
             key_life_seconds=random.choice((2 * 3600.0, inf)),
             authorized_for=random.choice(((0.0,), (900.0, 86400.0), (0.0, 3 * 86400.0))),

@@ -9,6 +9,7 @@ from payments.core.money import EXPONENTS
 from payments.core.operation import OperationKind, OperationRef, OperationStatus
 from payments.core.payment import PaymentStatus
 from payments.flows.performing import ALREADY_CAPTURED
+from payments.gateways.sandbox_operations import TROUBLED_OPERATIONS, OperationTrouble
 from tests.simulation.asks import Ask
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ def operations_end_as_the_processor_says(world: "World") -> Iterator[str]:
     """Completed and done are the same operations and amounts; failed is what was refused or undone."""
     gateway, done = world.gateway, _done(world)
     if gateway is None:
+        yield from _sent_back_in_the_sandbox(world)
         return
     for operation in world.end.operations.values():
         if operation.kind is OperationKind.CANCEL or operation.operation_id == _BY_THE_PROCESSOR:
@@ -140,6 +142,17 @@ def operations_end_as_the_processor_says(world: "World") -> Iterator[str]:
             yield f"{operation.ref} is {operation.status}, at the processor {done[operation.name]}"
         elif not done[operation.name] and operation.name not in gateway.refused:
             yield f"{operation.ref} failed, and the processor has not refused it"
+
+
+def _sent_back_in_the_sandbox(world: "World") -> Iterator[str]:
+    for operation in world.end.operations.values():
+        stands = (operation.kind, operation.status)
+        trouble = TROUBLED_OPERATIONS.get(operation.amount_minor)
+        if stands == _REFUNDED and trouble is OperationTrouble.RETURNED:
+            yield f"{operation.ref} is COMPLETED, at the processor it was sent back"
+
+
+_REFUNDED: Final = (OperationKind.REFUND, OperationStatus.COMPLETED)
 
 
 def sums_are_the_processors(world: "World") -> Iterator[str]:
