@@ -9,11 +9,12 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
+from operations.api import NoAnswer
 from operations.console import command
 from tests.browser import __main__ as pictures
 from tests.browser import axe, sample
 from tests.unit.operations.console_server import Served, served
-from tests.unit.operations.fake_api import payment
+from tests.unit.operations.fake_api import Reply, payment
 
 pytestmark = pytest.mark.xdist_group("browser")
 
@@ -64,6 +65,58 @@ def test_a_page_is_for_everybody(page: Page, console: Served, errors: list[str],
     assert axe.violations(page) == [], "on a phone"
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     assert [each for each in errors if "404" not in each] == []
+
+
+EMPTY = {"data": [], "has_more": False, "complete_until": "2026-03-12T19:08:01.123456Z"}
+RUNNING = f"/batches/batch_{'1' * 32}"
+SEEN_SOON = f"/batches/{sample.BATCH_ID}"
+STATES: dict[str, tuple[str, Reply, str]] = {
+    "no payments": ("/payments", (200, EMPTY), "No payments yet. Make one, or upload a file."),
+    "no such payments": ("/payments?status=FAILED", (200, EMPTY), "No payments with these filters"),
+    "nothing on this page": (
+        "/payments?status=FAILED",
+        (200, {**EMPTY, "has_more": True, "next_cursor": "c"}),
+        "The next page may have some.",
+    ),
+    "a list that is refused": (
+        "/payments?cursor=x",
+        (400, {"detail": "The cursor is of another list.", "errors": []}),
+        "400 The cursor is of another list.",
+    ),
+    "no answer": ("/payments/pay_quiet", NoAnswer("timed out"), "That did not work"),
+    "nothing to review": ("/reviews", (200, EMPTY), "Nothing waits for a decision."),
+    "reviews that one may not see": ("/reviews", (403, {"detail": "Not you."}), "403 Not you."),
+    "a file that is paid": (
+        RUNNING,
+        (200, sample.running(accepted=6, completed=3)),
+        "8 rows read, 3 of 6 payments final.",
+    ),
+    "a file that is tried": (RUNNING, (200, sample.running(dry_run=True)), "8 rows read. This"),
+    "a file that is not seen yet": (SEEN_SOON, (404, {}), "The file is seen in a few seconds"),
+    "a file that nobody knows": (RUNNING, (404, {}), "No such batch"),
+}
+"""Pages on which there is little or something went wrong: what the API answers, and what is told."""
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_page_with_little_or_with_trouble_is_for_everybody(
+    page: Page, console: Served, state: str
+) -> None:
+    address, reply, told = STATES[state]
+    asked = f"GET {address.partition('?')[0]}"
+    kept = console.api.replies.get(asked)
+    console.api.on(asked, reply)
+    try:
+        page.goto(console.session.origin + address)
+        expect(page.locator("main")).to_contain_text(told)
+        assert axe.violations(page) == []
+        page.set_viewport_size(PHONE)
+        assert axe.violations(page) == [], "on a phone"
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    finally:
+        console.api.replies.pop(asked)
+        if kept is not None:
+            console.api.replies[asked] = kept
 
 
 def test_the_printed_address_shows_the_payments_and_is_gone_from_the_address_bar(
