@@ -175,6 +175,42 @@ def test_a_payment_is_refunded_twice_until_nothing_is_left(desk: Page) -> None:
     expect(desk.get_by_role("link", name="Refund", exact=True)).to_have_count(0)
 
 
+def test_a_large_payment_and_its_refund_wait_for_a_second_person(
+    desk: Page, browser: Browser, operator: Callable[..., Operator]
+) -> None:
+    payment_id = pay(desk, "50000.01", "USD")
+    heading = desk.get_by_role("heading", level=1)
+    expect(heading).to_contain_text("In review", timeout=PATIENCE)
+    desk.get_by_role("link", name="Review", exact=True).click()
+    desk.get_by_label("Note").fill("it is mine")
+    desk.get_by_role("button", name="Approve").click()
+    # Support has no right to decide; that nobody decides about their own is in test_reviews.py.
+    expect(desk.get_by_role("alert")).to_contain_text("403")
+    with at_work(browser, operator("approver")) as other:
+
+        def decide(verb: str) -> None:
+            other.get_by_role("link", name="Reviews").click()
+            waits = other.get_by_role("row", name=re.compile(payment_id))
+            expect(waits).to_contain_text("test-support-uploads-on-call")
+            assert axe.violations(other) == []
+            waits.get_by_role("link", name=re.compile("^Review ")).click()
+            other.get_by_label("Note").fill("looked at the contract")
+            assert axe.violations(other) == []
+            other.get_by_role("button", name=verb).click()
+
+        decide("Approve")
+        expect(other.get_by_role("heading", level=1)).to_contain_text("Completed", timeout=PATIENCE)
+        desk.goto(f"{desk.url.partition('/payments')[0]}/payments/{payment_id}")
+        desk.get_by_role("link", name="Refund", exact=True).click()
+        desk.get_by_role("button", name="Refund").click()
+        refunds = "section:has(#operations)"
+        expect(desk.locator(refunds)).to_contain_text("In review")
+        decide("Reject")
+        expect(other.locator(refunds)).to_contain_text("review_rejected")
+    desk.reload()
+    expect(desk.get_by_role("link", name="Refund", exact=True)).to_be_visible()
+
+
 def test_health_is_seen_by_who_is_on_call(desk: Page) -> None:
     desk.get_by_role("link", name="Health").click()
     expect(desk.get_by_role("heading", name="Queues")).to_be_visible()
