@@ -46,6 +46,7 @@ def templates() -> Environment:
     environment.filters["money"] = views.money
     environment.filters["moment"] = views.moment
     environment.filters["status"] = views.status
+    environment.filters["tone"] = views.tone
     return environment
 
 

@@ -6,25 +6,32 @@ from typing import Final
 
 from markupsafe import Markup
 
+from payments.core.payment import PaymentStatus
+
+_TONE_OF_COLOUR: Final = {
+    "green": "good",
+    "blue": "info",
+    "cyan": "info",
+    "yellow": "wait",
+    "magenta": "wait",
+    "bright_black": "calm",
+    "red": "bad",
+}
+"""The page's tone for each colour that a terminal shows a payment's status in."""
+
 TONES: Final = {
-    "COMPLETED": "good",
+    **{status.value: _TONE_OF_COLOUR[status.colour] for status in PaymentStatus},
     "OK": "good",
-    "AUTHORIZED": "info",
-    "PROCESSING": "info",
-    "PENDING": "wait",
-    "IN_REVIEW": "wait",
     "INSUFFICIENT_DATA": "calm",
-    "CANCELED": "calm",
-    "FAILED": "bad",
     "REFUSED": "bad",
     "ALARM": "bad",
 }
 """The tone of a status; the word stands beside it, so that nobody needs the colour."""
 
-_WORDS: Final = {"IN_REVIEW": "In review", "INSUFFICIENT_DATA": "No data"}
+_WORDS: Final = {"INSUFFICIENT_DATA": "No data"}
 
-ACTIVE: Final = frozenset({"PENDING", "PROCESSING"})
-"""Statuses that change by themselves, so that a page is looked at again."""
+ACTIVE: Final = frozenset(status.value for status in PaymentStatus if status.is_open)
+"""Statuses of payments and operations that change by themselves, so the page reloads itself."""
 
 
 def money(amount: object, currency: object = "") -> str:
@@ -58,6 +65,15 @@ def moment(value: object) -> Markup:
     )
 
 
+def tone(value: object) -> str:
+    """Return the tone of a status, or of what reached one; ``calm`` where it has none.
+
+    >>> tone("FAILED"), tone("refund COMPLETED"), tone("announcement")
+    ('bad', 'good', 'calm')
+    """
+    return TONES.get(str(value).rpartition(" ")[2], "calm")
+
+
 def status(value: object) -> Markup:
     """Return a status as a badge: a word with a tone.
 
@@ -66,4 +82,4 @@ def status(value: object) -> Markup:
     """
     text = str(value)
     word = _WORDS.get(text, text.replace("_", " ").capitalize())
-    return Markup('<span class="badge {}">{}</span>').format(TONES.get(text, "calm"), word)
+    return Markup('<span class="badge {}">{}</span>').format(tone(text), word)
