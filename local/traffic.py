@@ -14,6 +14,8 @@ from local.deployment import Deployment
 PAYMENTS = 90
 SECONDS_BETWEEN = 0.7
 UPLOADS_AFTER = (10, 50)
+REFUNDED = 7
+"""Of so many payments that were completed, one is refunded."""
 
 # Mostly paid, some declined, a few with a gateway that stumbles (see the table in docs/pay.md).
 AMOUNTS = {
@@ -24,7 +26,7 @@ AMOUNTS = {
 
 
 def run(deployment: Deployment) -> None:
-    """Pay by HTTP and by file, send some nonsense, and wait for the last payment's end.
+    """Pay by HTTP and by file, refund some, send some nonsense, and wait for the last payment's end.
 
     Raises:
         TimeoutError: a payment had no end in time.
@@ -53,7 +55,9 @@ def run(deployment: Deployment) -> None:
             FunctionName=f"payment-processor-{deployment.workspace.suffix}",
             Payload=json.dumps({"action": "sweep"}),
         )
-        for payment_id in paid:
-            api.final(payment_id, patience=120)
+        final = {payment_id: api.final(payment_id, patience=120) for payment_id in paid}
+        completed = [each for each, payment in final.items() if payment["status"] == "COMPLETED"]
+        for payment_id in completed[::REFUNDED]:
+            api.request("POST", f"/payments/{payment_id}/refunds", body={"refund_id": "r1"})
         for batch_id in uploaded:
             batches.follow(deployment, batch_id, patience=120)

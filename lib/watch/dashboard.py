@@ -70,6 +70,20 @@ def _business(config: StackConfig) -> list[_Graph]:
                 ("Amount", "Amount failed (minor units)", ["Failed"]),
             )
         ),
+        *(
+            _Graph(
+                title=f"{title}, by currency",
+                lines=[_by_currency(namespace, name) for name in names],
+            )
+            for title, names in (
+                ("Refunds requested, completed, failed", _steps("Refunds")),
+                (
+                    "Captures and cancellations requested, completed, failed",
+                    [*_steps("Captures"), *_steps("Cancels")],
+                ),
+                ("Amount refunded (minor units)", ["RefundsCompletedAmount"]),
+            )
+        ),
         _Graph(
             title="Batches in flight (started in the time shown)",
             lines=[
@@ -83,17 +97,18 @@ def _business(config: StackConfig) -> list[_Graph]:
             lines=[_line(namespace, name, of_batches) for name in ("RowsAccepted", "RowsRejected")],
         ),
         _Graph(
-            title="Payments stuck",
+            title="Payments and operations stuck, releases refused",
             lines=[
-                _line(
-                    namespace,
-                    "StuckPayments",
-                    ["service", Function.PAYMENT_PROCESSOR],
-                    statistic="Maximum",
-                )
+                _line(namespace, name, ["service", Function.PAYMENT_PROCESSOR], statistic="Maximum")
+                for name in ("StuckPayments", "StuckOperations", "RefusedReleases")
             ],
         ),
     ]
+
+
+def _steps(what: str) -> list[str]:
+    """Return the metrics of operations of a kind."""
+    return [f"{what}{step}" for step in ("Requested", "Completed", "Failed")]
 
 
 def _by_currency(namespace: str, name: str) -> MetricLine:
