@@ -1,6 +1,7 @@
 """``make mutants``: change the function code, one small change at a time, and run its tests."""
 
 import argparse
+import json
 import os
 import sys
 import time
@@ -22,6 +23,7 @@ from tests.mutants.touching import ROOT, Record, Touched, digest, file_of, that_
 
 _TARGET: Final = 95
 _TOUCHED: Final = FOLDER / "touched"
+_IMPORTED: Final = FOLDER / "imported.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args(arguments)
-    sessions.warm()
+    sessions.choose_examples()
     started = time.perf_counter()
     found = {
         room: [
@@ -118,8 +120,10 @@ def _work(run: Run, waiting: Mapping[str, Sequence[Mutant]]) -> None:
             quick = (mutant for mutant in changes if session.changed(mutant))
             jobs = [Job(each, _ordered(each, tests, run.results[room])) for each in quick]
             run.work(room, jobs, session.start, usual)
+        _IMPORTED.write_text(json.dumps(sessions.imported_packages()))
 
     sessions.in_forks(lambda: Collected(in_session).run())
+    sessions.warm(json.loads(_IMPORTED.read_text()))
     tests = Record(_TOUCHED).all()
     usual = {test: touched.seconds for test, touched in tests.items()}
     for room, changes in waiting.items():

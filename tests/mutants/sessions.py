@@ -1,10 +1,12 @@
 """Tests run in forks of this process: one fork for each mutant."""
 
+import contextlib
 import gc
 import os
 import resource
 import signal
 import sys
+import sysconfig
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -33,9 +35,6 @@ _OF_THE_FUNCTIONS: Final = (
 _SIMULATOR: Final = str(ROOT / "tests" / "simulation" / "test_simulation.py")
 _SEEDS: Final = "test_no_payment_is_lost_or_charged_twice[1-20]"
 """Of the simulator's tests, one; the others look for planted defects or are about more seeds."""
-
-_WARM: Final = ("aws_lambda_powertools", "boto3", "jsonschema_rs", "moto", "moto.core.decorator")
-"""What every test imports, and takes longer than the tests themselves."""
 
 _OPTIONS: Final = (
     *("-q", "-p", "no:cacheprovider", "--capture=no"),
@@ -68,15 +67,30 @@ type Start = Callable[[Job, Mapping[str, float]], None]
 """What a fork does: run the tests of a job. The seconds that each usually takes come with it."""
 
 
-def warm() -> None:
-    """Import what all tests need, and nothing of ours."""
-    for package in _WARM:
-        import_module(package)
+def choose_examples() -> None:
+    """Have properties tried with the same examples each time."""
     # A mutant's tests run the same examples each time, so that a survivor survives again.
     hypothesis.settings.register_profile(
         "mutants", derandomize=True, database=None, deadline=None, print_blob=False
     )
     hypothesis.settings.load_profile("mutants")
+
+
+def imported_packages() -> list[str]:
+    """Return the modules that were imported, apart from ours and what only a test run has."""
+    installed = tuple({sysconfig.get_path("purelib"), sysconfig.get_path("stdlib")})
+    return [
+        name
+        for name, module in sys.modules.items()
+        if name != "__main__" and (getattr(module, "__file__", None) or "").startswith(installed)
+    ]
+
+
+def warm(packages: Iterable[str]) -> None:
+    """Import what a session needed, which takes longer than most tests do."""
+    for package in packages:
+        with contextlib.suppress(Exception):
+            import_module(package)
 
 
 class Collected:
