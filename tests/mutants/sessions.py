@@ -180,6 +180,8 @@ class Chosen:
 
 def start_anew(job: Job, usual: Mapping[str, float]) -> None:
     """In a fork that has imported nothing of ours: import the mutant, and run its tests."""
+    if not job.tests:
+        return
     replace_source(job.mutant)
     _limit(0)
     files = sorted({test.partition("::")[0] for test in job.tests})
