@@ -12,7 +12,7 @@ SEEDS ?= 200
 FILES ?= 100000
 PAYMENTS ?= 100000
 
-.PHONY: help install rollback audit cdktn-check evidence supply-chain bundle record-plans record-release up demo down status env batch trace console console-pictures doctor dashboard files-oracle simulate stripe-model pace stripe-conformance bench bench-publish capacity cost cost-record test lint scan mutants iam-mutants format unit e2e e2e-stripe synth snapshots lock clean
+.PHONY: help install rollback audit cdktn-check evidence supply-chain bundle record-plans record-release up demo down status env batch trace console console-pictures doctor dashboard files-oracle simulate stripe-model pace stripe-conformance bench bench-publish capacity cost cost-record test lint scan upgrade mutants iam-mutants format unit e2e e2e-stripe synth snapshots lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '\
@@ -103,6 +103,9 @@ pace: install ## Work off a file at a processor that takes 25 payments a second:
 
 stripe-conformance: install ## Hold the same conversations with Stripe's double and, if STRIPE_TEST_KEY is set, with Stripe's test mode
 	@PYTHONPATH=lambda $(PYTHON) -m tests.stripe_api
+
+upgrade: install ## Upgrade from the release before and roll back, with everything in the middle: make upgrade FROM=1.0.0
+	@$(PYTHON) -m tests.upgrade $(if $(FROM),--from "$(FROM)")
 
 mutants: install ## Make one small change to the functions at a time, and see which no test notices (ROOM=core)
 	@nice -n 19 $(PYTHON) -m tests.mutants $(if $(ROOM),--room $(ROOM))

@@ -68,12 +68,15 @@ def _files(root: Path, sources: Sequence[str]) -> Iterator[Path]:
 
 
 class Deployment:
-    """The stack of this repository in one emulator.
+    """The stack of this repository, or of another checkout of it (``sources``), in one emulator.
 
     Every public method is one step of the way; `deploy` and `destroy` call the real cdktf.
     """
 
-    def __init__(self, workspace: Workspace, emulator: Emulator) -> None:
+    def __init__(
+        self, workspace: Workspace, emulator: Emulator, *, sources: Path = REPOSITORY
+    ) -> None:
+        self.sources = sources
         self.workspace = workspace
         self.emulator = emulator
         self.clients = Clients(emulator, region=workspace.region)
@@ -161,7 +164,7 @@ class Deployment:
 
     def synthesise(self) -> None:
         """Run `cdktf synth` into the workspace."""
-        synthesise(self.workspace, environment=self.environment)
+        synthesise(self.workspace, environment=self.environment, sources=self.sources)
 
     def initialise(self) -> None:
         """Run `terraform init` with the provider mirror of this machine, if it has one.
@@ -318,8 +321,10 @@ def configuration(workspace: Workspace) -> dict[str, str]:
     }
 
 
-def synthesise(workspace: Workspace, *, environment: Mapping[str, str]) -> None:
-    """Run `cdktf synth` with this very Python, into the workspace.
+def synthesise(
+    workspace: Workspace, *, environment: Mapping[str, str], sources: Path = REPOSITORY
+) -> None:
+    """Run `cdktf synth` of some sources with this very Python, into the workspace.
 
     Raises:
         RigError: it failed; the message holds the end of its output.
@@ -330,6 +335,7 @@ def synthesise(workspace: Workspace, *, environment: Mapping[str, str]) -> None:
             *("--output", str(workspace.synthesised)),
         ],
         environment=environment,
+        folder=sources,
         log=workspace.logs / "cdktf-synth.log",
     )
 
@@ -339,14 +345,16 @@ def run(
     *,
     environment: Mapping[str, str],
     log: Path,
+    folder: Path = REPOSITORY,
     follow: Callable[[str], None] | None = None,
 ) -> None:
-    """Run a program in the repository, its output into a log file.
+    """Run a program in a folder, its output into a log file.
 
     Args:
         command: program and arguments.
         environment: all of its environment variables.
         log: where its output goes; the command stands in the first line.
+        folder: where it runs.
         follow: called with each line of output as it comes.
 
     Raises:
@@ -358,7 +366,7 @@ def run(
         written.flush()
         process = subprocess.Popen(
             command,
-            cwd=REPOSITORY,
+            cwd=folder,
             env=dict(environment),
             errors="replace",
             stdin=subprocess.DEVNULL,

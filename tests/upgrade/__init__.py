@@ -1,0 +1,1 @@
+"""Upgrade and rollback of a deployed environment, with everything in the middle."""
