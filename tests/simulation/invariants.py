@@ -389,7 +389,8 @@ def _what_is_gone_is_told(
     world: "World", batch_id: str, progress: "BatchProgress"
 ) -> Iterator[str]:
     """A file that was deleted while it was read ends, and is refused only if none of it is paid."""
-    if progress.is_open:
+    # One that has failed stays so: nobody can read it to its end.
+    if progress.status.value == "PROCESSING":
         yield f"{batch_id} was deleted and stays {progress.status}"
     paid = [each for each in world.end.payments.values() if f":{batch_id}:" in each.source]
     if progress.status.value == "REFUSED" and paid:
