@@ -16,6 +16,7 @@ from payments.aws.items import deserialize
 from payments.aws.operations import OperationStore
 from payments.aws.payments import PaymentStore
 from payments.aws.sandbox_ledger import SandboxLedger, SandboxOperationLedger
+from payments.core.asking import Asked
 from payments.core.audit import AuditRecord, chain_faults
 from payments.core.content import Content
 from payments.core.faults import (
@@ -33,7 +34,7 @@ from payments.core.operation import Operation, OperationKind, OperationStatus
 from payments.core.payment import Payment, PaymentRequest, PaymentStatus
 from payments.flows.charge import Charging
 from payments.flows.intake import PaymentIntake
-from payments.flows.operations import Asked, OperationIntake
+from payments.flows.operations import OperationIntake
 from payments.flows.performing import Performing
 from payments.gateways.sandbox import SandboxGateway
 from payments.gateways.sandbox_operations import TROUBLED_OPERATIONS, SandboxOperations
