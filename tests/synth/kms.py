@@ -54,6 +54,7 @@ USES: Final = (
         actions=frozenset(
             {
                 "dynamodb:BatchGetItem",
+                "dynamodb:ConditionCheckItem",
                 "dynamodb:GetItem",
                 "dynamodb:PutItem",
                 "dynamodb:Query",

@@ -94,7 +94,7 @@ def test_every_expression_of_the_dashboard_can_be_read(stack: Stack) -> None:
         for (line,) in (line for line in lines if len(line) == 1):
             assert kind_of(line["expression"], ids) in {"TS", "TS[]"}
             read += 1
-    assert read == 7
+    assert read == 17
 
 
 def test_searches_of_the_dashboard_look_where_the_functions_count(stack: Stack) -> None:
@@ -113,11 +113,17 @@ def test_searches_of_the_dashboard_look_where_the_functions_count(stack: Stack) 
         Search(
             namespace=stack.name("payments"),
             dimensions=("currency", "service"),
-            terms={"MetricName": f"{what}{status}", "service": "payments"},
+            terms={"MetricName": name, "service": "payments"},
             statistic="Sum",
         )
-        for what in ("Payments", "Amount")
-        for status in ("Accepted", "Completed", "Failed")
+        for name in (
+            *(f"Payments{status}" for status in ("Accepted", "Completed", "Failed")),
+            *(f"Amount{status}" for status in ("Accepted", "Completed", "Failed")),
+            *(f"Refunds{step}" for step in ("Requested", "Completed", "Failed")),
+            *(f"Captures{step}" for step in ("Requested", "Completed", "Failed")),
+            *(f"Cancels{step}" for step in ("Requested", "Completed", "Failed")),
+            "RefundsCompletedAmount",
+        )
     ]
 
 

@@ -134,14 +134,15 @@ def end(left: InTheMiddle) -> None:
     for what, status in expected.items():
         found = api.final(left.id(what), patience=PATIENCE)
         assert found["status"] == status, found
-    for what, operation in (
-        ("paid", "refunds/decided-later"),
-        ("paid", "refunds/queued"),
-        ("authorized", "captures/queued"),
-    ):
-        path = f"/payments/{left.id(what)}/{operation}"
-        ended = api.ended(path, {"COMPLETED", "FAILED"}, patience=PATIENCE)
-        assert ended["status"] == "COMPLETED", ended
+    for what, ids in (("paid", {"decided-later", "queued"}), ("authorized", {"queued"})):
+
+        def ended(payment_id: str = left.id(what), ids: set[str] = ids) -> dict[str, str] | None:
+            operations = api.payment(payment_id).json()["operations"]
+            found = {each["operation_id"]: each["status"] for each in operations}
+            return found if found.keys() == ids and "PENDING" not in found.values() else None
+
+        found = eventually(ended, patience=PATIENCE)
+        assert set(found.values()) == {"COMPLETED"}, found
     report = batches.follow(environment.deployment, left.batch, patience=PATIENCE)
     assert (report.summary["status"], report.summary["completed"]) == ("COMPLETED", ROWS)
     payments(environment, "audit", "verify")
