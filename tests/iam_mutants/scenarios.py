@@ -19,7 +19,7 @@ from payments.aws.payments import PaymentStore, Tables
 from payments.batches.batch import Batch, ObjectVersion
 from payments.core.asking import Asked
 from payments.core.clock import utc_now, utc_text
-from payments.core.content import Content, RefundContent
+from payments.core.content import Capture, Content, RefundContent
 from payments.core.messages import PaymentMessage, encode_message, refund_row_message
 from payments.core.operation import OperationKind
 from payments.core.payment import PaymentRequest
@@ -87,6 +87,7 @@ class Scenarios:
                 self.hands_over_to_the_workflow,
                 self.performs_a_refund,
                 self.sweeps,
+                self.releases_what_has_expired,
                 self.sets_a_hopeless_message_aside,
             ),
             "event-publisher": (self.announces, self.sets_a_damaged_record_aside),
@@ -255,6 +256,18 @@ class Scenarios:
         done = self._finish("perform", payment_id, operation="refund", operation_id="r1")
         assert done["status"] == "COMPLETED"
 
+    def releases_what_has_expired(self) -> None:
+        """The authorisation's time is over, says the table; the sweep looks whether it was released."""
+        payment_id = self._stored(100, capture="manual")
+        assert self._finish("charge", payment_id)["status"] == "AUTHORIZED"
+        self._clients.dynamodb.update_item(
+            TableName=self._outputs["payments_table"],
+            Key={"payment_id": {"S": payment_id}},
+            UpdateExpression="SET capture_before = :past",
+            ExpressionAttributeValues={":past": {"S": _LONG_AGO}},
+        )
+        assert self._invoke("payment-processor", {"action": "sweep"})["expired"] >= 1
+
     def handles_a_row_twice(self) -> None:
         """Once as itself, once more as itself, and once as another row's duplicate."""
         payment_id, row = _new_id(), _new_row()
@@ -376,9 +389,10 @@ class Scenarios:
         source: str = "api",
         at: str | None = None,
         payment_id: str | None = None,
+        capture: Capture = "automatic",
     ) -> str:
         """Store a payment that nobody works on."""
-        content = Content(payment_id or _new_id(), amount_minor, "USD", exponent=2)
+        content = Content(payment_id or _new_id(), amount_minor, "USD", exponent=2, capture=capture)
         request = PaymentRequest(content, source, "iam-mutants")
         self._store.create(request, actor="iam-mutants", at=at or utc_now())
         return request.payment_id
