@@ -86,6 +86,16 @@ def api_latency(api: Api) -> Alarm:
     )
 
 
+def _of_sweep(config: StackConfig, name: str) -> Metric:
+    """Return what the sweep counted: the most of any one sweep."""
+    return Metric(
+        namespace=config.metrics_namespace,
+        name=name,
+        dimensions={"service": Function.PAYMENT_PROCESSOR},
+        statistic="Maximum",
+    )
+
+
 def stuck_payments(config: StackConfig) -> Alarm:
     """The sweep found payments that are not final 15 minutes after they were accepted."""
     return Alarm(
@@ -97,12 +107,7 @@ def stuck_payments(config: StackConfig) -> Alarm:
             "of them mean that the processor or the queue's consumer is down. Nothing in the log: "
             "look whether the schedule payment-sweep is enabled."
         ),
-        metric=Metric(
-            namespace=config.metrics_namespace,
-            name="StuckPayments",
-            dimensions={"service": Function.PAYMENT_PROCESSOR},
-            statistic="Maximum",
-        ),
+        metric=_of_sweep(config, "StuckPayments"),
         threshold=1,
         # Two sweeps, so that none that comes a little late ends the alarm.
         period_seconds=2 * SWEEP_MINUTES * 60,
@@ -124,12 +129,7 @@ def stuck_operations(config: StackConfig) -> Alarm:
             "is done twice. First: find 'operation is stuck' in the log of payment-processor, and "
             "follow the payment with payments trace: a refund may be waiting for the bank."
         ),
-        metric=Metric(
-            namespace=config.metrics_namespace,
-            name="StuckOperations",
-            dimensions={"service": Function.PAYMENT_PROCESSOR},
-            statistic="Maximum",
-        ),
+        metric=_of_sweep(config, "StuckOperations"),
         threshold=1,
         period_seconds=_OPERATIONS_SECONDS,
     )
@@ -145,12 +145,7 @@ def refused_releases(config: StackConfig) -> Alarm:
             "It is asked again once a day. First: find 'release was refused' in the log of "
             "payment-processor; payments trace shows the processor's reason."
         ),
-        metric=Metric(
-            namespace=config.metrics_namespace,
-            name="RefusedReleases",
-            dimensions={"service": Function.PAYMENT_PROCESSOR},
-            statistic="Maximum",
-        ),
+        metric=_of_sweep(config, "RefusedReleases"),
         threshold=1,
         period_seconds=2 * SWEEP_MINUTES * 60,
     )
@@ -164,12 +159,7 @@ def late_reviews(config: StackConfig) -> Alarm:
             "At least one payment waits for a decision for more than four hours; after 72 it fails. "
             "First: payments review list shows what waits; ask an approver who did not submit it."
         ),
-        metric=Metric(
-            namespace=config.metrics_namespace,
-            name="LateReviews",
-            dimensions={"service": Function.PAYMENT_PROCESSOR},
-            statistic="Maximum",
-        ),
+        metric=_of_sweep(config, "LateReviews"),
         threshold=1,
         period_seconds=2 * SWEEP_MINUTES * 60,
     )
